@@ -1,0 +1,1 @@
+"""A pure-NumPy Transformer whose every gradient is written by hand."""

@@ -1,0 +1,41 @@
+"""Dropout sets a random share of the numbers to zero and scales the others up, so that the mean stays.
+
+y = x * keep / (1 - p),   keep ~ Bernoulli(1 - p)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .base import Array, Cache, Layer
+
+
+class Dropout(Layer):
+    """Inverted dropout. Any shape.
+
+    With `rng=None` (evaluation) or p = 0 it returns the very array that it was given. The probability is kept to
+    1/65536, since a mask is drawn as 16-bit integers.
+
+    Parameters
+    ----------
+    p : float
+        Probability of dropping a number, 0 <= p < 1.
+
+    Source: Srivastava et al. 2014, "Dropout", section 10 (scaling while training).
+    """
+
+    def __init__(self, p: float = 0.0) -> None:
+        if not 0.0 <= p < 1.0:
+            raise ValueError(f"p={p}: the probability of dropping must be at least 0 and below 1")
+        self.p = p
+
+    def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        if rng is None or self.p == 0.0:
+            return x, Cache()
+        dropped = round(self.p * 65536)  # of 65536 equally likely integers
+        keep = rng.integers(0, 65536, x.shape, np.uint16) >= dropped
+        keep = keep * x.real.dtype.type(65536 / (65536 - dropped))
+        return x * keep, Cache(keep=keep)
+
+    def backward(self, dy: Array, cache: Cache) -> Array:
+        return dy * cache["keep"] if "keep" in cache else dy

@@ -1,0 +1,38 @@
+"""Masks say who may attend to whom: boolean, True means *may attend*, broadcast to (B, H, T, S).
+
+In the scores, what may not be attended to becomes -inf, and so a weight of exactly 0: for causality that is
+the upper triangle of the T x T scores.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .base import Array
+
+
+def causal_mask(length: int) -> Array:
+    """Position t may attend to positions 0 ... t: (1, 1, T, T), True on and below the diagonal."""
+    return np.tri(length, dtype=bool)[None, None]
+
+
+def padding_mask(ids: Array, pad: int) -> Array:
+    """Everybody may attend to what is not padding: ids (B, S) -> (B, 1, 1, S)."""
+    return (ids != pad)[:, None, None, :]
+
+
+def additive(mask: Array, dtype: DTypeLike) -> Array:
+    """What is added to the scores: 0 where a query may attend, -inf where it may not."""
+    zero, minus_infinity = np.array([0, -np.inf], dtype)
+    return np.where(mask, zero, minus_infinity)
+
+
+def check_mask(mask: Array, shape: tuple[int, ...]) -> None:
+    """Raise TypeError unless `mask` is boolean, ValueError unless it broadcasts to the scores' shape."""
+    if not isinstance(mask, np.ndarray) or mask.dtype.kind != "b":
+        got = f"dtype {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        raise TypeError(f"mask is of {got}: it must be a boolean array in which True means may attend")
+    fits = mask.ndim <= len(shape) and all(m in (1, n) for m, n in zip(mask.shape[::-1], shape[::-1]))
+    if not fits:
+        raise ValueError(f"mask has shape {mask.shape}: it must broadcast to (B, H, T, S)={shape}")

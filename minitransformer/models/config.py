@@ -1,0 +1,40 @@
+"""What the configurations of all models share: they are plain frozen data that a checkpoint stores as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, TypeVar
+
+C = TypeVar("C", bound="Config")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Base of the models' configurations."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls: type[C], values: dict[str, Any]) -> C:
+        """The inverse of `to_dict`; raises ValueError for a key that this configuration does not have."""
+        known = {field.name for field in fields(cls)}
+        if surplus := sorted(set(values) - known):
+            raise ValueError(f"{cls.__name__} has no {', '.join(surplus)}: it has {', '.join(sorted(known))}")
+        return cls(**values)
+
+
+def check_at_least(config: Any, lowest: int, *names: str) -> None:
+    """Raise ValueError unless each named value is an integer of at least `lowest`."""
+    for name in names:
+        value = getattr(config, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+            raise ValueError(f"{name}={value!r}: must be an integer of at least {lowest}")
+
+
+def check_probability(config: Any, *names: str) -> None:
+    """Raise ValueError unless each named value is in [0, 1)."""
+    for name in names:
+        value = getattr(config, name)
+        if not isinstance(value, (int, float)) or not 0.0 <= value < 1.0:
+            raise ValueError(f"{name}={value!r}: must be at least 0 and below 1")

@@ -1,0 +1,209 @@
+"""The Transformer of 2017: the recipe of "Attention Is All You Need", and its pre-norm variant.
+
+source -> embedding * sqrt(D) + sinusoids -> N x [ attention -> add & norm -> feed-forward -> add & norm ]
+                                                                                              | memory
+target -> embedding * sqrt(D) + sinusoids -> N x [ masked attention -> add & norm             |
+                                                   -> attention to the memory -> add & norm <-+
+                                                   -> feed-forward -> add & norm ] -> E^T -> logits
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ..layers import (
+    Chain,
+    Decoder,
+    DecoderBlock,
+    Dropout,
+    Embedding,
+    Encoder,
+    EncoderBlock,
+    FeedForward,
+    Init,
+    Layer,
+    LayerNorm,
+    MultiHeadAttention,
+    PostNorm,
+    PreNorm,
+    SelfAttention,
+    SinusoidalPositions,
+    Unembedding,
+    as_initializer,
+)
+from .config import Config, check_at_least, check_probability
+from .encoder_decoder import EncoderDecoder
+
+
+@dataclass(frozen=True)
+class TransformerConfig(Config):
+    """Sizes of an encoder-decoder Transformer.
+
+    Parameters
+    ----------
+    source_vocab : int
+        Number of source ids.
+    target_vocab : int or None
+        Number of target ids; None: one vocabulary for both languages, and one embedding matrix.
+    d_model, n_heads, d_ff : int
+        Width, heads, width inside the feed-forward layers.
+    n_encoder_blocks, n_decoder_blocks : int
+    dropout : float
+        Of embeddings, sublayers' outputs, attention weights and feed-forward activations.
+    pad : int
+        The id of padding.
+    """
+
+    source_vocab: int
+    target_vocab: int | None = None
+    d_model: int = 512
+    n_heads: int = 8
+    d_ff: int = 2048
+    n_encoder_blocks: int = 6
+    n_decoder_blocks: int = 6
+    dropout: float = 0.1
+    pad: int = 0
+
+    def __post_init__(self) -> None:
+        check_at_least(self, 1, "source_vocab", "d_model", "n_heads", "d_ff", "n_encoder_blocks", "n_decoder_blocks")
+        if self.target_vocab is not None:
+            check_at_least(self, 1, "target_vocab")
+        check_at_least(self, 0, "pad")
+        check_probability(self, "dropout")
+        check_heads(self.d_model, self.n_heads)
+
+    @classmethod
+    def base(cls, vocab: int = 37000) -> TransformerConfig:
+        """The base model of Vaswani et al. 2017, table 3, with one vocabulary for both languages."""
+        return cls(source_vocab=vocab)
+
+    @classmethod
+    def big(cls, vocab: int = 37000) -> TransformerConfig:
+        """The big model of Vaswani et al. 2017, table 3."""
+        return replace(cls.base(vocab), d_model=1024, n_heads=16, d_ff=4096, dropout=0.3)
+
+
+class Transformer(EncoderDecoder):
+    """The Transformer of 2017: post-norm, sinusoids, embeddings scaled by sqrt(D), and tied to the output.
+
+    Parameters
+    ----------
+    config : TransformerConfig
+    init : Initializer or np.random.Generator
+        Draws the weights.
+
+    Shapes: source (B, S), target (B, T) of ids -> logits (B, T, V).
+
+    Source: Vaswani et al. 2017, "Attention Is All You Need".
+    """
+
+    def __init__(self, config: TransformerConfig, init: Init) -> None:
+        init = as_initializer(init)
+        c, D = config, config.d_model
+
+        def add_and_norm(sublayer: Layer) -> Layer:
+            return PostNorm(sublayer, LayerNorm(D, init), c.dropout)
+
+        source_tokens, target_tokens = token_embeddings(c, init)
+        super().__init__(
+            source_embedding=with_positions(source_tokens, c),
+            target_embedding=with_positions(target_tokens, c),
+            encoder=Encoder(
+                [
+                    EncoderBlock(
+                        attention=add_and_norm(SelfAttention(D, c.n_heads, init, c.dropout)),
+                        feed_forward=add_and_norm(FeedForward(D, c.d_ff, init, c.dropout)),
+                    )
+                    for _ in range(c.n_encoder_blocks)
+                ]
+            ),
+            decoder=Decoder(
+                [
+                    DecoderBlock(
+                        attention=add_and_norm(SelfAttention(D, c.n_heads, init, c.dropout)),
+                        cross_attention=add_and_norm(MultiHeadAttention(D, c.n_heads, init, c.dropout)),
+                        feed_forward=add_and_norm(FeedForward(D, c.d_ff, init, c.dropout)),
+                    )
+                    for _ in range(c.n_decoder_blocks)
+                ]
+            ),
+            head=Unembedding(target_tokens.weight),
+            pad=c.pad,
+        )
+        self.config = config
+
+
+class PreNormTransformer(EncoderDecoder):
+    """The same with the norms inside the residual branches, and one more at the end of each stack.
+
+    It trains without warm-up tricks, since the path from the loss to every block has no norm on it.
+
+    Parameters
+    ----------
+    config : TransformerConfig
+    init : Initializer or np.random.Generator
+        Draws the weights.
+
+    Shapes: source (B, S), target (B, T) of ids -> logits (B, T, V).
+
+    Source: Xiong et al. 2020, "On Layer Normalization in the Transformer Architecture".
+    """
+
+    def __init__(self, config: TransformerConfig, init: Init) -> None:
+        init = as_initializer(init)
+        c, D = config, config.d_model
+
+        def norm_and_add(sublayer: Layer) -> Layer:
+            return PreNorm(sublayer, LayerNorm(D, init), c.dropout)
+
+        source_tokens, target_tokens = token_embeddings(c, init)
+        super().__init__(
+            source_embedding=with_positions(source_tokens, c),
+            target_embedding=with_positions(target_tokens, c),
+            encoder=Encoder(
+                [
+                    EncoderBlock(
+                        attention=norm_and_add(SelfAttention(D, c.n_heads, init, c.dropout)),
+                        feed_forward=norm_and_add(FeedForward(D, c.d_ff, init, c.dropout)),
+                    )
+                    for _ in range(c.n_encoder_blocks)
+                ],
+                norm=LayerNorm(D, init),
+            ),
+            decoder=Decoder(
+                [
+                    DecoderBlock(
+                        attention=norm_and_add(SelfAttention(D, c.n_heads, init, c.dropout)),
+                        cross_attention=norm_and_add(MultiHeadAttention(D, c.n_heads, init, c.dropout)),
+                        feed_forward=norm_and_add(FeedForward(D, c.d_ff, init, c.dropout)),
+                    )
+                    for _ in range(c.n_decoder_blocks)
+                ],
+                norm=LayerNorm(D, init),
+            ),
+            head=Unembedding(target_tokens.weight),
+            pad=c.pad,
+        )
+        self.config = config
+
+
+def token_embeddings(config: TransformerConfig, init: Init) -> tuple[Embedding, Embedding]:
+    """The source's and the target's tables, scaled by sqrt(D): one Parameter where the vocabulary is shared."""
+    D, scale = config.d_model, config.d_model**0.5
+    source = Embedding(config.source_vocab, D, init, scale)
+    if config.target_vocab is None:
+        return source, Embedding(config.source_vocab, D, init, scale, weight=source.weight)
+    return source, Embedding(config.target_vocab, D, init, scale)
+
+
+def with_positions(tokens: Embedding, config: TransformerConfig) -> Chain:
+    """ids -> vectors with positions -> dropout (Vaswani et al. 2017, section 5.4)."""
+    return Chain(tokens=tokens, positions=SinusoidalPositions(config.d_model), dropout=Dropout(config.dropout))
+
+
+def check_heads(d_model: int, n_heads: int) -> None:
+    """Raise ValueError unless sinusoids and heads both fit the width."""
+    if d_model % 2:
+        raise ValueError(f"d_model={d_model}: sinusoids come in pairs, so it must be even")
+    if d_model % n_heads:
+        raise ValueError(f"n_heads={n_heads}: must divide d_model={d_model}")
