@@ -16,6 +16,7 @@ from .positions import LearnedPositions, SinusoidalPositions, sinusoids
 from .residual import PostNorm, PreNorm, Residual
 from .softmax import Softmax
 from .stacks import Decoder, Encoder
+from .watch import first_not_finite, watch
 
 __all__ = [
     "GELU",
@@ -54,6 +55,8 @@ __all__ = [
     "Unembedding",
     "as_initializer",
     "causal_mask",
+    "first_not_finite",
     "padding_mask",
     "sinusoids",
+    "watch",
 ]

@@ -34,7 +34,7 @@ class Initializer:
         raise NotImplementedError
 
     def embedding(self, n: int, d_model: int) -> Array:
-        """A table of n vectors, (n, d_model): normal with variance 1 / d_model, so that a vector's length is about 1."""
+        """A table of n vectors, (n, d_model): normal with variance 1 / d_model: its vectors' length is about 1."""
         return self._normal((n, d_model), d_model**-0.5)
 
     def zeros(self, *shape: int) -> Array:

@@ -1,0 +1,49 @@
+"""Greedy decoding: at every position take the most probable next token, and stop at the end of the sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..layers import Array, padding_mask
+from ..models import EncoderDecoder
+
+
+def greedy(model: EncoderDecoder, source: Array, *, start: int, eos: int, max_new_tokens: int = 100) -> list[list[int]]:
+    """Translate a batch greedily.
+
+    Parameters
+    ----------
+    model : EncoderDecoder
+    source : array of ids (B, S)
+        Padded with the model's `pad`.
+    start : int
+        What the decoder reads first: BOS, or EOS as in lecture notes.
+    eos : int
+        Ends a sentence.
+    max_new_tokens : int
+        Most tokens of a sentence, `eos` not counted.
+
+    Returns
+    -------
+    list of list of int
+        The target ids of each sentence, without start and eos.
+    """
+    if max_new_tokens < 1:
+        raise ValueError(f"max_new_tokens={max_new_tokens}: must be at least 1")
+    memory, _ = model.encode(source)
+    memory_mask = padding_mask(source, model.pad)
+    target = np.full((len(source), 1), start)
+    unfinished = np.arange(len(source))  # where in the batch the rows of `target` belong
+    sentences: list[list[int]] = [[] for _ in range(len(source))]
+    for _ in range(max_new_tokens):
+        logits, _ = model.decode(target, memory[unfinished], memory_mask[unfinished])
+        chosen = logits[:, -1].argmax(axis=-1)
+        for row, token in zip(unfinished, chosen):
+            if token != eos:
+                sentences[row].append(int(token))
+        going_on = chosen != eos
+        unfinished = unfinished[going_on]
+        if not len(unfinished):
+            break
+        target = np.concatenate([target, chosen[:, None]], axis=1)[going_on]
+    return sentences

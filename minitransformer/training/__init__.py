@@ -1,0 +1,37 @@
+"""Training: optimizers, schedules, the trainer and its callbacks, checkpoints."""
+
+from .callbacks import Every, ProgressBar
+from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from .evaluation import evaluate
+from .flat import flatten_gradients, flatten_values
+from .history import History
+from .optimizers import SGD, Adam, AdamW, Optimizer, clip_by_global_norm
+from .schedules import Constant, Noam, WarmupCosine
+from .trainer import Callback, NotFinite, Trainer
+from .workers import Workers, default_workers, replica
+
+__all__ = [
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Callback",
+    "CheckpointError",
+    "Constant",
+    "Every",
+    "History",
+    "Noam",
+    "NotFinite",
+    "Optimizer",
+    "ProgressBar",
+    "Trainer",
+    "WarmupCosine",
+    "Workers",
+    "clip_by_global_norm",
+    "default_workers",
+    "evaluate",
+    "flatten_gradients",
+    "flatten_values",
+    "load_checkpoint",
+    "replica",
+    "save_checkpoint",
+]

@@ -1,0 +1,81 @@
+"""Callbacks for the trainer: a progress bar, validation now and then, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from tqdm import tqdm
+
+from .history import Record
+from .trainer import Callback, Trainer
+
+
+class ProgressBar(Callback):
+    """A bar with the loss (a running mean), learning rate, target tokens per second, and the time left.
+
+    Parameters
+    ----------
+    description : str
+        In front of the bar.
+    file : text stream, optional
+        By default standard error. Where that is no terminal, nothing is shown.
+    """
+
+    def __init__(self, description: str = "training", file: TextIO | None = None, disable: bool | None = None) -> None:
+        self.description, self.file, self.disable = description, file, disable
+
+    def on_start(self, trainer: Trainer, steps: int) -> None:
+        self.loss: float | None = None
+        self.tokens = 0
+        self.started = time.perf_counter()
+        self.bar: Any = tqdm(
+            total=steps,
+            initial=trainer.step,
+            desc=self.description,
+            unit="step",
+            file=self.file,
+            disable=self.disable,
+            mininterval=0.25,
+            dynamic_ncols=True,
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}, {remaining} left{postfix}",
+        )
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        self.loss = record["loss"] if self.loss is None else 0.95 * self.loss + 0.05 * record["loss"]
+        self.tokens += int(record["tokens"])
+        speed = self.tokens / (time.perf_counter() - self.started)
+        self.bar.set_postfix_str(
+            f"loss {self.loss:.3f}, rate {record['learning_rate']:.1e}, {speed:,.0f} tokens/s", refresh=False
+        )
+        self.bar.update()
+
+    def on_end(self, trainer: Trainer) -> None:
+        self.bar.close()
+
+
+class Every(Callback):
+    """Call `action(trainer)` after every n-th step, and after the last.
+
+    Parameters
+    ----------
+    n : int
+    action : callable
+        What it returns, if a dict of numbers, joins the history's validations, with step and seconds.
+    """
+
+    def __init__(self, n: int, action: Callable[[Trainer], Record | None]) -> None:
+        if n < 1:
+            raise ValueError(f"n={n}: must be at least 1")
+        self.n, self.action = n, action
+
+    def on_start(self, trainer: Trainer, steps: int) -> None:
+        self.last = steps
+
+    def on_step(self, trainer: Trainer, record: Record) -> None:
+        if trainer.step % self.n == 0 or trainer.step == self.last:
+            measured = self.action(trainer)
+            if measured is not None:
+                at = {"step": record["step"], "seconds": record["seconds"]}
+                trainer.history.validations.append({**at, **measured})
