@@ -78,11 +78,16 @@ class Translator:
 
     def translate_ids(self, sources: Sequence[Sequence[int]], max_new_tokens: int | None = None) -> list[list[int]]:
         """Translate one batch of sentences given as ids (no special tokens), to ids."""
-        source = self._source_batch(sources)
-        if max_new_tokens is None:
-            max_new_tokens = 2 * source.shape[1] + 10
-        eos = self.target_vocabulary.eos
-        return greedy(self.model, source, start=self.start, eos=eos, max_new_tokens=max_new_tokens)
+        # By default each sentence has its own limit: its translation must not depend on its neighbours in the batch.
+        limits = [2 * len(ids) + 10 if max_new_tokens is None else max_new_tokens for ids in sources]
+        translations = greedy(
+            self.model,
+            self._source_batch(sources),
+            start=self.start,
+            eos=self.target_vocabulary.eos,
+            max_new_tokens=max(limits),
+        )
+        return [ids[:limit] for ids, limit in zip(translations, limits)]
 
     def look(self, text: str) -> Look:
         """Translate one sentence and return the words with the cache that holds all attention maps."""

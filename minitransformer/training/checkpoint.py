@@ -53,7 +53,7 @@ def load_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dic
     """Read (arrays, description); raises CheckpointError for a file that is missing, cut short or something else."""
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             members = {name: archive[name] for name in archive.files}
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}") from None

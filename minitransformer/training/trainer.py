@@ -81,6 +81,8 @@ class Trainer:
         seed: int = 0,
         workers: int | None = None,
     ) -> None:
+        if clip is not None and not clip > 0.0:
+            raise ValueError(f"clip={clip}: must be above 0, or None for no limit")
         keep_freed_memory()
         self.model = model
         self.optimizer = optimizer or Adam()
@@ -100,7 +102,7 @@ class Trainer:
         if not np.isfinite(loss):
             raise NotFinite(self._explain(batch, loss))
         grad = self.workers.grad
-        norm = clip_by_global_norm(grad, self.clip if self.clip else np.inf)
+        norm = clip_by_global_norm(grad, np.inf if self.clip is None else self.clip)
         self.optimizer.step(self.value, grad, rate)
         self.step += 1
         return {
@@ -134,6 +136,6 @@ class Trainer:
         return self.history
 
     def _explain(self, batch: Batch, loss: float) -> str:
-        rng = np.random.default_rng([self.seed, self.step, 0])
+        rng = np.random.default_rng([self.seed, self.step, 1])
         culprit = first_not_finite(self.model, *batch.inputs, rng=rng) or "the loss itself"
         return f"step {self.step + 1}: the loss is {loss}; the first that is not finite is {culprit}"

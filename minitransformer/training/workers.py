@@ -65,7 +65,8 @@ class Workers:
     def gradient(self, batch: Batch, seed: Sequence[int]) -> float:
         """Leave the gradient of the whole batch in `grad`; return its loss."""
         shares = batch.shares(len(self.all))
-        seeds = [[*seed, i] for i in range(len(shares))]
+        # Counted from 1: trailing zeros do not change a seed, so [seed, step, 0] would be the data's [seed, step].
+        seeds = [[*seed, 1 + i] for i in range(len(shares))]
         if self.pool is None:
             return _gradient(self.all[0], shares[0], batch.n_tokens, seeds[0])
         with blas_threads(1):

@@ -1,0 +1,40 @@
+"""Threads and memory: settings are restored, and what a platform lacks is no error."""
+
+import sys
+
+import pytest
+
+from minitransformer.training import blas, default_workers, memory
+
+
+def test_blas_threads_are_set_inside_and_restored_after_even_by_an_error():
+    if not blas.can_set_threads():
+        pytest.skip("this NumPy does not use OpenBLAS")
+    get, _ = blas._functions()
+    before = get()
+    seen = []
+
+    def fail_inside():
+        with blas.blas_threads(1):
+            seen.append(get())
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_inside()
+    assert (seen, get()) == ([1], before)
+
+
+def test_without_openblas_nothing_is_set_and_one_worker_is_the_default(monkeypatch):
+    monkeypatch.setattr(blas, "_functions", lambda: None)
+    assert not blas.can_set_threads()
+    assert default_workers() == 1
+    with blas.blas_threads(1):
+        pass
+
+
+def test_memory_is_left_alone_where_the_c_library_is_another(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert memory.keep_freed_memory.__wrapped__() is False
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: object())
+    assert memory.keep_freed_memory.__wrapped__() is False
