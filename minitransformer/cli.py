@@ -1,0 +1,53 @@
+"""The command `minitransformer`: train a translator, look inside it, translate.
+
+Exit status: 0 done, 1 done but not passed (`check`), 2 a mistake in what was given, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from . import __version__
+from .commands import check, demo, evaluate, train, translate
+from .commands.errors import CommandError
+from .data import DataError
+from .training import CheckpointError, NotFinite
+
+COMMANDS = (demo, train, translate, evaluate, check)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line with all its commands and options."""
+    top = argparse.ArgumentParser(
+        prog="minitransformer",
+        description="A Transformer in NumPy: train a translator, look inside it, translate.",
+        epilog="Begin with: minitransformer demo",
+    )
+    top.add_argument("--version", action="version", version=f"minitransformer {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (CommandError, DataError, CheckpointError, NotFinite) as error:
+        print(f"minitransformer {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\nminitransformer {options.command}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

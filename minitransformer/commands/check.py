@@ -1,0 +1,45 @@
+"""`check`: every gradient of a whole model, by hand against by complex step, as a table."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from ..layers import Glorot
+from ..models import MODELS, build_model
+from ..verify import check_gradients
+from .options import new_parser, number, report
+
+# Pairwise different primes, so that no mix-up of axes goes unnoticed, small enough for every entry to be checked.
+SIZES = {"d_model": 6, "n_heads": 3, "n_encoder_blocks": 2, "n_decoder_blocks": 1}
+
+
+def add_parser(commands: Any) -> None:
+    parser = new_parser(
+        commands,
+        "check",
+        run,
+        "Prove a model's gradients. Every entry of every parameter's gradient, computed by hand-written backwards, is "
+        "compared with the derivative by complex step (exact to rounding) or by central difference, in float64.",
+    )
+    parser.add_argument("--model", choices=tuple(MODELS), default="transformer", help="the architecture")
+    parser.add_argument(
+        "--method", choices=("complex", "central"), default="complex", help="the independent derivative"
+    )
+    parser.add_argument("--batch", type=number(int, 1), default=2, help="sentences in the batch")
+
+
+def run(options: argparse.Namespace) -> int:
+    rng = np.random.default_rng(options.seed)
+    config_class = MODELS[options.model][1]
+    dropout = {} if options.model == "minimal" else {"d_ff": 5, "dropout": 0.2}
+    config = config_class(source_vocab=11, target_vocab=13, **SIZES, **dropout)  # type: ignore[call-arg]
+    model = build_model(options.model, config, Glorot(rng, np.float64))
+    source, target = rng.integers(3, 11, (options.batch, 5)), rng.integers(3, 13, (options.batch, 7))
+    source[0, 3:] = model.pad
+    result = check_gradients(model, source, target, method=options.method, seed=options.seed)
+    print(result)
+    report(options, {"model": options.model, "passed": result.passed, "worst": result.worst_error})
+    return 0 if result.passed else 1

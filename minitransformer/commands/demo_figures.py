@@ -1,0 +1,56 @@
+"""The pictures of the main job: positions, training, and what a translator attends to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+
+from ..decoding import Translator
+from ..layers import sinusoids
+from ..plotting import (
+    antecedent_figure,
+    attention_grid,
+    encoding_curves,
+    encoding_heatmap,
+    save,
+    training_figure,
+)
+from ..training import History
+from .pronouns import Head, maps
+
+SHOWROOM = "I got my car straight from the showroom, it was new."
+PRONOUN, ANTECEDENT, DISTRACTOR = "it", "car", "showroom"
+
+
+def draw_figures(folder: Path, translator: Translator, history: History, heads: Sequence[Head], n: int) -> list[Path]:
+    """Draw all pictures into `folder`; `heads` were measured over `n` sentences. Returns the paths."""
+    matplotlib.use("Agg")  # a command opens no windows
+    folder.mkdir(parents=True, exist_ok=True)
+    look = translator.look(SHOWROOM)
+    figures = {
+        "positions_heatmap": encoding_heatmap(sinusoids(60, 64)).figure,
+        "positions_curves": encoding_curves(
+            sinusoids(len(look.source) - 1, 16), position=3, words=look.source[:-1]
+        ).figure,
+        "training": training_figure(history),
+        "cross_attention": attention_grid(
+            np.concatenate([weights[0] for weights in maps(look.cache, "cross")]), look.target, look.source
+        )
+        .flat[0]
+        .figure,
+    }
+    for head in heads:
+        if head.kind == "self":
+            figures["antecedent"] = antecedent_figure(
+                look.source,
+                head.weights(look.cache),
+                pronoun=look.source.index(PRONOUN),
+                antecedent=look.source.index(ANTECEDENT),
+                distractor=look.source.index(DISTRACTOR),
+                averages={"antecedent": head.antecedent, "distractor": head.distractor, "sentences": n},
+                where=str(head),
+            )
+    return [save(figure, folder / f"{name}.png") for name, figure in figures.items()]

@@ -1,0 +1,195 @@
+"""Options that several commands share, and what is built from them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..layers import CrossEntropy
+from ..models import MODELS, EncoderDecoder, build_model
+from ..training import SGD, Adam, AdamW, Constant, Noam, Optimizer, Trainer, WarmupCosine
+from .errors import CommandError
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("cosine", "noam", "constant")
+
+
+def number(kind: type, lowest: float, highest: float = math.inf, below: bool = False) -> Callable[[str], Any]:
+    """A converter for argparse: an int or float in [lowest, highest], or, with `below`, in [lowest, highest)."""
+
+    def convert(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not (lowest <= value < highest if below else lowest <= value <= highest) or math.isinf(value):
+            wanted = "a whole number" if kind is int else "a number"
+            upper = f" and {'below' if below else 'at most'} {highest:g}" if highest < math.inf else ""
+            raise argparse.ArgumentTypeError(f"{text!r} is not {wanted} of at least {lowest:g}{upper}")
+        return value
+
+    return convert
+
+
+FRACTION, POSITIVE = number(float, 0, 1, below=True), number(float, 0)
+
+
+class Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows a default behind each option's help, where there is one worth showing."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        hidden = action.default is None or action.default is False
+        return action.help if hidden else super()._get_help_string(action)
+
+
+def new_parser(commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> Any:
+    """A command's parser with the options that all of them have."""
+    summary = text.split(". ")[0].rstrip(".")
+    parser = commands.add_parser(name, help=summary, description=text, formatter_class=Formatter)
+    parser.set_defaults(run=run)
+    parser.add_argument("--seed", type=number(int, 0), default=0, help="of everything random")
+    parser.add_argument("--json", action="store_true", help="print the numbers as one JSON object, as the last line")
+    return parser
+
+
+def report(options: argparse.Namespace, numbers: dict[str, Any]) -> None:
+    """Print the JSON object where it was asked for."""
+    if options.json:
+        print(json.dumps(numbers, ensure_ascii=False))
+
+
+def say(text: str = "") -> None:
+    """Progress for a person, on standard error: what a command answers is on standard output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def belonging(group: Any, flag: str, kind: Callable[[str], Any], default: Any, text: str) -> None:
+    """An option that only some choices of another option have: whether it was given must be known (`setting`)."""
+    group.add_argument(flag, type=kind, help=f"{text} (default: {default})")
+    name = flag[2:].replace("-", "_")
+    group.set_defaults(**{f"default_{name}": default})
+
+
+def setting(options: argparse.Namespace, name: str) -> Any:
+    """The value of a `belonging` option: what was given, or its default."""
+    given = getattr(options, name)
+    return getattr(options, f"default_{name}") if given is None else given
+
+
+def refuse(options: argparse.Namespace, owner: str, *names: str) -> None:
+    """Raise CommandError where an option was given that `owner`, another option's choice, has no use for."""
+    for name in names:
+        if getattr(options, name) is not None:
+            flag = f"--{name.replace('_', '-')}"
+            raise CommandError(f"{flag} {getattr(options, name)}: {owner} has no such setting")
+
+
+def add_model_options(parser: argparse.ArgumentParser, **defaults: Any) -> None:
+    group = parser.add_argument_group("model")
+    group.add_argument("--model", choices=tuple(MODELS), default=defaults["model"], help="the architecture")
+    group.add_argument("--d-model", type=number(int, 2), default=defaults["d_model"], help="width")
+    group.add_argument("--n-heads", type=number(int, 1), default=defaults["n_heads"], help="attention heads")
+    belonging(group, "--d-ff", number(int, 1), defaults["d_ff"], "width inside feed-forward layers")
+    group.add_argument(
+        "--encoder-blocks", type=number(int, 1), default=defaults["encoder_blocks"], help="blocks of the encoder"
+    )
+    group.add_argument(
+        "--decoder-blocks", type=number(int, 1), default=defaults["decoder_blocks"], help="blocks of the decoder"
+    )
+    belonging(group, "--dropout", FRACTION, defaults["dropout"], "probability of dropping")
+    group.add_argument("--start", choices=("bos", "eos"), default="bos", help="the token that decoding begins with")
+
+
+def add_training_options(parser: argparse.ArgumentParser, **defaults: Any) -> None:
+    group = parser.add_argument_group("training")
+    group.add_argument("--steps", type=number(int, 1), default=defaults["steps"], help="training steps")
+    group.add_argument("--batch-size", type=number(int, 1), default=defaults["batch_size"], help="sentences a step")
+    group.add_argument("--optimizer", choices=OPTIMIZERS, default=defaults.get("optimizer", "adam"), help="optimizer")
+    group.add_argument(
+        "--rate", type=number(float, 0), default=defaults["rate"], help="highest learning rate; a factor for noam"
+    )
+    group.add_argument("--schedule", choices=SCHEDULES, default="cosine", help="of the learning rate")
+    belonging(group, "--warmup", number(int, 0), defaults["warmup"], "steps of linear warm-up")
+    belonging(group, "--beta2", FRACTION, 0.98, "decay of Adam's and AdamW's mean square")
+    belonging(group, "--weight-decay", POSITIVE, 0.01, "AdamW's")
+    belonging(group, "--momentum", FRACTION, 0.9, "SGD's")
+    group.add_argument(
+        "--label-smoothing",
+        type=FRACTION,
+        default=defaults["label_smoothing"],
+        help="share of the truth that is spread over the vocabulary",
+    )
+    group.add_argument("--clip", type=POSITIVE, default=1.0, help="largest norm of the gradient; 0 for no limit")
+    group.add_argument("--workers", type=number(int, 1), help="threads that share a batch (default: 2 on two cores)")
+
+
+def model_from(options: argparse.Namespace, source_vocab: int, target_vocab: int | None) -> EncoderDecoder:
+    """The model that the options describe, freshly drawn; `target_vocab=None` shares one vocabulary."""
+    sizes: dict[str, Any] = {
+        "source_vocab": source_vocab,
+        "target_vocab": target_vocab,
+        "d_model": options.d_model,
+        "n_heads": options.n_heads,
+        "n_encoder_blocks": options.encoder_blocks,
+        "n_decoder_blocks": options.decoder_blocks,
+    }
+    if options.model == "minimal":
+        refuse(options, "the minimal model", "d_ff", "dropout")
+        sizes["target_vocab"] = target_vocab or source_vocab
+    else:
+        sizes |= {"d_ff": setting(options, "d_ff"), "dropout": setting(options, "dropout")}
+    try:
+        config = MODELS[options.model][1](**sizes)
+        return build_model(options.model, config, np.random.default_rng(options.seed))
+    except ValueError as error:
+        raise CommandError(f"these sizes make no model: {error}") from None
+
+
+def trainer_from(options: argparse.Namespace, model: EncoderDecoder) -> Trainer:
+    """The trainer that the options describe."""
+    optimizer = optimizer_from(options)
+    schedule = schedule_from(options)
+    return Trainer(
+        model,
+        optimizer,
+        schedule,
+        loss=CrossEntropy(model.pad, options.label_smoothing),
+        clip=options.clip or None,
+        seed=options.seed,
+        workers=options.workers,
+    )
+
+
+def optimizer_from(options: argparse.Namespace) -> Optimizer:
+    """The optimizer that the options name; CommandError for an option that belongs to another one."""
+    if options.optimizer == "sgd":
+        refuse(options, "sgd", "beta2", "weight_decay")
+        return SGD(setting(options, "momentum"))
+    if options.optimizer == "adam":
+        refuse(options, "adam", "momentum", "weight_decay")
+        return Adam(beta2=setting(options, "beta2"))
+    refuse(options, "adamw", "momentum")
+    return AdamW(setting(options, "weight_decay"), beta2=setting(options, "beta2"))
+
+
+def schedule_from(options: argparse.Namespace) -> Callable[[int], float]:
+    """The schedule that the options name; CommandError for an option or a number that makes none."""
+    try:
+        if options.schedule == "constant":
+            refuse(options, "the constant schedule", "warmup")
+            return Constant(options.rate)
+        warmup = setting(options, "warmup")
+        if options.schedule == "noam":
+            return Noam(options.d_model, warmup, options.rate)
+        # A default that is longer than a short run is cut to it; a number that was given is not.
+        return WarmupCosine(
+            options.rate, options.steps, min(warmup, options.steps) if options.warmup is None else warmup
+        )
+    except ValueError as error:
+        raise CommandError(f"these make no schedule: {error}") from None

@@ -1,0 +1,148 @@
+"""`train`: a translator from a file of sentence pairs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ..data import (
+    BytePairVocabulary,
+    CharacterVocabulary,
+    PairBatches,
+    Vocabulary,
+    WordVocabulary,
+    evaluation_batches,
+    split_by_source,
+)
+from ..decoding import Translator
+from ..training import Every, ProgressBar, evaluate
+from .errors import CommandError
+from .evaluate import Pairs, add_pair_options, measure, pairs_from, table
+from .options import (
+    add_model_options,
+    add_training_options,
+    belonging,
+    model_from,
+    new_parser,
+    number,
+    refuse,
+    report,
+    say,
+    setting,
+    trainer_from,
+)
+from .runs import new_run, save_run
+
+
+def add_parser(commands: Any) -> None:
+    parser = new_parser(
+        commands,
+        "train",
+        run,
+        "Train a translator on sentence pairs. Part of the pairs, by source sentence, is kept back for validation and "
+        "for a test at the end; the test's pairs are written to RUN/test.tsv.",
+    )
+    add_pair_options(parser)
+    parser.add_argument("--out", default="runs/train", help="folder for the run")
+    parser.add_argument("--overwrite", action="store_true", help="replace the run that the folder holds")
+    group = parser.add_argument_group("data")
+    group.add_argument("--vocabulary", choices=("bpe", "word", "character"), default="bpe", help="what a token is")
+    belonging(group, "--vocab-size", number(int, 64), 4000, "tokens of each vocabulary, at most")
+    group.add_argument("--shared", action="store_true", help="one vocabulary for both languages, and one embedding")
+    group.add_argument("--max-length", type=number(int, 1), default=100, help="pairs with more tokens are left out")
+    group.add_argument("--validation", type=number(float, 0, 1, below=True), default=0.02, help="share of the pairs")
+    group.add_argument("--test", type=number(float, 0, 1, below=True), default=0.05, help="share of the pairs")
+    add_model_options(
+        parser, model="pre-norm", d_model=128, n_heads=4, d_ff=512, encoder_blocks=2, decoder_blocks=2, dropout=0.2
+    )
+    add_training_options(parser, steps=3000, batch_size=64, rate=2e-3, warmup=400, label_smoothing=0.1)
+
+
+def run(options: argparse.Namespace) -> int:
+    pairs = pairs_from(options)
+    if options.validation + options.test >= 1:
+        raise CommandError(f"--validation {options.validation} and --test {options.test}: nothing is left to train on")
+    fractions = (1 - options.validation - options.test, options.validation, options.test)
+    training, validation, test = split_by_source(pairs, fractions, options.seed)
+    folder = new_run(options.out, options.overwrite)
+
+    source, target = vocabularies(options, training)
+    model = model_from(options, len(source), None if options.shared else len(target))
+    start = target.bos if options.start == "bos" else target.eos
+    translator = Translator(options.model, model, source, target, start)
+    encoded = encode(translator, training, options.max_length)
+    say(
+        f"{len(encoded):,} pairs to train on, {len(validation):,} to validate, {len(test):,} to test; "
+        f"{len(source):,} source and {len(target):,} target tokens; {model.n_parameters():,} parameters"
+    )
+    ids: dict[str, Any] = {"pad": model.pad, "start": start, "eos": target.eos}
+    batches = PairBatches(encoded, options.batch_size, seed=options.seed, **ids)
+    trainer = trainer_from(options, model)
+    callbacks: list[Any] = [ProgressBar()]
+    if validation:
+        encoded_validation = encode(translator, validation, options.max_length)
+        looking = [batch for _, batch in evaluation_batches(encoded_validation, 64, **ids)]
+        callbacks.append(Every(batches.steps_per_epoch, lambda trainer: evaluate(model, looking, model.pad)))
+    trainer.fit(batches, options.steps, callbacks)
+
+    numbers: dict[str, Any] = {
+        "seed": options.seed,
+        "steps": trainer.step,
+        "epochs": round(trainer.step / batches.steps_per_epoch, 2),
+        "training_seconds": round(trainer.history.seconds, 2),
+        "parameters": model.n_parameters(),
+    }
+    checkpoint = save_run(folder, translator, trainer, task="pairs")
+    print(f"checkpoint  {checkpoint}")
+    if test:
+        write_pairs(folder / "test.tsv", test)
+        numbers |= measure(translator, test)
+        print(table(numbers))
+    report(options, numbers)
+    return 0
+
+
+def vocabularies(options: argparse.Namespace, pairs: Pairs) -> tuple[Vocabulary, Vocabulary]:
+    """Source and target vocabulary, learned from the training pairs; the same one twice where they share."""
+    sources, targets = [a for a, _ in pairs], [b for _, b in pairs]
+    if options.vocabulary == "character":
+        refuse(options, "a character vocabulary", "vocab_size")
+    size = setting(options, "vocab_size")
+
+    def learn(texts: list[str]) -> Vocabulary:
+        try:
+            if options.vocabulary == "bpe":
+                return BytePairVocabulary.train(texts, size)
+            if options.vocabulary == "word":
+                return WordVocabulary.build(texts, max_size=size)
+            return CharacterVocabulary.build(texts)
+        except ValueError as error:
+            raise CommandError(f"--vocab-size {size}: {error}") from None
+
+    if options.shared:
+        both = learn(sources + targets)
+        return both, both
+    return learn(sources), learn(targets)
+
+
+def encode(translator: Translator, pairs: Pairs, max_length: int) -> list[tuple[list[int], list[int]]]:
+    """The pairs as ids, without those that are longer than `max_length` tokens on a side."""
+    source, target = translator.source_vocabulary, translator.target_vocabulary
+    encoded = [(source.encode(a), target.encode(b)) for a, b in pairs]
+    short = [(a, b) for a, b in encoded if max(len(a), len(b)) <= max_length]
+    if left_out := len(encoded) - len(short):
+        say(f"note: {left_out:,} pairs of more than {max_length} tokens are left out")
+    if not short:
+        raise CommandError(f"--max-length {max_length}: no pair is that short")
+    return short
+
+
+def write_pairs(path: Path, pairs: Pairs) -> None:
+    """Write pairs a line each, whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
+    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{source}\t{target}\n" for source, target in pairs)
+    os.replace(temporary, path)
