@@ -10,6 +10,8 @@ from .batches import (
 )
 from .bpe import BytePairVocabulary
 from .errors import DataError
+from .grammar import EnglishFrench, Example
+from .language import LanguageVocabulary
 from .pairs import read_aligned, read_pairs, split_by_source
 from .toy import ToyTask
 from .vocabulary import (
@@ -32,7 +34,10 @@ __all__ = [
     "BytePairVocabulary",
     "CharacterVocabulary",
     "DataError",
+    "EnglishFrench",
+    "Example",
     "FreshBatches",
+    "LanguageVocabulary",
     "PairBatches",
     "ToyTask",
     "Vocabulary",

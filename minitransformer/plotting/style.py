@@ -1,0 +1,169 @@
+"""What all pictures share: colours that everybody can tell apart, sizes of type, and files that are the same each time.
+
+Nothing here touches matplotlib's global settings: sizes are given to each text, and `save` sets its own for one call.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+from matplotlib.transforms import ScaledTranslation
+
+# Okabe and Ito 2008, "Color Universal Design": told apart in every common form of colour blindness.
+OKABE_ITO = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "sky blue": "#56B4E9",
+    "green": "#009E73",
+    "yellow": "#F0E442",
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "purple": "#CC79A7",
+}
+CYCLE = tuple(OKABE_ITO[name] for name in ("blue", "vermillion", "green", "purple", "orange", "sky blue", "black"))
+GREY = "#6B6B6B"  # 5:1 against white, so that text in it can be read
+PALE = "#D9D9D9"
+
+WEIGHT_MAP = "viridis"  # from nothing to much
+SIGNED_MAP = "cividis"  # from -1 to 1
+
+PAGE_WIDTH = 7.0  # inches
+TITLE_SIZE, LABEL_SIZE, TICK_SIZE = 10.0, 9.0, 8.0  # points, as printed at page width
+
+_FORMATS: dict[str, tuple[str, dict[str, None]]] = {  # what would differ from one day to the next is left out
+    ".png": ("png", {"Software": None}),
+    ".svg": ("svg", {"Date": None, "Creator": None}),
+    ".pdf": ("pdf", {"CreationDate": None, "Creator": None, "Producer": None}),
+}
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    """Write a figure and close it: PNG (150 dots an inch), SVG or PDF, by the suffix of `path`; return the path.
+
+    The same figure gives the same bytes, and a file appears whole or not at all.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        raise ValueError(f"path={str(path)!r} ends in {path.suffix!r}: it must end in {', '.join(_FORMATS)}")
+    kind, metadata = _FORMATS[path.suffix.lower()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    settings: Any = {"svg.hashsalt": "minitransformer", "pdf.fonttype": 42, "savefig.bbox": None}
+    try:
+        with plt.rc_context(settings):
+            figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+        plt.close(figure)
+    return path
+
+
+def new_axes(ax: Axes | None, width: float = PAGE_WIDTH, height: float = 3.2) -> Axes:
+    """The axes given, or those of a new figure of this size in inches; in either case with room for their labels.
+
+    A figure that nobody lays out, as plain `plt.subplots()` makes it, would cut long words: it is laid out constrained.
+    """
+    if ax is None:
+        return plt.figure(figsize=(width, height), layout="constrained").add_subplot()
+    whole = figure_of(ax).figure  # of a SubFigure, the Figure
+    if whole.get_layout_engine() is None and ax.get_subplotspec() is not None:
+        whole.set_layout_engine("constrained")
+    return ax
+
+
+def figure_of(ax: Axes) -> Figure | SubFigure:
+    """The figure, or part of one, that holds these axes."""
+    assert ax.figure is not None, "the axes were removed from their figure"
+    return ax.figure
+
+
+def size_in_points(ax: Axes) -> tuple[float, float]:
+    """Width and height of the axes as they stand now, in points (1/72 inch)."""
+    box, dpi = ax.bbox, figure_of(ax).dpi
+    return box.width * 72 / dpi, box.height * 72 / dpi
+
+
+@lru_cache(maxsize=4096)
+def text_width(text: str, size: float = TICK_SIZE, weight: str = "normal") -> float:
+    """How wide one line of text will be, in points."""
+    return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=size, weight=weight), False)[0])
+
+
+def widest(texts: Sequence[str], size: float = TICK_SIZE) -> float:
+    """The width of the widest of these texts, in points; 0 where there is none."""
+    return max((text_width(text, size) for text in texts), default=0.0)
+
+
+def wrapped(text: str, width: float, size: float = TITLE_SIZE, weight: str = "normal") -> str:
+    """The text with line breaks where a line would grow wider than `width` points."""
+    lines: list[str] = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split():
+            longer = f"{line} {word}".strip()
+            if line and text_width(longer, size, weight) > width:
+                lines.append(line)
+                line = word
+            else:
+                line = longer
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def set_title(ax: Axes, text: str, width: float | None = None) -> None:
+    """A title that starts where the axes start and is broken into lines as wide as they are (or `width` points)."""
+    if width is None:
+        width = size_in_points(ax)[0]
+        if ax.bbox.width < 0.6 * figure_of(ax).bbox.width:
+            width *= 0.8  # axes beside others: labels will take a part of them
+    ax.set_title(wrapped(text, width), fontsize=TITLE_SIZE, loc="left", parse_math=False)
+
+
+def tidy(ax: Axes, xlabel: str, ylabel: str) -> None:
+    """Labels, small ticks and only the two spines that carry a scale."""
+    ax.set_xlabel(xlabel, fontsize=LABEL_SIZE)
+    ax.set_ylabel(ylabel, fontsize=LABEL_SIZE)
+    ax.tick_params(labelsize=TICK_SIZE, length=3)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def colorbar(ax: Axes, image: Any, label: str, height: float = 1000.0) -> None:
+    """The scale of an image at its right, as tall as the image; `height` is what that is in points, if it is known."""
+    beside = ax.transAxes + ScaledTranslation(8 / 72, 0, figure_of(ax).dpi_scale_trans)
+    bar = figure_of(ax).colorbar(image, cax=ax.inset_axes((1.0, 0.0, 0.03, 1.0), transform=beside))
+    bar.set_label(label if text_width(label, LABEL_SIZE) < height else label.split()[-1], fontsize=LABEL_SIZE)
+    plain(bar)
+
+
+def plain(bar: Colorbar) -> None:
+    """A colour bar in our type and without a frame."""
+    bar.ax.tick_params(labelsize=TICK_SIZE, length=3)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def ink_on(colour: Any) -> str:
+    """Black or white, whichever is read more easily on this colour (WCAG relative luminance)."""
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in np.asarray(colour)[:3])
+    return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "white"
+
+
+def as_words(name: str, words: Any, length: int, what: str) -> list[str]:
+    """The words as a list of strings; ValueError unless there are `length` of them."""
+    if isinstance(words, str):
+        raise ValueError(f"{name}={words!r} is one string: give a list of {length} words, for example text.split()")
+    words = [str(word) for word in words]
+    if len(words) != length:
+        raise ValueError(f"{name} has {len(words)} words: {what} asks for {length}")
+    return words
