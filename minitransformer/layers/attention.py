@@ -115,6 +115,8 @@ class MultiHeadAttention(Layer):
     def forward(
         self, x: Array, memory: Array, mask: Array | None = None, rng: np.random.Generator | None = None
     ) -> tuple[Array, Cache]:
+        if x.ndim != 3 or memory.ndim != 3 or len(x) != len(memory):
+            raise ValueError(f"memory has shape {memory.shape}: give (B, S, D) with the B of an x of shape {x.shape}")
         q, query_cache = self.query.forward(x)
         k, key_cache = self.key.forward(memory)
         v, value_cache = self.value.forward(memory)

@@ -127,7 +127,8 @@ class Layer:
             if isinstance(value, (Layer, Parameter)):
                 yield name, value
             elif isinstance(value, (list, tuple)):
-                yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, Layer))
+                parts = ((f"{name}.{i}", item) for i, item in enumerate(value))
+                yield from (part for part in parts if isinstance(part[1], (Layer, Parameter)))
 
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
         """Every layer inside this one, itself first, with its dotted path; one that is used twice comes twice."""

@@ -32,7 +32,7 @@ class Dropout(Layer):
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
         if rng is None or self.p == 0.0:
             return x, Cache()
-        dropped = round(self.p * 65536)  # of 65536 equally likely integers
+        dropped = min(round(self.p * 65536), 65535)  # of 65536 equally likely integers
         keep = rng.integers(0, 65536, x.shape, np.uint16) >= dropped
         keep = keep * x.real.dtype.type(65536 / (65536 - dropped))
         return x * keep, Cache(keep=keep)

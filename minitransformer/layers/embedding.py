@@ -49,7 +49,8 @@ class Embedding(Layer):
     def backward(self, dy: Array, cache: Cache) -> None:
         # An id may repeat, and every occurrence adds. `np.add.at` is fast on flat arrays only.
         V, D = self.n, self.d_model
-        flat_ids = cache["ids"].reshape(-1, 1) * D + np.arange(D)  # (...) -> (N, D): where each number belongs
+        ids = cache["ids"].astype(np.intp)  # ids of few bits would overflow in the product
+        flat_ids = ids.reshape(-1, 1) * D + np.arange(D)  # (...) -> (N, D): where each number belongs
         d_weight = np.zeros(V * D, dy.dtype)
         np.add.at(d_weight, flat_ids.reshape(-1), dy.reshape(-1))
         if self.scale != 1.0:
@@ -77,6 +78,8 @@ class Unembedding(Layer):
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
         V, D = self.weight.shape
+        if x.shape[-1:] != (D,):
+            raise ValueError(f"x has shape {x.shape}: its last axis must hold {D} features, as the table has")
         if self.scale != 1.0:
             x = x * self.scale
         logits = x.reshape(-1, D) @ self.weight.value.T

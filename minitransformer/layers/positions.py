@@ -48,6 +48,8 @@ class SinusoidalPositions(Layer):
         self.d_model = d_model
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        if x.shape[-1:] != (self.d_model,):
+            raise ValueError(f"x has shape {x.shape}: its last axis must hold d_model={self.d_model} features")
         _, T, D = x.shape
         return x + sinusoids(T, D, x.real.dtype), Cache()
 
@@ -75,6 +77,8 @@ class LearnedPositions(Layer):
         self.weight = Parameter(as_initializer(init).embedding(max_length, d_model))
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        if x.shape[-1:] != (self.d_model,):
+            raise ValueError(f"x has shape {x.shape}: its last axis must hold d_model={self.d_model} features")
         _, T, _ = x.shape
         if len(self.weight.value) < T:
             raise ValueError(f"x has {T} positions: there are vectors for max_length={self.max_length}")

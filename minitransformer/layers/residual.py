@@ -38,6 +38,9 @@ class Residual(Layer):
     def __init__(self, sublayer: Layer, dropout: float = 0.0) -> None:
         self.sublayer = sublayer
         self.residual_dropout = Dropout(dropout)
+        # The sublayer's names stand beside the wrapper's: were one to be both, each would hide the other's.
+        if taken := {name for name, _ in sublayer.children()} & {"residual_dropout", "norm"}:
+            raise ValueError(f"sublayer={type(sublayer).__name__} has a {taken.pop()} of its own: wrap it in a Chain")
 
     def children(self) -> Iterator[tuple[str, Layer | Parameter]]:
         for name, child in super().children():

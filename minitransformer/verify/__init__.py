@@ -1,0 +1,32 @@
+"""What proves the rest right: gradient checks, a case for every layer, and bugs that the checks must catch."""
+
+from .cases import CASES, Case, case, concrete_layers, layers_without_case, line_to_write
+from .check import check_gradients
+from .derivatives import central_difference, complex_step
+from .directions import check_directions
+from .layer_mutants import MUTANTS
+from .mutants import Mutant, injected, rejected_by, verdict
+from .properties import PROPERTIES
+from .report import GradientCheck, GradientCheckFailed, Row
+
+__all__ = [
+    "CASES",
+    "MUTANTS",
+    "PROPERTIES",
+    "Case",
+    "GradientCheck",
+    "GradientCheckFailed",
+    "Mutant",
+    "Row",
+    "case",
+    "central_difference",
+    "check_directions",
+    "check_gradients",
+    "complex_step",
+    "concrete_layers",
+    "injected",
+    "layers_without_case",
+    "line_to_write",
+    "rejected_by",
+    "verdict",
+]

@@ -1,0 +1,376 @@
+"""One small case, or several, for every layer: what the gradient checks, the tests and the injected bugs run on.
+
+Sizes differ, so that no two axes can be mistaken for one another: B = 3 sentences, T = 5 target and S = 7 source
+tokens, D = 6 features, F = 13 inside, V = 17 ids; where there are heads, B = 5, T = 7, S = 11 and H = 2 heads of d = 3.
+Ids repeat, dropout is on, some queries may attend to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..layers import (
+    GELU,
+    Array,
+    Chain,
+    CrossEntropy,
+    Decoder,
+    DecoderBlock,
+    Dense,
+    Dropout,
+    Embedding,
+    Encoder,
+    EncoderBlock,
+    FeedForward,
+    Glorot,
+    Identity,
+    Layer,
+    LayerNorm,
+    LearnedPositions,
+    Linear,
+    MultiHeadAttention,
+    PostNorm,
+    PreNorm,
+    ReLU,
+    Residual,
+    ScaledDotProductAttention,
+    SelfAttention,
+    SinusoidalPositions,
+    Softmax,
+    Unembedding,
+    causal_mask,
+)
+
+B, T, S, D, F, V = 3, 5, 7, 6, 13, 17
+H, d = 2, 3
+P = 0.3  # dropout
+
+Build = Callable[[np.random.Generator], tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer and inputs that show every part of it.
+
+    Attributes
+    ----------
+    layer_class : type
+        Whose case this is.
+    name : str
+        The class's name, and what is special about the case.
+    function : callable
+        A generator -> (layer, input, input, ...).
+    """
+
+    layer_class: type[Layer]
+    name: str
+    function: Build
+
+    def build(self, seed: int = 0) -> tuple[Layer, tuple[Any, ...]]:
+        """A fresh layer and its inputs."""
+        layer, *inputs = self.function(np.random.default_rng(seed))
+        return layer, tuple(inputs)
+
+
+CASES: dict[str, Case] = {}
+
+
+def case(layer_class: type[Layer], what: str = "") -> Callable[[Build], Build]:
+    """Register the function beneath as a case of a layer; `what` tells several cases of one class apart."""
+
+    def register(function: Build) -> Build:
+        name = f"{layer_class.__name__} {what}".strip()
+        if name in CASES and CASES[name].function.__qualname__ != function.__qualname__:
+            raise ValueError(f"what={what!r}: {layer_class.__name__} has a case of this name already")
+        CASES[name] = Case(layer_class, name, function)
+        return function
+
+    return register
+
+
+def concrete_layers(package: str = "minitransformer.layers") -> list[type[Layer]]:
+    """Every class under a package that can run forward, found by importing all its modules."""
+    root = importlib.import_module(package)
+    for module in pkgutil.walk_packages(root.__path__, f"{package}."):
+        importlib.import_module(module.name)
+    found = [
+        cls
+        for cls in _subclasses(Layer)
+        if cls.forward is not Layer.forward and (cls.__module__ == package or cls.__module__.startswith(f"{package}."))
+    ]
+    return sorted(set(found), key=lambda cls: (cls.__module__, cls.__qualname__))
+
+
+def layers_without_case(package: str = "minitransformer.layers") -> list[type[Layer]]:
+    """The concrete layers of a package that nobody has written a case for."""
+    covered = {case.layer_class for case in CASES.values()}
+    return [cls for cls in concrete_layers(package) if cls not in covered]
+
+
+def line_to_write(layer_class: type[Layer]) -> str:
+    """What to add so that a layer is checked."""
+    return (
+        f"{layer_class.__module__}.{layer_class.__qualname__} has no case. Add one in the shape of\n\n"
+        f"@case({layer_class.__name__})\n"
+        f"def _(rng):\n"
+        f"    return {layer_class.__name__}(..., float64(rng)), rng.standard_normal((B, T, D))\n"
+    )
+
+
+def _subclasses(cls: type[Layer]) -> list[type[Layer]]:
+    return [sub for direct in cls.__subclasses__() for sub in (direct, *_subclasses(direct))]
+
+
+def float64(rng: np.random.Generator) -> Glorot:
+    """The initializer of cases."""
+    return Glorot(rng, np.float64)
+
+
+def ids(rng: np.random.Generator, *shape: int, n: int = V) -> Array:
+    """Random ids that repeat, 0 (padding) among them, and never the last one, which nobody looks up."""
+    drawn = rng.integers(1, n - 1, shape)
+    drawn.flat[: drawn.size // 3] = drawn.flat[-(drawn.size // 3) :]
+    drawn[..., -1] = np.where(np.arange(drawn[..., -1].size).reshape(drawn[..., -1].shape) % 2, 0, drawn[..., -1])
+    return drawn
+
+
+def ragged_mask(rng: np.random.Generator, sentences: int, queries: int, keys: int) -> Array:
+    """A random mask (B, 1, T, S): one query in each sentence, and all of the last sentence, may attend to nothing."""
+    mask = rng.random((sentences, 1, queries, keys)) < 0.7
+    mask[:, :, 2] = False
+    mask[-1] = False
+    return mask
+
+
+@case(Identity)
+def _identity(rng: np.random.Generator) -> tuple[Any, ...]:
+    return Identity(), rng.standard_normal((B, T, D))
+
+
+@case(Linear)
+def _linear(rng: np.random.Generator) -> tuple[Any, ...]:
+    return Linear(D, F, float64(rng)), rng.standard_normal((B, T, D))
+
+
+@case(Linear, "square")
+def _linear_square(rng: np.random.Generator) -> tuple[Any, ...]:
+    return Linear(D, D, float64(rng)), rng.standard_normal((B, T, D))
+
+
+@case(Dense)
+def _dense(rng: np.random.Generator) -> tuple[Any, ...]:
+    return Dense(D, F, float64(rng)), rng.standard_normal((B, T, D))
+
+
+@case(Chain)
+def _chain(rng: np.random.Generator) -> tuple[Any, ...]:
+    init = float64(rng)
+    chain = Chain(widen=Dense(D, F, init), bend=GELU(), dropout=Dropout(P), narrow=Linear(F, D, init))
+    return chain, rng.standard_normal((B, T, D))
+
+
+@case(Chain, "of one layer used twice")
+def _used_twice(rng: np.random.Generator) -> tuple[Any, ...]:
+    shared = Dense(D, D, float64(rng))
+    return Chain(first=shared, bend=GELU(), second=shared), rng.standard_normal((B, T, D))
+
+
+@case(Chain, "of an embedding tied to its unembedding")
+def _tied(rng: np.random.Generator) -> tuple[Any, ...]:
+    tokens = Embedding(V, D, float64(rng), scale=D**0.5)
+    return Chain(tokens=tokens, bend=GELU(), head=Unembedding(tokens.weight, scale=D**-0.5)), ids(rng, B, T)
+
+
+@case(ReLU)
+def _relu(rng: np.random.Generator) -> tuple[Any, ...]:
+    return ReLU(), rng.standard_normal((B, T, F))
+
+
+@case(GELU)
+def _gelu(rng: np.random.Generator) -> tuple[Any, ...]:
+    return GELU(), rng.standard_normal((B, T, F))
+
+
+@case(Softmax)
+def _softmax(rng: np.random.Generator) -> tuple[Any, ...]:
+    return Softmax(), rng.standard_normal((B, T, S))
+
+
+@case(LayerNorm)
+def _layer_norm(rng: np.random.Generator) -> tuple[Any, ...]:
+    return LayerNorm(D, float64(rng)), rng.standard_normal((B, T, D))
+
+
+@case(Dropout)
+def _dropout(rng: np.random.Generator) -> tuple[Any, ...]:
+    return Dropout(P), rng.standard_normal((B, T, D))
+
+
+@case(Embedding)
+def _embedding(rng: np.random.Generator) -> tuple[Any, ...]:
+    return Embedding(V, D, float64(rng), scale=2.5), ids(rng, B, T)
+
+
+@case(Unembedding)
+def _unembedding(rng: np.random.Generator) -> tuple[Any, ...]:
+    table = Embedding(V, D, float64(rng)).weight
+    return Unembedding(table, scale=0.4), rng.standard_normal((B, T, D))
+
+
+@case(SinusoidalPositions)
+def _sinusoidal_positions(rng: np.random.Generator) -> tuple[Any, ...]:
+    return SinusoidalPositions(D), rng.standard_normal((B, T, D))
+
+
+@case(LearnedPositions)
+def _learned_positions(rng: np.random.Generator) -> tuple[Any, ...]:
+    return LearnedPositions(S, D, float64(rng)), rng.standard_normal((B, T, D))
+
+
+@case(ScaledDotProductAttention)
+def _scaled_dot_product_attention(rng: np.random.Generator) -> tuple[Any, ...]:
+    q, k, v = (rng.standard_normal((5, H, length, width)) for length, width in ((7, d), (11, d), (11, d)))
+    return ScaledDotProductAttention(P), q, k, v, ragged_mask(rng, 5, 7, 11)
+
+
+@case(MultiHeadAttention)
+def _multi_head_attention(rng: np.random.Generator) -> tuple[Any, ...]:
+    x, memory = rng.standard_normal((5, 7, D)), rng.standard_normal((5, 11, D))
+    return MultiHeadAttention(D, H, float64(rng), P), x, memory, ragged_mask(rng, 5, 7, 11)
+
+
+@case(MultiHeadAttention, "of lecture notes")
+def _multi_head_attention_minimal(rng: np.random.Generator) -> tuple[Any, ...]:
+    x, memory = rng.standard_normal((5, 7, D)), rng.standard_normal((5, 11, D))
+    return MultiHeadAttention(D, H, float64(rng), projection=Linear, output=Identity), x, memory
+
+
+@case(SelfAttention)
+def _self_attention(rng: np.random.Generator) -> tuple[Any, ...]:
+    return SelfAttention(D, H, float64(rng), P), rng.standard_normal((5, 7, D)), causal_mask(7)
+
+
+@case(FeedForward)
+def _feed_forward(rng: np.random.Generator) -> tuple[Any, ...]:
+    return FeedForward(D, F, float64(rng), P), rng.standard_normal((B, T, D))
+
+
+@case(FeedForward, "with GELU and no biases")
+def _feed_forward_gelu(rng: np.random.Generator) -> tuple[Any, ...]:
+    return FeedForward(D, F, float64(rng), P, GELU(), Linear), rng.standard_normal((B, T, D))
+
+
+# Wrappers, blocks and stacks pass gradients on; what is inside their parts has cases of its own. So around attention
+# their parts are light and small: B = 3 sentences, T = 5 and S = 7 tokens, one head of D = 4 features.
+
+
+def block_inputs(rng: np.random.Generator) -> tuple[Any, ...]:
+    """x, memory, mask and memory_mask of a small decoder."""
+    memory_mask = ragged_mask(rng, 3, 5, 7)
+    return rng.standard_normal((3, 5, 4)), rng.standard_normal((3, 7, 4)), causal_mask(5), memory_mask
+
+
+def attention_to_memory(init: Glorot) -> MultiHeadAttention:
+    """Attention without biases and output projection."""
+    return MultiHeadAttention(4, 1, init, P, Linear, Identity)
+
+
+@case(Residual)
+def _residual(rng: np.random.Generator) -> tuple[Any, ...]:
+    return Residual(FeedForward(D, F, float64(rng), P), P), rng.standard_normal((B, T, D))
+
+
+@case(Residual, "around attention to a memory")
+def _residual_of_attention(rng: np.random.Generator) -> tuple[Any, ...]:
+    init = float64(rng)
+    x, memory, _, mask = block_inputs(rng)
+    return Residual(attention_to_memory(init), P), x, memory, mask
+
+
+@case(PreNorm)
+def _pre_norm(rng: np.random.Generator) -> tuple[Any, ...]:
+    init = float64(rng)
+    return PreNorm(FeedForward(D, F, init, P), LayerNorm(D, init), P), rng.standard_normal((B, T, D))
+
+
+@case(PreNorm, "around attention to a memory")
+def _pre_norm_of_attention(rng: np.random.Generator) -> tuple[Any, ...]:
+    init = float64(rng)
+    x, memory, _, mask = block_inputs(rng)
+    return PreNorm(attention_to_memory(init), LayerNorm(4, init), P), x, memory, mask
+
+
+@case(PostNorm)
+def _post_norm(rng: np.random.Generator) -> tuple[Any, ...]:
+    init = float64(rng)
+    return PostNorm(FeedForward(D, F, init, P), LayerNorm(D, init), P), rng.standard_normal((B, T, D))
+
+
+@case(PostNorm, "around attention to a memory")
+def _post_norm_of_attention(rng: np.random.Generator) -> tuple[Any, ...]:
+    init = float64(rng)
+    x, memory, _, mask = block_inputs(rng)
+    return PostNorm(attention_to_memory(init), LayerNorm(4, init), P), x, memory, mask
+
+
+def encoder_block(init: Glorot) -> EncoderBlock:
+    """Enough of a block to have every gradient pass through it."""
+    return EncoderBlock(
+        attention=Residual(SelfAttention(4, 1, init, P, Linear, Identity), P),
+        feed_forward=PostNorm(Linear(4, 4, init), LayerNorm(4, init), P),
+    )
+
+
+def decoder_block(init: Glorot) -> DecoderBlock:
+    """The same for a decoder."""
+    return DecoderBlock(
+        attention=Residual(SelfAttention(4, 1, init, P, Linear, Identity), P),
+        cross_attention=Residual(attention_to_memory(init), P),
+        feed_forward=PreNorm(Linear(4, 4, init), LayerNorm(4, init), P),
+    )
+
+
+@case(EncoderBlock)
+def _encoder_block(rng: np.random.Generator) -> tuple[Any, ...]:
+    return encoder_block(float64(rng)), rng.standard_normal((3, 5, 4)), ragged_mask(rng, 3, 5, 5)
+
+
+@case(DecoderBlock)
+def _decoder_block(rng: np.random.Generator) -> tuple[Any, ...]:
+    return decoder_block(float64(rng)), *block_inputs(rng)
+
+
+@case(Encoder)
+def _encoder(rng: np.random.Generator) -> tuple[Any, ...]:
+    init = float64(rng)
+    stack = Encoder([encoder_block(init), encoder_block(init)], norm=LayerNorm(4, init))
+    return stack, rng.standard_normal((3, 5, 4)), ragged_mask(rng, 3, 5, 5)
+
+
+@case(Encoder, "with one block used twice")
+def _encoder_shared(rng: np.random.Generator) -> tuple[Any, ...]:
+    block = encoder_block(float64(rng))
+    return Encoder([block, block]), rng.standard_normal((3, 5, 4)), ragged_mask(rng, 3, 5, 5)
+
+
+@case(Decoder)
+def _decoder(rng: np.random.Generator) -> tuple[Any, ...]:
+    init = float64(rng)
+    stack = Decoder([decoder_block(init), decoder_block(init)], norm=LayerNorm(4, init))
+    return stack, *block_inputs(rng)
+
+
+@case(CrossEntropy)
+def _cross_entropy(rng: np.random.Generator) -> tuple[Any, ...]:
+    return CrossEntropy(pad=0, label_smoothing=0.2), rng.standard_normal((B, T, V)), ids(rng, B, T)
+
+
+@case(CrossEntropy, "with the normalizer of a larger batch")
+def _cross_entropy_of_a_share(rng: np.random.Generator) -> tuple[Any, ...]:
+    return CrossEntropy(pad=3), rng.standard_normal((B, T, V)), ids(rng, B, T), 41

@@ -1,0 +1,78 @@
+"""A small case for every model, registered beside those of the layers.
+
+H = 2 heads of d = 3 features (D = 6; once D = 4 with one head), B = 3 sentences, S = 4 source and T = 5 target tokens,
+F = 5, V = 7 source and 11 target ids. Sentences are padded, one of them to all but a token; ids repeat; dropout is on.
+"""
+
+import numpy as np
+
+from minitransformer.layers import (
+    Chain,
+    Decoder,
+    DecoderBlock,
+    Embedding,
+    Encoder,
+    EncoderBlock,
+    Glorot,
+    Identity,
+    Linear,
+    MultiHeadAttention,
+    Residual,
+    SelfAttention,
+    SinusoidalPositions,
+    Unembedding,
+)
+from minitransformer.models import (
+    EncoderDecoder,
+    MinimalConfig,
+    MinimalTransformer,
+    PreNormTransformer,
+    Transformer,
+    TransformerConfig,
+)
+from minitransformer.verify import case
+
+SIZES = {"d_model": 6, "n_heads": 2, "d_ff": 5, "n_encoder_blocks": 1, "n_decoder_blocks": 1, "dropout": 0.3}
+
+
+def sentences(rng, B=3, S=4, T=5, source_vocab=7, target_vocab=11):
+    """Padded source and target ids."""
+    source, target = rng.integers(1, source_vocab, (B, S)), rng.integers(1, target_vocab, (B, T))
+    source[0, 1:] = 0
+    source[1, 3:] = 0
+    target[0, 2:] = 0
+    return source, target
+
+
+@case(MinimalTransformer)
+def _minimal(rng):
+    config = MinimalConfig(7, 11, d_model=6, n_heads=2, n_encoder_blocks=1, n_decoder_blocks=2)
+    return MinimalTransformer(config, Glorot(rng, np.float64)), *sentences(rng)
+
+
+@case(Transformer, "with one vocabulary")
+def _shared(rng):
+    return Transformer(TransformerConfig(7, **SIZES), Glorot(rng, np.float64)), *sentences(rng, target_vocab=7)
+
+
+@case(Transformer, "with two vocabularies")
+def _separate(rng):
+    config = TransformerConfig(7, 11, **{**SIZES, "d_model": 4, "n_heads": 1})
+    return Transformer(config, Glorot(rng, np.float64)), *sentences(rng)
+
+
+@case(PreNormTransformer)
+def _pre_norm(rng):
+    return PreNormTransformer(TransformerConfig(7, **SIZES), Glorot(rng, np.float64)), *sentences(rng, target_vocab=7)
+
+
+@case(EncoderDecoder, "assembled by hand")
+def _by_hand(rng):
+    init = Glorot(rng, np.float64)
+    source, target = Embedding(7, 6, init), Embedding(11, 6, init)
+    encoder = Encoder([EncoderBlock(Residual(SelfAttention(6, 3, init)), Residual(Linear(6, 6, init)))])
+    cross = Residual(MultiHeadAttention(6, 2, init))
+    decoder = Decoder([DecoderBlock(Residual(SelfAttention(6, 1, init)), cross, Identity())])
+    with_positions = Chain(tokens=source, positions=SinusoidalPositions(6))
+    model = EncoderDecoder(with_positions, target, encoder, decoder, Unembedding(target.weight, 0.5))
+    return model, *sentences(rng)
