@@ -45,9 +45,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--examples", type=number(int, 1), default=1000, help="held-out sentences in each test")
     parser.add_argument("--no-figures", action="store_true", help="draw nothing")
     add_model_options(
-        parser, model="pre-norm", d_model=64, n_heads=4, d_ff=256, encoder_blocks=2, decoder_blocks=1, dropout=0.0
+        parser, model="pre-norm", d_model=64, n_heads=4, d_ff=128, encoder_blocks=2, decoder_blocks=1, dropout=0.0
     )
-    add_training_options(parser, steps=4000, batch_size=64, rate=3e-3, warmup=200, label_smoothing=0.0)
+    add_training_options(parser, steps=5000, batch_size=32, rate=3e-3, warmup=200, label_smoothing=0.0)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """The built-in task: English sentences, each with its one correct French translation, from a bilingual grammar.
 
 Nothing to download and millions of sentences: every template draws its words once and writes them in both languages.
-Two sentences in five hold a pronoun that only the sense settles (`antecedents`), the others are `templates`. Held out:
+Half of the sentences hold a pronoun that only the sense settles (`antecedents`), the others are `templates`. Held out:
 
     sentences     one in ten of those without such a pronoun, by a checksum of the English words
     noun pairs    one in seven of those between which a pronoun has to choose, by a checksum of the two nouns
@@ -32,7 +32,10 @@ __all__ = ["EnglishFrench", "Example", "detokenize", "held_out", "tokenize"]
 
 Pick = Callable[[Any], Any]  # chooses one of a sequence
 
-_IS_PRONOUN_SENTENCE = (True, True, False, False, False)
+_IS_PRONOUN_SENTENCE = (True, False)
+# Two nouns of one gender teach nothing about which of them is meant, but without such pairs "the other gender than
+# that of the wrong noun" would do.
+_GENDERS_MUST_DIFFER = (True, True, False)
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ Drawn = tuple[str, "PronounSentence | None", list[str], list[str]]  # template, 
 def _draw(pick: Pick, split: str) -> Drawn:
     """One sentence of the split, from any template."""
     if pick(_IS_PRONOUN_SENTENCE):
-        sentence = draw_sentence(pick, pick(CONSTRUCTIONS), split=split)
+        sentence = draw_sentence(pick, pick(CONSTRUCTIONS), split=split, differ=pick(_GENDERS_MUST_DIFFER))
         return _written(sentence)
     while True:
         template = pick(TEMPLATES)
@@ -138,7 +141,7 @@ class EnglishFrench:
         self.source_tokens, self.target_tokens = word_forms()
 
     def sample(self, rng: np.random.Generator, n: int, split: str = "train") -> list[Example]:
-        """`n` sentences from the whole grammar, two in five of them with an ambiguous pronoun."""
+        """`n` sentences from the whole grammar, half of them with an ambiguous pronoun."""
         _check_split(split)
         pick = _dice(rng)
         return [_example(_draw(pick, split)) for _ in range(n)]

@@ -1,4 +1,4 @@
-"""Injected bugs: wrong versions of the layers, each of which a check must reject.
+"""Injected bugs: wrong versions of the code, each of which a check must reject.
 
 A mutant is a change of a line or two in the source of one function, so that it reads as a diff: the mistakes that
 other code was found to have, and those that a student makes. `injected` puts one in place and always takes it out
@@ -51,6 +51,13 @@ class Mutant:
     check: str
     guess: str = ""
 
+    def where(self) -> str:
+        """The functions that it changes: Linear.forward, .backward."""
+        places: dict[str, dict[str, None]] = {}
+        for edit in self.edits:
+            places.setdefault(_name(edit.owner), {})[f".{edit.attribute}"] = None
+        return ", ".join(f"{owner}{', '.join(attributes)}" for owner, attributes in places.items())
+
     def diff(self) -> str:
         """The change as lines with - and +."""
         lines = []
@@ -77,29 +84,29 @@ def injected(mutant: Mutant) -> Iterator[None]:
             setattr(owner, attribute, original)
 
 
-def rejected_by(mutant: Mutant) -> str:
+def rejected_by(mutant: Mutant, seed: int = 0) -> str:
     """What the check that belongs to a mutant says of it, in a line or two; empty: it was not caught."""
     with injected(mutant):
-        return verdict(mutant.check)
+        return verdict(mutant.check, seed)
 
 
-def verdict(check: str) -> str:
-    """What is wrong by a case's gradient check or by a property; empty if nothing is."""
+def verdict(check: str, seed: int = 0) -> str:
+    """What is wrong by a case's gradient check, on numbers of this seed, or by a property; empty if nothing is."""
     if check in CASES:
-        layer, inputs = CASES[check].build()
-        result = check_gradients(layer, *inputs)
+        layer, inputs = CASES[check].build(seed)
+        result = check_gradients(layer, *inputs, seed=seed)
         return "\n".join(f"{row.name}: {row.guess}" for row in result.failures)
     if check not in PROPERTIES:
         raise ValueError(f"check={check!r}: is neither a case nor a property")
     try:
         PROPERTIES[check]()
     except Exception as error:
-        return f"{type(error).__name__}: {error}"
+        return f"{type(error).__name__}: {str(error).strip()}"
     return ""
 
 
 def _edited(original: Any, edit: Edit) -> Any:
-    function = inspect.unwrap(original)
+    function = _function(original)
     source = getattr(function, "mutated_source", None) or textwrap.dedent(inspect.getsource(function))
     first = next((line for line in source.splitlines() if edit.old.splitlines()[0] in line), "")
     newline = "\n" + " " * (len(first) - len(first.lstrip()))  # further lines are indented as the first one is
@@ -113,8 +120,13 @@ def _edited(original: Any, edit: Edit) -> Any:
     scope: dict[str, Any] = {}
     exec(code, function.__globals__, scope)
     mutated = scope["_make"](edit.owner if isinstance(edit.owner, type) else None)
-    inspect.unwrap(mutated).mutated_source = source
+    _function(mutated).mutated_source = source
     return mutated
+
+
+def _function(attribute: Any) -> Any:
+    """The function beneath decorators; a property's source is its getter's, which has the decorator in it."""
+    return inspect.unwrap(attribute.fget if isinstance(attribute, property) else attribute)  # type: ignore[arg-type]
 
 
 def _name(owner: Any) -> str:

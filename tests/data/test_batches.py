@@ -213,12 +213,10 @@ def test_fresh_batches_hold_every_sentence_drawn_and_put_like_lengths_together()
         return list(drawn)
 
     fresh = FreshBatches(noting, 8, seed=5)
-    batches = [fresh.batch(step) for step in range(16)]
+    batches = [fresh.batch(step) for step in range(4)]
     assert sorted(repr(pair) for batch in batches for pair in ids_of(batch)) == sorted(repr(pair) for pair in drawn)
-    padding = sum(batch.targets.size - batch.n_tokens for batch in batches) / sum(
-        batch.targets.size for batch in batches
-    )
-    assert padding < 0.15
+    sizes = np.array([(batch.targets.size, batch.n_tokens) for batch in batches]).sum(axis=0)
+    assert sizes[1] > 0.7 * sizes[0]  # random batches of such lengths are half padding
 
 
 def test_fresh_batches_carry_the_special_tokens_that_were_asked_for():
@@ -255,7 +253,7 @@ def test_wrong_arguments_are_named():
         PairBatches(pairs, 2, seed=0).batch(-1)
     with pytest.raises(TypeError, match=r"step is 0\.5"):
         FreshBatches(draw, 2, seed=0).batch(0.5)
-    with pytest.raises(ValueError, match="sample returned 1 pairs; 32 were asked for"):
+    with pytest.raises(ValueError, match="sample returned 1 pairs; 8 were asked for"):
         FreshBatches(lambda rng, n: pairs, 2, seed=0).batch(0)
     with pytest.raises(ValueError, match="batch_size is 0"):
         next(evaluation_batches(pairs, 0))

@@ -200,7 +200,7 @@ LARGER = [
     pytest.param(lambda init: MinimalTransformer(MinimalConfig(101, 89, 30, 3, 2, 2), init), id="minimal"),
     pytest.param(lambda init: Transformer(TransformerConfig(101, 89, 30, 3, 53, 2, 2, 0.2), init), id="2017"),
     pytest.param(
-        lambda init: PreNormTransformer(TransformerConfig(101, None, 30, 5, 53, 2, 3, 0.2), init), id="pre-norm"
+        lambda init: PreNormTransformer(TransformerConfig(101, None, 30, 5, 53, 2, 2, 0.2), init), id="pre-norm"
     ),
 ]
 
@@ -208,7 +208,7 @@ LARGER = [
 @pytest.mark.parametrize("recipe", LARGER)
 def test_two_hundred_directions_of_a_larger_model_agree_to_1e_12(recipe):
     rng = np.random.default_rng(0)
-    source, target = rng.integers(1, 89, (5, 13)), rng.integers(1, 89, (5, 11))
+    source, target = rng.integers(1, 89, (3, 7)), rng.integers(1, 89, (3, 5))
     source[1, 4:] = 0
     check_directions(recipe(init()), source, target, n=200, randomize=True).raise_if_failed()
 

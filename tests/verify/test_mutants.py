@@ -1,12 +1,18 @@
 """The checks catch every injected bug, name the reason where they can, and pass what is correct."""
 
+import re
 import textwrap
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from minitransformer import verify
+from minitransformer.data import Batch
 from minitransformer.layers import LayerNorm, Linear
-from minitransformer.verify import CASES, MUTANTS, PROPERTIES, Mutant, injected, rejected_by, verdict
+from minitransformer.verify import CASES, PROPERTIES, Mutant, injected, rejected_by, verdict
 from minitransformer.verify.mutants import Edit
+from minitransformer.verify.system_mutants import MUTANTS
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
@@ -23,7 +29,7 @@ def test_correct_code_passes_the_very_checks_that_reject_the_mutants():
 
 
 def test_names_of_mutants_differ():
-    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 100
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 300
 
 
 def test_a_mutant_is_taken_out_again_even_after_an_error():
@@ -51,6 +57,24 @@ def test_several_edits_of_one_function_build_on_each_other():
     with injected(Mutant("twice", edits, "LayerNorm")):
         assert "dx *= 3.0" in LayerNorm.backward.mutated_source
     assert LayerNorm.backward is original
+
+
+def test_a_property_is_mutated_and_is_a_property_again():
+    batch = Batch((), np.array([[3, 0], [0, 0]]))
+    mutant = Mutant("padding counted", (Edit(Batch, "n_tokens", "!= self.pad", ">= self.pad"),), "Linear")
+    with injected(mutant):
+        assert batch.n_tokens == 4
+    assert batch.n_tokens == 1
+
+
+def test_the_checks_of_layers_do_without_the_systems():
+    # `minitransformer.verify` imports layers only, so what concerns the rest of the package is not loaded by it.
+    for path in sorted(Path(verify.__file__).parent.glob("*.py")):
+        if not path.stem.startswith("system_"):
+            imported = re.findall(r"^from (\.[.\w]*) import|^import (.*)", path.read_text(encoding="utf-8"), re.M)
+            assert not any(
+                re.search("system_|data|models|training|decoding", name) for pair in imported for name in pair
+            )
 
 
 def test_a_mutant_whose_line_is_gone_says_so_and_leaves_nothing_behind():
