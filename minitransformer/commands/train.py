@@ -58,7 +58,7 @@ def add_parser(commands: Any) -> None:
     add_model_options(
         parser, model="pre-norm", d_model=128, n_heads=4, d_ff=512, encoder_blocks=2, decoder_blocks=2, dropout=0.2
     )
-    add_training_options(parser, steps=3000, batch_size=64, rate=2e-3, warmup=400, label_smoothing=0.1)
+    add_training_options(parser, steps=3500, batch_size=64, rate=2e-3, warmup=400, label_smoothing=0.1)
 
 
 def run(options: argparse.Namespace) -> int:
