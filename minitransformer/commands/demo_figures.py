@@ -22,7 +22,8 @@ from ..training import History
 from .pronouns import Head, maps
 
 SHOWROOM = "I got my car straight from the showroom, it was new."
-PRONOUN, ANTECEDENT, DISTRACTOR = "it", "car", "showroom"
+ASKING = {"it": "it", "adjective": "new"}
+ANTECEDENT, DISTRACTOR = "car", "showroom"
 
 
 def draw_figures(folder: Path, translator: Translator, history: History, heads: Sequence[Head], n: int) -> list[Path]:
@@ -43,11 +44,11 @@ def draw_figures(folder: Path, translator: Translator, history: History, heads: 
         .figure,
     }
     for head in heads:
-        if head.kind == "self":
+        if head.kind in ASKING:
             figures["antecedent"] = antecedent_figure(
                 look.source,
                 head.weights(look.cache),
-                pronoun=look.source.index(PRONOUN),
+                pronoun=look.source.index(ASKING[head.kind]),
                 antecedent=look.source.index(ANTECEDENT),
                 distractor=look.source.index(DISTRACTOR),
                 averages={"antecedent": head.antecedent, "distractor": head.distractor, "sentences": n},

@@ -81,8 +81,9 @@ class Head:
 
     Attributes
     ----------
-    kind : {"self", "cross"}
-        Encoder self-attention, asked by "it"; or encoder-decoder attention, asked where il or elle is predicted.
+    kind : {"it", "adjective", "cross"}
+        Who asks: "it" or the adjective said of it, in the encoder's self-attention; or the decoder, where it predicts
+        il or elle, in encoder-decoder attention.
     block, head : int
     antecedent, distractor : float
         Average weight on each noun.
@@ -102,15 +103,28 @@ class Head:
         return maps(cache, self.kind)[self.block][0, self.head]
 
     def __str__(self) -> str:
-        where = "encoder self-attention" if self.kind == "self" else "encoder-decoder attention"
+        where = "encoder-decoder attention" if self.kind == "cross" else "encoder self-attention"
         return f"{where}, block {self.block}, head {self.head}"  # counted from 0, as in the cache
 
 
 def maps(cache: Cache, kind: str) -> list[Array]:
     """The attention maps of one kind, (B, H, T, S) for each block."""
-    if kind == "self":
-        return [block["attention"]["weights"] for block in cache["encoder"]["blocks"]]
-    return [block["cross_attention"]["weights"] for block in cache["decoder"]["blocks"]]
+    if kind == "cross":
+        return [block["cross_attention"]["weights"] for block in cache["decoder"]["blocks"]]
+    return [block["attention"]["weights"] for block in cache["encoder"]["blocks"]]
+
+
+def asking(example: Example, kind: str) -> int:
+    """The row of the attention map in which the two nouns are compared."""
+    rows = {
+        "it": example.pronoun,
+        "adjective": len(example.english) - 2,  # every pronoun sentence ends in its adjective and a full stop
+        "cross": example.french_pronoun,  # the decoder predicts the target's word t where it reads word t - 1
+    }
+    row = rows[kind]
+    if row is None:
+        raise ValueError(f"example is {example.english_text!r}: it has no pronoun to settle")
+    return row
 
 
 def measure_heads(translator: Translator, examples: Sequence[Example], kind: str) -> list[Head]:
@@ -132,9 +146,8 @@ def _nouns_seen(translator: Translator, examples: Sequence[Example], kind: str) 
         _, cache = translator.model.forward(source, target)
         rows = np.arange(len(part))
         antecedent, distractor = np.array([(e.antecedent, e.distractor) for e in part]).T
-        # The decoder predicts the target's word t at position t, where it reads word t - 1.
-        asking = np.array([e.pronoun if kind == "self" else e.french_pronoun for e in part])
-        weights = np.stack(maps(cache, kind))[:, rows, :, asking]  # (blocks, B, H, T, S) -> (B, blocks, H, S)
+        asked = np.array([asking(e, kind) for e in part])
+        weights = np.stack(maps(cache, kind))[:, rows, :, asked]  # (blocks, B, H, T, S) -> (B, blocks, H, S)
         yield tuple(  # type: ignore[misc]
             np.moveaxis(weights[rows, :, :, nouns], 0, -1)  # (B, blocks, H) -> (blocks, H, B)
             for nouns in (antecedent, distractor)

@@ -107,18 +107,19 @@ def test_interventions_tell_a_model_that_knows_from_one_that_guesses(
         assert pronoun_accuracy(oracle, examples) == accuracy
 
 
-@pytest.mark.parametrize("kind", ["self", "cross"])
+@pytest.mark.parametrize("kind", ["it", "adjective", "cross"])
 def test_heads_are_measured_where_the_pronoun_asks(grammar, untrained, kind):
     examples = grammar.sample_hard(np.random.default_rng(3), 6)
     heads = {(head.block, head.head): head for head in measure_heads(untrained, examples, kind)}
-    stack, attention = ("encoder", "attention") if kind == "self" else ("decoder", "cross_attention")
+    stack, attention = ("decoder", "cross_attention") if kind == "cross" else ("encoder", "attention")
     block, head = 0, 1
     on_antecedent, on_distractor = [], []
     for e in examples:  # one sentence at a time, by the definition
         source = untrained.source_vocabulary.encode_tokens(e.english)
         look = untrained.look_ids(source, untrained.target_vocabulary.encode_tokens(e.french))
         weights = look.cache[stack]["blocks"][block][attention]["weights"][0, head]
-        row = weights[e.english.index("it") if kind == "self" else e.french_pronoun]
+        asking = {"it": e.english.index("it"), "adjective": e.english.index(".") - 1, "cross": e.french_pronoun}
+        row = weights[asking[kind]]
         on_antecedent.append(row[e.antecedent])
         on_distractor.append(row[e.distractor])
         assert look.source[e.antecedent] == e.english[e.antecedent]
