@@ -103,7 +103,7 @@ class Head:
         return maps(cache, self.kind)[self.block][0, self.head]
 
     def __str__(self) -> str:
-        where = "encoder-decoder attention" if self.kind == "cross" else "encoder self-attention"
+        where = "encoder-decoder attention" if self.kind == "cross" else "encoder"
         return f"{where}, block {self.block}, head {self.head}"  # counted from 0, as in the cache
 
 
