@@ -116,7 +116,10 @@ def add_training_options(parser: argparse.ArgumentParser, **defaults: Any) -> No
     )
     group.add_argument("--schedule", choices=SCHEDULES, default="cosine", help="of the learning rate")
     belonging(group, "--warmup", number(int, 0), defaults["warmup"], "steps of linear warm-up")
+    belonging(group, "--final-rate", POSITIVE, 0.0, "learning rate at the end of the cosine")
+    belonging(group, "--beta1", FRACTION, 0.9, "decay of Adam's and AdamW's mean gradient")
     belonging(group, "--beta2", FRACTION, 0.98, "decay of Adam's and AdamW's mean square")
+    belonging(group, "--eps", POSITIVE, 1e-8, "added to the root of Adam's and AdamW's mean square")
     belonging(group, "--weight-decay", POSITIVE, 0.01, "AdamW's")
     belonging(group, "--momentum", FRACTION, 0.9, "SGD's")
     group.add_argument(
@@ -169,27 +172,32 @@ def trainer_from(options: argparse.Namespace, model: EncoderDecoder) -> Trainer:
 def optimizer_from(options: argparse.Namespace) -> Optimizer:
     """The optimizer that the options name; CommandError for an option that belongs to another one."""
     if options.optimizer == "sgd":
-        refuse(options, "sgd", "beta2", "weight_decay")
+        refuse(options, "sgd", "beta1", "beta2", "eps", "weight_decay")
         return SGD(setting(options, "momentum"))
-    if options.optimizer == "adam":
-        refuse(options, "adam", "momentum", "weight_decay")
-        return Adam(beta2=setting(options, "beta2"))
-    refuse(options, "adamw", "momentum")
-    return AdamW(setting(options, "weight_decay"), beta2=setting(options, "beta2"))
+    refuse(options, options.optimizer, "momentum")
+    try:
+        moments = {name: setting(options, name) for name in ("beta1", "beta2", "eps")}
+        if options.optimizer == "adamw":
+            return AdamW(setting(options, "weight_decay"), **moments)
+        refuse(options, "adam", "weight_decay")
+        return Adam(**moments)
+    except ValueError as error:
+        raise CommandError(f"these make no optimizer: {error}") from None
 
 
 def schedule_from(options: argparse.Namespace) -> Callable[[int], float]:
     """The schedule that the options name; CommandError for an option or a number that makes none."""
     try:
         if options.schedule == "constant":
-            refuse(options, "the constant schedule", "warmup")
+            refuse(options, "the constant schedule", "warmup", "final_rate")
             return Constant(options.rate)
         warmup = setting(options, "warmup")
         if options.schedule == "noam":
+            refuse(options, "the noam schedule", "final_rate")
             return Noam(options.d_model, warmup, options.rate)
         # A default that is longer than a short run is cut to it; a number that was given is not.
-        return WarmupCosine(
-            options.rate, options.steps, min(warmup, options.steps) if options.warmup is None else warmup
-        )
+        if options.warmup is None:
+            warmup = min(warmup, options.steps)
+        return WarmupCosine(options.rate, options.steps, warmup, setting(options, "final_rate"))
     except ValueError as error:
         raise CommandError(f"these make no schedule: {error}") from None

@@ -9,6 +9,7 @@ target -> embedding * sqrt(D) + sinusoids -> N x [ masked attention -> add & nor
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..layers import (
@@ -108,25 +109,8 @@ class Transformer(EncoderDecoder):
         super().__init__(
             source_embedding=with_positions(source_tokens, c),
             target_embedding=with_positions(target_tokens, c),
-            encoder=Encoder(
-                [
-                    EncoderBlock(
-                        attention=add_and_norm(SelfAttention(D, c.n_heads, init, c.dropout)),
-                        feed_forward=add_and_norm(FeedForward(D, c.d_ff, init, c.dropout)),
-                    )
-                    for _ in range(c.n_encoder_blocks)
-                ]
-            ),
-            decoder=Decoder(
-                [
-                    DecoderBlock(
-                        attention=add_and_norm(SelfAttention(D, c.n_heads, init, c.dropout)),
-                        cross_attention=add_and_norm(MultiHeadAttention(D, c.n_heads, init, c.dropout)),
-                        feed_forward=add_and_norm(FeedForward(D, c.d_ff, init, c.dropout)),
-                    )
-                    for _ in range(c.n_decoder_blocks)
-                ]
-            ),
+            encoder=Encoder(encoder_blocks(c, init, add_and_norm)),
+            decoder=Decoder(decoder_blocks(c, init, add_and_norm)),
             head=Unembedding(target_tokens.weight),
             pad=c.pad,
         )
@@ -160,31 +144,37 @@ class PreNormTransformer(EncoderDecoder):
         super().__init__(
             source_embedding=with_positions(source_tokens, c),
             target_embedding=with_positions(target_tokens, c),
-            encoder=Encoder(
-                [
-                    EncoderBlock(
-                        attention=norm_and_add(SelfAttention(D, c.n_heads, init, c.dropout)),
-                        feed_forward=norm_and_add(FeedForward(D, c.d_ff, init, c.dropout)),
-                    )
-                    for _ in range(c.n_encoder_blocks)
-                ],
-                norm=LayerNorm(D, init),
-            ),
-            decoder=Decoder(
-                [
-                    DecoderBlock(
-                        attention=norm_and_add(SelfAttention(D, c.n_heads, init, c.dropout)),
-                        cross_attention=norm_and_add(MultiHeadAttention(D, c.n_heads, init, c.dropout)),
-                        feed_forward=norm_and_add(FeedForward(D, c.d_ff, init, c.dropout)),
-                    )
-                    for _ in range(c.n_decoder_blocks)
-                ],
-                norm=LayerNorm(D, init),
-            ),
+            encoder=Encoder(encoder_blocks(c, init, norm_and_add), norm=LayerNorm(D, init)),
+            decoder=Decoder(decoder_blocks(c, init, norm_and_add), norm=LayerNorm(D, init)),
             head=Unembedding(target_tokens.weight),
             pad=c.pad,
         )
         self.config = config
+
+
+def encoder_blocks(config: TransformerConfig, init: Init, wrap: Callable[[Layer], Layer]) -> list[Layer]:
+    """N blocks of the encoder, every part of which `wrap` puts into its residual connection."""
+    c, D = config, config.d_model
+    return [
+        EncoderBlock(
+            attention=wrap(SelfAttention(D, c.n_heads, init, c.dropout)),
+            feed_forward=wrap(FeedForward(D, c.d_ff, init, c.dropout)),
+        )
+        for _ in range(c.n_encoder_blocks)
+    ]
+
+
+def decoder_blocks(config: TransformerConfig, init: Init, wrap: Callable[[Layer], Layer]) -> list[Layer]:
+    """N blocks of the decoder, every part of which `wrap` puts into its residual connection."""
+    c, D = config, config.d_model
+    return [
+        DecoderBlock(
+            attention=wrap(SelfAttention(D, c.n_heads, init, c.dropout)),
+            cross_attention=wrap(MultiHeadAttention(D, c.n_heads, init, c.dropout)),
+            feed_forward=wrap(FeedForward(D, c.d_ff, init, c.dropout)),
+        )
+        for _ in range(c.n_decoder_blocks)
+    ]
 
 
 def token_embeddings(config: TransformerConfig, init: Init) -> tuple[Embedding, Embedding]:

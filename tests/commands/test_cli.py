@@ -46,6 +46,8 @@ MISTAKES = {
     "a setting of another schedule": ("train {pairs} --schedule constant --warmup 5", "--warmup 5: the constant"),
     "a setting of another vocabulary": ("train {pairs} --vocabulary character --vocab-size 99", "--vocab-size 99"),
     "a warm-up longer than the run": ("train {pairs} --steps 5 --warmup 6", "warmup=6"),
+    "an end above the rate": ("train {pairs} --steps 2 --rate 0.1 --final-rate 0.2", "final=0.2"),
+    "an eps of nothing": ("train {pairs} --steps 2 --eps 0", "eps=0.0"),
     "a rate of nothing": ("train {pairs} --rate 0", "rate=0"),
     "steps below one": ("train {pairs} --steps 0", "--steps"),
     "a share above one": ("train {pairs} --dropout 1", "--dropout"),
