@@ -20,16 +20,9 @@ def id_pairs(translator: Translator, examples: Sequence[Example]) -> list[IdPair
     return [(source.encode_tokens(e.english), target.encode_tokens(e.french)) for e in examples]
 
 
-def translate_examples(translator: Translator, examples: Sequence[Example], batch_size: int = 250) -> list[list[int]]:
+def translate_examples(translator: Translator, examples: Sequence[Example]) -> list[list[int]]:
     """Greedy translations of examples, as ids."""
-    order = sorted(range(len(examples)), key=lambda i: len(examples[i].english))
-    pairs = id_pairs(translator, examples)
-    translations: list[list[int]] = [[] for _ in examples]
-    for first in range(0, len(order), batch_size):
-        rows = order[first : first + batch_size]
-        for i, ids in zip(rows, translator.translate_ids([pairs[i][0] for i in rows])):
-            translations[i] = ids
-    return translations
+    return translator.translate_ids([source for source, _ in id_pairs(translator, examples)], batch_size=250)
 
 
 def exact_match(translator: Translator, examples: Sequence[Example]) -> float:

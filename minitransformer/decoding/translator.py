@@ -67,17 +67,22 @@ class Translator:
         """
         if isinstance(texts, str):
             raise TypeError(f"texts is the string {texts!r}: give a list of sentences")
-        encoded = [self.source_vocabulary.encode(text) for text in texts]
-        order = sorted((i for i, ids in enumerate(encoded) if ids), key=lambda i: len(encoded[i]))
-        translations = [""] * len(texts)
+        sources = [self.source_vocabulary.encode(text) for text in texts]
+        return [self.target_vocabulary.decode(ids) for ids in self.translate_ids(sources, max_new_tokens, batch_size)]
+
+    def translate_ids(
+        self, sources: Sequence[Sequence[int]], max_new_tokens: int | None = None, batch_size: int = 64
+    ) -> list[list[int]]:
+        """The same for sentences given as ids, without special tokens, to ids."""
+        order = sorted((i for i, ids in enumerate(sources) if len(ids)), key=lambda i: len(sources[i]))
+        translations: list[list[int]] = [[] for _ in sources]
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
-            for i, ids in zip(rows, self.translate_ids([encoded[i] for i in rows], max_new_tokens)):
-                translations[i] = self.target_vocabulary.decode(ids)
+            for i, ids in zip(rows, self._translate_batch([sources[i] for i in rows], max_new_tokens)):
+                translations[i] = ids
         return translations
 
-    def translate_ids(self, sources: Sequence[Sequence[int]], max_new_tokens: int | None = None) -> list[list[int]]:
-        """Translate one batch of sentences given as ids (no special tokens), to ids."""
+    def _translate_batch(self, sources: Sequence[Sequence[int]], max_new_tokens: int | None) -> list[list[int]]:
         # By default each sentence has its own limit: its translation must not depend on its neighbours in the batch.
         limits = [2 * len(ids) + 10 if max_new_tokens is None else max_new_tokens for ids in sources]
         translations = greedy(

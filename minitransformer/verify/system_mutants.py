@@ -287,13 +287,13 @@ bug("padding of the source decoded", greedy, "greedy", "padding_mask(source, mod
 bug("only the last token fed back", greedy, "greedy",
     "np.concatenate([target, chosen[:, None]], axis=1)[going_on]", "chosen[:, None][going_on]", GREEDY)
 bug("one token too many", greedy, "greedy", "range(max_new_tokens)", "range(max_new_tokens + 1)", GREEDY)
-bug("translations in the order of their lengths", Translator, "translate",
-    "zip(rows,", "zip(range(first, len(texts)),", TRANSLATIONS)
-bug("every batch translated as the first", Translator, "translate",
+bug("translations in the order of their lengths", Translator, "translate_ids",
+    "zip(rows,", "zip(range(first, len(sources)),", TRANSLATIONS)
+bug("every batch translated as the first", Translator, "translate_ids",
     "order[first : first + batch_size]", "order[:batch_size]", TRANSLATIONS)
-bug("translations no longer than the shortest's limit", Translator, "translate_ids",
+bug("translations no longer than the shortest's limit", Translator, "_translate_batch",
     "2 * len(ids) + 10", "len(ids) - 1", TRANSLATIONS)
-bug("translator starts from bos, whatever was trained", Translator, "translate_ids",
+bug("translator starts from bos, whatever was trained", Translator, "_translate_batch",
     "start=self.start", "start=self.target_vocabulary.bos", TRANSLATIONS)
 bug("padding counted as right or wrong", evaluation, "evaluate",
     "counted = batch.targets != pad", "counted = batch.targets == batch.targets", EVALUATION)

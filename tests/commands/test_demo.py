@@ -66,7 +66,7 @@ class Oracle:
             words[e.french_pronoun] = self.rule(e)
             self.known[tuple(self.source_vocabulary.encode_tokens(e.english))] = words
 
-    def translate_ids(self, sources):
+    def translate_ids(self, sources, batch_size):
         return [self.target_vocabulary.encode_tokens(self.known[tuple(ids)]) for ids in sources]
 
 
