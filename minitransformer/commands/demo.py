@@ -179,14 +179,13 @@ def like_the_showroom(grammar: EnglishFrench, rng: np.random.Generator, n: int, 
 
 def verdict_on(head: Head) -> str:
     """A line about the best head; where it does not link the pronoun to its noun, it says so."""
-    part = "decoder" if head.kind == "cross" else "encoder"
     who = {"it": '"it"', "adjective": "the adjective", "cross": "il or elle"}[head.kind]
     numbers = (
         f"{head.antecedent:.2f} on the antecedent, {head.distractor:.2f} on the other noun, linked in {head.links:.0%}"
     )
     if head.links >= LINKING:
-        return f"{part}: {who} finds the noun in {head}: {numbers}"
-    return f"{part}: no head links {who} to the noun; nearest is {head}: {numbers}"
+        return f"{who} finds the noun in {head}: {numbers}"
+    return f"no head links {who} to the noun; nearest is {head}: {numbers}"
 
 
 def table(numbers: dict[str, Any]) -> str:
