@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..layers import Array, padding_mask
+from ..layers import Array
 from ..models import EncoderDecoder
 
 
@@ -30,13 +30,11 @@ def greedy(model: EncoderDecoder, source: Array, *, start: int, eos: int, max_ne
     """
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens={max_new_tokens}: must be at least 1")
-    memory, _ = model.encode(source)
-    memory_mask = padding_mask(source, model.pad)
-    target = np.full((len(source), 1), start)
-    unfinished = np.arange(len(source))  # where in the batch the rows of `target` belong
+    state, ids = model.begin(source, start)
+    unfinished = np.arange(len(source))  # where in the batch the rows of `ids` belong
     sentences: list[list[int]] = [[] for _ in range(len(source))]
     for _ in range(max_new_tokens):
-        logits, _ = model.decode(target, memory[unfinished], memory_mask[unfinished])
+        logits = model.step(ids, state)
         chosen = logits[:, -1].argmax(axis=-1)
         for row, token in zip(unfinished, chosen):
             if token != eos:
@@ -45,5 +43,7 @@ def greedy(model: EncoderDecoder, source: Array, *, start: int, eos: int, max_ne
         unfinished = unfinished[going_on]
         if not len(unfinished):
             break
-        target = np.concatenate([target, chosen[:, None]], axis=1)[going_on]
+        ids = chosen[going_on, None]
+        if not going_on.all():
+            state = state.select(going_on)
     return sentences

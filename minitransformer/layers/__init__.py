@@ -16,6 +16,7 @@ from .positions import LearnedPositions, SinusoidalPositions, sinusoids
 from .residual import PostNorm, PreNorm, Residual
 from .softmax import Softmax
 from .stacks import Decoder, Encoder
+from .state import State
 from .watch import first_not_finite, watch
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "SelfAttention",
     "SinusoidalPositions",
     "Softmax",
+    "State",
     "Unallocated",
     "Unembedding",
     "as_initializer",

@@ -10,6 +10,7 @@ and multi-head attention does it H times side by side, each head on its own D/H 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +18,9 @@ from .base import Array, Cache, Layer
 from .dropout import Dropout
 from .initializers import Init, as_initializer
 from .linear import Dense
-from .masks import additive, check_mask
+from .masks import additive, causal_mask, check_mask
 from .softmax import Softmax
+from .state import State
 
 
 class ScaledDotProductAttention(Layer):
@@ -28,6 +30,10 @@ class ScaledDotProductAttention(Layer):
     ----------
     dropout : float
         Probability of dropping an attention weight while training.
+    scale : float, optional
+        Factor on q k^T; by default 1 / sqrt(d). T5 has none: 1.
+    bias : Layer, optional
+        (T, S) -> (1, H, T, S), added to the scores of the last T of S positions: how T5 and ALiBi tell the order.
 
     Shapes: q (B, H, T, d), k and v (B, H, S, d), mask boolean, broadcast to (B, H, T, S), True = may attend
     -> context (B, H, T, d). A query that may attend to nothing gets a context of exactly 0.
@@ -35,31 +41,38 @@ class ScaledDotProductAttention(Layer):
     Source: Vaswani et al. 2017, section 3.2.1, eq. 1.
     """
 
-    def __init__(self, dropout: float = 0.0) -> None:
+    def __init__(self, dropout: float = 0.0, scale: float | None = None, bias: Layer | None = None) -> None:
+        self.scale, self.bias = scale, bias
         self.softmax = Softmax()
         self.dropout = Dropout(dropout)
 
     def forward(
         self, q: Array, k: Array, v: Array, mask: Array | None = None, rng: np.random.Generator | None = None
     ) -> tuple[Array, Cache]:
-        scale = q.shape[-1] ** -0.5
+        scale = self.scale or q.shape[-1] ** -0.5
         scores = np.matmul(q * scale, k.swapaxes(-1, -2))  # (B, H, T, d) (B, H, d, S) -> (B, H, T, S)
+        cache = Cache(q=q, k=k, v=v)
+        if self.bias is not None:
+            bias, cache["bias"] = self.bias.forward(*scores.shape[2:])
+            scores += bias  # (B, H, T, S) + (1, H, T, S)
         if mask is not None:
             check_mask(mask, scores.shape)
             scores += additive(mask, scores.real.dtype)  # (B, H, T, S) + (B or 1, 1, T or 1, S)
         weights, softmax_cache = self.softmax.forward(scores)
         dropped, dropout_cache = self.dropout.forward(weights, rng=rng)
         context = matmul_heads(dropped, v)  # (B, H, T, S) (B, H, S, d) -> (B, H, T, d)
-        cache = Cache(q=q, k=k, v=v, weights=weights, dropped=dropped)
-        return context, Cache(cache, softmax=softmax_cache, dropout=dropout_cache)
+        cache.update(weights=weights, dropped=dropped, softmax=softmax_cache, dropout=dropout_cache)
+        return context, cache
 
     def backward(self, d_context: Array, cache: Cache) -> tuple[Array, Array, Array]:
         q, k, v = cache["q"], cache["k"], cache["v"]
-        scale = q.shape[-1] ** -0.5
+        scale = self.scale or q.shape[-1] ** -0.5
         dv = matmul_heads(cache["dropped"].swapaxes(-1, -2), d_context)
         d_dropped = np.matmul(d_context, v.swapaxes(-1, -2))
         d_weights = self.dropout.backward(d_dropped, cache["dropout"])
         d_scores = self.softmax.backward(d_weights, cache["softmax"])  # where masked, the weight and so this is 0
+        if self.bias is not None:
+            self.bias.backward(d_scores.sum(axis=0, keepdims=True), cache["bias"])  # every sentence had the same bias
         d_scores *= scale
         dk = matmul_heads(d_scores.swapaxes(-1, -2), q)
         dq = matmul_heads(d_scores, k)
@@ -84,6 +97,10 @@ class MultiHeadAttention(Layer):
     projection, output : layer class
         What maps x to queries, keys and values, and the heads' contexts to the output. With `Dense` there are
         4 D^2 weights and 4 D biases; `Linear` and `Identity` make the 3 D^2 of lecture notes.
+    attention : Layer, optional
+        (q, k, v, mask) -> context, in place of `ScaledDotProductAttention(dropout)`.
+    d_head : int, optional
+        d where it is not D / H.
 
     Shapes: x (B, T, D), memory (B, S, D), mask broadcast to (B, H, T, S) -> y (B, T, D). The attention map is
     `cache["weights"]`, (B, H, T, S).
@@ -99,18 +116,21 @@ class MultiHeadAttention(Layer):
         dropout: float = 0.0,
         projection: Callable[[int, int, Init], Layer] = Dense,
         output: Callable[[int, int, Init], Layer] = Dense,
+        attention: Layer | None = None,
+        d_head: int | None = None,
     ) -> None:
-        if n_heads < 1 or d_model % n_heads:
+        if n_heads < 1 or (d_head is None and d_model % n_heads):
             raise ValueError(
                 f"n_heads={n_heads}: must divide d_model={d_model}, so that every head gets d_model / n_heads"
             )
         init = as_initializer(init)
-        self.d_model, self.n_heads, self.d_head = d_model, n_heads, d_model // n_heads
-        self.query = projection(d_model, d_model, init)
-        self.key = projection(d_model, d_model, init)
-        self.value = projection(d_model, d_model, init)
-        self.attention = ScaledDotProductAttention(dropout)
-        self.output = output(d_model, d_model, init)
+        self.d_model, self.n_heads, self.d_head = d_model, n_heads, d_head or d_model // n_heads
+        d_heads = n_heads * self.d_head
+        self.query = projection(d_model, d_heads, init)
+        self.key = projection(d_model, d_heads, init)
+        self.value = projection(d_model, d_heads, init)
+        self.attention = attention or ScaledDotProductAttention(dropout)
+        self.output = output(d_heads, d_model, init)
 
     def forward(
         self, x: Array, memory: Array, mask: Array | None = None, rng: np.random.Generator | None = None
@@ -145,6 +165,14 @@ class MultiHeadAttention(Layer):
         dx = self.query.backward(merge_heads(dq), cache["query"])
         return dx, d_memory
 
+    def step(self, x: Array, state: State, *others: Any) -> Array:
+        memory, mask = others
+        if "k" not in state:  # the memory stays the same, so its keys and values are computed once
+            state["k"] = split_heads(self.key(memory), self.n_heads)
+            state["v"] = split_heads(self.value(memory), self.n_heads)
+        q = split_heads(self.query(x), self.n_heads)
+        return self.output(merge_heads(self.attention(q, state["k"], state["v"], mask)))
+
 
 class SelfAttention(MultiHeadAttention):
     """Multi-head attention of a sequence to itself: queries, keys and values all come from x.
@@ -160,6 +188,15 @@ class SelfAttention(MultiHeadAttention):
     def backward(self, dy: Array, cache: Cache) -> Array:  # type: ignore[override]
         dx, d_memory = super().backward(dy, cache)
         return dx + d_memory  # x was used twice, so its two gradients add
+
+    def step(self, x: Array, state: State, *others: Any) -> Array:
+        """Causal: every new position attends to itself and to all before it."""
+        q = split_heads(self.query(x), self.n_heads)
+        k = state.extend("k", split_heads(self.key(x), self.n_heads))
+        v = state.extend("v", split_heads(self.value(x), self.n_heads))
+        T, S = q.shape[2], k.shape[2]
+        mask = causal_mask(S, T) if T > 1 else None
+        return self.output(merge_heads(self.attention(q, k, v, mask)))
 
 
 def split_heads(x: Array, n_heads: int) -> Array:

@@ -121,6 +121,13 @@ class Layer:
         """The output alone, for inference."""
         return self.forward(*inputs)[0]
 
+    def step(self, x: Any, state: Any, *others: Any) -> Any:
+        """The output for new positions alone; a `State` holds what the earlier ones left behind.
+
+        As it stands, for layers that treat every position by itself; a layer that looks at others has its own.
+        """
+        return self.forward(x, *others)[0]
+
     def children(self) -> Iterator[tuple[str, Layer | Parameter]]:
         """The parameters and layers that are attributes of this one, lists of them included, by name."""
         for name, value in vars(self).items():
@@ -204,3 +211,8 @@ class Chain(Layer):
         for name in reversed(self.names):
             dx = getattr(self, name).backward(dx, cache[name])
         return dx
+
+    def step(self, x: Any, state: Any, *others: Any) -> Any:
+        for name in self.names:
+            x = getattr(self, name).step(x, state[name])
+        return x

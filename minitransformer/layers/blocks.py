@@ -8,9 +8,12 @@ Every part is already wrapped in its residual connection by the model that hands
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from .base import Array, Cache, Layer
+from .state import State
 
 
 class EncoderBlock(Layer):
@@ -42,6 +45,10 @@ class EncoderBlock(Layer):
     def backward(self, dy: Array, cache: Cache) -> Array:
         dh = self.feed_forward.backward(dy, cache["feed_forward"])
         return self.attention.backward(dh, cache["attention"])
+
+    def step(self, x: Array, state: State, *others: Any) -> Array:
+        h = self.attention.step(x, state["attention"])
+        return self.feed_forward.step(h, state["feed_forward"])
 
 
 class DecoderBlock(Layer):
@@ -87,3 +94,9 @@ class DecoderBlock(Layer):
         dh, d_memory = self.cross_attention.backward(dg, cache["cross_attention"])
         dx = self.attention.backward(dh, cache["attention"])
         return dx, d_memory
+
+    def step(self, x: Array, state: State, *others: Any) -> Array:
+        memory, memory_mask = others
+        h = self.attention.step(x, state["attention"])
+        g = self.cross_attention.step(h, state["cross_attention"], memory, memory_mask)
+        return self.feed_forward.step(g, state["feed_forward"])

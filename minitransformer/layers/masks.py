@@ -12,9 +12,13 @@ from numpy.typing import DTypeLike
 from .base import Array
 
 
-def causal_mask(length: int) -> Array:
-    """Position t may attend to positions 0 ... t: (1, 1, T, T), True on and below the diagonal."""
-    return np.tri(length, dtype=bool)[None, None]
+def causal_mask(length: int, new: int | None = None) -> Array:
+    """Position t may attend to positions 0 ... t: (1, 1, T, T), True on and below the diagonal.
+
+    With `new`, the rows of the last so many positions only: (1, 1, new, T).
+    """
+    new = length if new is None else new
+    return np.tri(new, length, length - new, dtype=bool)[None, None]
 
 
 def padding_mask(ids: Array, pad: int) -> Array:

@@ -7,12 +7,14 @@ PE[t, 2i+1] = cos(t / 10000^(2i/D))          each a sine and a cosine
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from .base import Array, Cache, Layer, Parameter
 from .initializers import Init, as_initializer
+from .state import State
 
 
 @lru_cache(maxsize=64)
@@ -56,6 +58,13 @@ class SinusoidalPositions(Layer):
     def backward(self, dy: Array, cache: Cache) -> Array:
         return dy
 
+    def step(self, x: Array, state: State, *others: Any) -> Array:
+        _, T, D = x.shape
+        start = state.advance(T)
+        # Tables of a few lengths, each computed once: a longer one begins with the same rows.
+        table = sinusoids(max(64, 1 << (start + T - 1).bit_length()), D, x.real.dtype)
+        return x + table[start : start + T]
+
 
 class LearnedPositions(Layer):
     """y = x + P: a trainable vector for each position.
@@ -88,3 +97,10 @@ class LearnedPositions(Layer):
         _, T, _ = dy.shape
         self.weight.grad[:T] += dy.sum(axis=0)  # (B, T, D) -> (T, D)
         return dy
+
+    def step(self, x: Array, state: State, *others: Any) -> Array:
+        _, T, _ = x.shape
+        start = state.advance(T)
+        if start + T > self.max_length:
+            raise ValueError(f"x ends at position {start + T}: there are vectors for max_length={self.max_length}")
+        return x + self.weight.value[start : start + T]

@@ -14,6 +14,7 @@ import numpy as np
 
 from .base import Array, Cache, Layer, Parameter
 from .dropout import Dropout
+from .state import State
 
 
 class Residual(Layer):
@@ -55,6 +56,9 @@ class Residual(Layer):
         dfx = self.residual_dropout.backward(dy, cache["residual_dropout"])
         return add_to_first(dy, self.sublayer.backward(dfx, cache))
 
+    def step(self, x: Array, state: State, *others: Any) -> Array:
+        return x + self.sublayer.step(x, state, *others)
+
 
 class PreNorm(Residual):
     """y = x + drop(f(norm(x))): the path from input to output has no norm on it.
@@ -85,6 +89,9 @@ class PreNorm(Residual):
         dx = dy + self.norm.backward(dh, cache["norm"])
         return (dx, *d_others) if d_others else dx
 
+    def step(self, x: Array, state: State, *others: Any) -> Array:
+        return x + self.sublayer.step(self.norm(x), state, *others)
+
 
 class PostNorm(Residual):
     """y = norm(x + drop(f(x))), as the Transformer of 2017 has it.
@@ -111,6 +118,9 @@ class PostNorm(Residual):
     def backward(self, dy: Array, cache: Cache) -> Any:
         d_total = self.norm.backward(dy, cache["norm"])
         return super().backward(d_total, cache)
+
+    def step(self, x: Array, state: State, *others: Any) -> Array:
+        return self.norm(super().step(x, state, *others))
 
 
 def as_tuple(gradients: Any) -> tuple[Array, ...]:

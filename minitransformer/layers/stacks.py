@@ -7,10 +7,12 @@ Decoder   the same, and every block attends to the *final* output of the encoder
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from .base import Array, Cache, Identity, Layer
+from .state import State
 
 
 class Encoder(Layer):
@@ -45,6 +47,12 @@ class Encoder(Layer):
         for block, block_cache in zip(reversed(self.blocks), reversed(cache["blocks"])):
             dx = block.backward(dx, block_cache)
         return dx
+
+    def step(self, x: Array, state: State, *others: Any) -> Array:
+        """The new positions of a causal stack, as a decoder-only model has it."""
+        for i, block in enumerate(self.blocks):
+            x = block.step(x, state["blocks"][i], *others)
+        return self.norm.step(x, state["norm"])
 
 
 class Decoder(Layer):
@@ -87,3 +95,9 @@ class Decoder(Layer):
             dx, d_memory_of_block = block.backward(dx, block_cache)
             d_memory += d_memory_of_block  # every block read the same memory, so its gradients add
         return dx, d_memory
+
+    def step(self, x: Array, state: State, *others: Any) -> Array:
+        memory, memory_mask = others
+        for i, block in enumerate(self.blocks):
+            x = block.step(x, state["blocks"][i], memory, memory_mask)
+        return self.norm.step(x, state["norm"])

@@ -4,6 +4,7 @@ from typing import Any
 
 from ..layers import Init, Layer
 from .config import Config
+from .decoder_only import DecoderOnly
 from .encoder_decoder import EncoderDecoder
 from .minimal import MinimalConfig, MinimalTransformer
 from .transformer import PreNormTransformer, Transformer, TransformerConfig
@@ -29,6 +30,7 @@ def build_model(name: str, config: Config, init: Init) -> Any:
 __all__ = [
     "MODELS",
     "Config",
+    "DecoderOnly",
     "EncoderDecoder",
     "MinimalConfig",
     "MinimalTransformer",

@@ -7,9 +7,11 @@ target ids -> embedding -> decoder <----+  -> head -> logits
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from ..layers import Array, Cache, Layer, causal_mask, padding_mask
+from ..layers import Array, Cache, Layer, State, causal_mask, padding_mask
 
 
 class EncoderDecoder(Layer):
@@ -82,6 +84,18 @@ class EncoderDecoder(Layer):
         dx, d_memory = self.decoder.backward(dy, cache["decoder"])
         self.target_embedding.backward(dx, cache["target_embedding"])
         return d_memory
+
+    def begin(self, source: Array, start: int) -> tuple[State, Array]:
+        """Before the first step of decoding: the state, which holds the memory, and the first ids to read (B, 1)."""
+        memory, _ = self.encode(source)
+        state = State(memory=memory, memory_mask=padding_mask(source, self.pad))
+        return state, np.full((len(source), 1), start)
+
+    def step(self, ids: Array, state: State, *others: Any) -> Array:
+        """Logits (B, T, V) of the next T target ids (B, T); the state has the memory and all target ids before."""
+        x = self.target_embedding.step(ids, state["target_embedding"])
+        y = self.decoder.step(x, state["decoder"], state["memory"], state["memory_mask"])
+        return self.head(y)
 
 
 def check_sentences(source: Array, target: Array) -> None:

@@ -488,13 +488,13 @@ bug("given normalizer ignored", CrossEntropy, "forward",
 # ---- masks
 
 bug("causal mask one too far: the next token is seen", masks, "causal_mask",
-    "np.tri(length, dtype=bool)", "np.tri(length, k=1, dtype=bool)", CAUSAL)
+    "length - new,", "length - new + 1,", CAUSAL)
 bug("causal mask one too short: a token does not see itself", masks, "causal_mask",
-    "np.tri(length, dtype=bool)", "np.tri(length, k=-1, dtype=bool)", CAUSAL)
+    "length - new,", "length - new - 1,", CAUSAL)
 bug("causal mask transposed: only the future is seen", masks, "causal_mask",
-    "np.tri(length, dtype=bool)", "np.tri(length, dtype=bool).T", CAUSAL)
+    "np.tri(new, length, length - new, dtype=bool)", "np.tri(length, dtype=bool).T", CAUSAL)
 bug("causal mask all true", masks, "causal_mask",
-    "np.tri(length, dtype=bool)", "np.ones((length, length), dtype=bool)", CAUSAL)
+    "np.tri(new, length, length - new, dtype=bool)", "np.ones((new, length), dtype=bool)", CAUSAL)
 bug("padding mask inverted", masks, "padding_mask",
     "ids != pad", "ids == pad", PADDING)
 bug("padding mask on the queries", masks, "padding_mask",

@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from ..data import Batch, FreshBatches, PairBatches, Vocabulary, batches, pairs
 from ..decoding import Translator
-from ..layers import Encoder, Layer
+from ..layers import (
+    Decoder,
+    Encoder,
+    Layer,
+    MultiHeadAttention,
+    PreNorm,
+    Residual,
+    SelfAttention,
+    SinusoidalPositions,
+    State,
+)
+from ..layers.state import Growing
 from ..models import EncoderDecoder, MinimalTransformer, PreNormTransformer, Transformer, transformer
 from ..training import (
     SGD,
@@ -264,29 +275,46 @@ GREEDY = "greedy decoding takes the most probable next token until the end of ea
 TRANSLATIONS = "translations come back one for each text, in order, and whole"
 EVALUATION = "loss, token accuracy and exact match are those counted by hand"
 
-bug("decoding starts from padding", greedy, "greedy",
-    "np.full((len(source), 1), start)", "np.zeros((len(source), 1), int)", GREEDY)
-bug("decoding starts from eos, whatever was asked", greedy, "greedy",
-    "np.full((len(source), 1), start)", "np.full((len(source), 1), eos)", GREEDY)
-bug("the first position's logits in place of the last's", greedy, "greedy", "logits[:, -1]", "logits[:, 0]", GREEDY)
 bug("the least probable token", greedy, "greedy", "argmax", "argmin", GREEDY)
 bug("decoding goes on behind eos", greedy, "greedy", "going_on = chosen != eos", "going_on = chosen == chosen", GREEDY)
 bug("eos among the tokens", greedy, "greedy", "if token != eos:", "if True:", GREEDY)
 bug("all stop when the first sentence ends", greedy, "greedy",
     "if not len(unfinished):", "if not going_on.all():", GREEDY)
-bug("memories mixed up after some sentences end", greedy, "greedy",
-    "memory[unfinished]", "memory[: len(unfinished)]", GREEDY)
-bug("masks mixed up after some sentences end", greedy, "greedy",
-    "memory_mask[unfinished]", "memory_mask[: len(unfinished)]", GREEDY)
-bug("prefixes mixed up after some sentences end", greedy, "greedy",
-    "axis=1)[going_on]", "axis=1)[: going_on.sum()]", GREEDY)
+bug("states mixed up after some sentences end", greedy, "greedy",
+    "state = state.select(going_on)", "state = state.select(np.arange(going_on.sum()))", GREEDY)
+bug("states of finished sentences kept", greedy, "greedy",
+    "if not going_on.all():", "if going_on.all():", GREEDY)
+bug("tokens fed back to the wrong sentences", greedy, "greedy",
+    "ids = chosen[going_on, None]", "ids = chosen[: going_on.sum(), None]", GREEDY)
 bug("tokens given to the wrong sentences", greedy, "greedy",
     "zip(unfinished, chosen)", "enumerate(chosen)", GREEDY)
-bug("padding of the source decoded", greedy, "greedy", "padding_mask(source, model.pad)", "padding_mask(source, -1)",
-    GREEDY)
-bug("only the last token fed back", greedy, "greedy",
-    "np.concatenate([target, chosen[:, None]], axis=1)[going_on]", "chosen[:, None][going_on]", GREEDY)
 bug("one token too many", greedy, "greedy", "range(max_new_tokens)", "range(max_new_tokens + 1)", GREEDY)
+
+# ---- incremental decoding
+
+STEPS = "a step of decoding gives the logits of the whole, from the first ids to the last, for the rows that go on"
+
+bug("decoding starts from padding", EncoderDecoder, "begin",
+    "np.full((len(source), 1), start)", "np.zeros((len(source), 1), int)", STEPS)
+bug("decoding reads the source's padding", EncoderDecoder, "begin",
+    "padding_mask(source, self.pad)", "padding_mask(source, -1)", STEPS)
+bug("a step's positions counted from 0", SinusoidalPositions, "step", "start = state.advance(T)", "start = 0", STEPS)
+bug("a step's keys not kept", SelfAttention, "step",
+    'state.extend("k", split_heads(self.key(x), self.n_heads))', "split_heads(self.key(x), self.n_heads)", STEPS)
+bug("a step of several ids sees the future", SelfAttention, "step", "causal_mask(S, T)", "None", STEPS)
+bug("a step attends to the memory without its mask", MultiHeadAttention, "step",
+    'state["v"], mask)', 'state["v"], None)', STEPS)
+bug("a step's residual forgotten", Residual, "step", "x + self.sublayer", "self.sublayer", STEPS)
+bug("a step's norm behind the sublayer, not before", PreNorm, "step",
+    "self.sublayer.step(self.norm(x), state, *others)", "self.norm(self.sublayer.step(x, state, *others))", STEPS)
+bug("all blocks of a stack share one state", Decoder, "step", 'state["blocks"][i]', 'state["blocks"][0]', STEPS)
+bug("rows chosen by their place, not by their index", State, "select", "_select(value, rows)",
+    "_select(value, np.arange(len(rows)))", STEPS)
+bug("a grown buffer without what it held", Growing, "extend",
+    "longer[:, :, : self.length] = self.value", "longer[...] = 0", STEPS)
+bug("new positions written over the last one", Growing, "extend",
+    "self.buffer[:, :, self.length : end] = new", "self.buffer[:, :, self.length - 1 : end - 1] = new", STEPS)
+
 bug("translations in the order of their lengths", Translator, "translate_ids",
     "zip(rows,", "zip(range(first, len(sources)),", TRANSLATIONS)
 bug("every batch translated as the first", Translator, "translate_ids",

@@ -24,7 +24,7 @@ from ..data import (
     pairs,
 )
 from ..decoding import Translator
-from ..layers import Array, Cache, Layer, Parameter
+from ..layers import Array, Cache, Layer, Parameter, State
 from ..models import MinimalConfig, MinimalTransformer, PreNormTransformer, Transformer, TransformerConfig
 from ..training import SGD, Adam, AdamW, Noam, Optimizer, Trainer, WarmupCosine, evaluation, optimizers
 from .directions import check_directions
@@ -403,17 +403,41 @@ class Copyist(Layer):
 
     pad, start = 0, 9
 
-    def encode(self, source: Array, rng: Any = None) -> tuple[Array, Cache]:
-        return source[:, :, None].astype(float), Cache()
+    def begin(self, source: Array, start: int) -> tuple[State, Array]:
+        return State(source=source), np.full((len(source), 1), start)
 
-    def decode(self, target: Array, memory: Array, memory_mask: Array, rng: Any = None) -> tuple[Array, Cache]:
-        logits = np.zeros((*target.shape, 10))
-        for b, (row, allowed) in enumerate(zip(memory[:, :, 0].astype(int), memory_mask[:, 0, 0])):
-            source = [int(i) for i in row[allowed] if i != EOS]
-            for t in range(target.shape[1]):
-                asked = target[b, : t + 1].tolist() == [self.start, *source[:t]]
-                logits[b, t, [*source, EOS][t] if asked and t <= len(source) else UNK] = 1.0
-        return logits, Cache()
+    def step(self, ids: Array, state: State, *others: Any) -> Array:
+        read = state["read"] = np.concatenate([state.get("read", ids[:, :0]), ids], axis=1)
+        logits = np.zeros((*ids.shape, 10))
+        for b, row in enumerate(state["source"]):
+            source = [int(i) for i in row if i not in (self.pad, EOS)]
+            t = read.shape[1] - 1
+            asked = read[b].tolist() == [self.start, *source[:t]]
+            logits[b, -1, [*source, EOS][t] if asked and t <= len(source) else UNK] = 1.0
+        return logits
+
+
+@holds("a step of decoding gives the logits of the whole, from the first ids to the last, for the rows that go on")
+def a_step_is_the_whole() -> None:
+    rng = np.random.default_rng(0)
+    source, target = rng.integers(1, 13, (4, 7)), rng.integers(1, 11, (4, 9))
+    source[1, 4:] = 0
+    rows = np.array([3, 1, 1])
+    for model in (
+        MinimalTransformer(MinimalConfig(13, 11, 6, 2, 2, 2), _float64()),
+        Transformer(TransformerConfig(13, 11, 6, 2, 10, 2, 2), _float64()),
+        PreNormTransformer(TransformerConfig(13, 11, 6, 2, 10, 2, 2), _float64()),
+    ):
+        logits = model(source, target)
+        state, first = model.begin(source, 8)
+        assert first.tolist() == [[8]] * 4, f"decoding begins with {first.tolist()}"
+        _equal(model.step(target[:, :3], state), logits[:, :3], "logits of the first three ids")
+        _equal(model.step(target[:, 3:4], state), logits[:, 3:4], "logits of the fourth")
+        chosen = state.select(rows)
+        _equal(model.step(target[rows, 4:6], chosen), logits[rows, 4:6], "logits of chosen rows")
+        _equal(model.step(target[:, 4:], state), logits[:, 4:], "logits of all rows, of which some were chosen")
+        for t in range(6, 9):
+            _equal(model.step(target[rows, t : t + 1], chosen), logits[rows, t : t + 1], f"logits of id {t}")
 
 
 @holds("greedy decoding takes the most probable next token until the end of each sentence")

@@ -15,6 +15,7 @@ from minitransformer.layers import (
     EncoderBlock,
     Glorot,
     Identity,
+    LearnedPositions,
     Linear,
     MultiHeadAttention,
     Residual,
@@ -23,6 +24,7 @@ from minitransformer.layers import (
     Unembedding,
 )
 from minitransformer.models import (
+    DecoderOnly,
     EncoderDecoder,
     MinimalConfig,
     MinimalTransformer,
@@ -65,6 +67,16 @@ def _separate(rng):
 @case(PreNormTransformer)
 def _pre_norm(rng):
     return PreNormTransformer(TransformerConfig(7, **SIZES), Glorot(rng, np.float64)), *sentences(rng, target_vocab=7)
+
+
+@case(DecoderOnly, "assembled by hand")
+def _decoder_only(rng):
+    init = Glorot(rng, np.float64)
+    tokens = Embedding(11, 6, init)
+    block = EncoderBlock(Residual(SelfAttention(6, 2, init, 0.3)), Residual(Linear(6, 6, init)))
+    with_positions = Chain(tokens=tokens, positions=LearnedPositions(7, 6, init))
+    model = DecoderOnly(with_positions, Encoder([block]), Unembedding(tokens.weight, 0.5))
+    return model, rng.integers(0, 11, (3, 5))
 
 
 @case(EncoderDecoder, "assembled by hand")
