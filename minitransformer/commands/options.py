@@ -116,11 +116,13 @@ def add_training_options(parser: argparse.ArgumentParser, **defaults: Any) -> No
     )
     group.add_argument("--schedule", choices=SCHEDULES, default="cosine", help="of the learning rate")
     belonging(group, "--warmup", number(int, 0), defaults["warmup"], "steps of linear warm-up")
-    belonging(group, "--final-rate", POSITIVE, 0.0, "learning rate at the end of the cosine")
+    belonging(
+        group, "--final-rate", POSITIVE, defaults.get("final_rate", 0.0), "learning rate at the end of the cosine"
+    )
     belonging(group, "--beta1", FRACTION, 0.9, "decay of Adam's and AdamW's mean gradient")
-    belonging(group, "--beta2", FRACTION, 0.98, "decay of Adam's and AdamW's mean square")
+    belonging(group, "--beta2", FRACTION, defaults.get("beta2", 0.98), "decay of Adam's and AdamW's mean square")
     belonging(group, "--eps", POSITIVE, 1e-8, "added to the root of Adam's and AdamW's mean square")
-    belonging(group, "--weight-decay", POSITIVE, 0.01, "AdamW's")
+    belonging(group, "--weight-decay", POSITIVE, defaults.get("weight_decay", 0.01), "AdamW's")
     belonging(group, "--momentum", FRACTION, 0.9, "SGD's")
     group.add_argument(
         "--label-smoothing",
@@ -142,6 +144,15 @@ def model_from(options: argparse.Namespace, source_vocab: int, target_vocab: int
         "n_encoder_blocks": options.encoder_blocks,
         "n_decoder_blocks": options.decoder_blocks,
     }
+    if options.model.startswith("t5"):
+        if target_vocab is not None:
+            raise CommandError(
+                f"--model {options.model}: has one vocabulary for both languages, as `train` gives it with --shared"
+            )
+        if options.d_model % options.n_heads:
+            raise CommandError(f"--n-heads {options.n_heads}: must divide --d-model {options.d_model}")
+        del sizes["source_vocab"], sizes["target_vocab"]
+        sizes |= {"vocab": source_vocab, "d_kv": options.d_model // options.n_heads}
     if options.model == "minimal":
         refuse(options, "the minimal model", "d_ff", "dropout")
         sizes["target_vocab"] = target_vocab or source_vocab
@@ -154,15 +165,15 @@ def model_from(options: argparse.Namespace, source_vocab: int, target_vocab: int
         raise CommandError(f"these sizes make no model: {error}") from None
 
 
-def trainer_from(options: argparse.Namespace, model: EncoderDecoder) -> Trainer:
-    """The trainer that the options describe."""
+def trainer_from(options: argparse.Namespace, model: Any, pad: int | None = None) -> Trainer:
+    """The trainer that the options describe; `pad` is the target that does not count, by default the model's."""
     optimizer = optimizer_from(options)
     schedule = schedule_from(options)
     return Trainer(
         model,
         optimizer,
         schedule,
-        loss=CrossEntropy(model.pad, options.label_smoothing),
+        loss=CrossEntropy(model.pad if pad is None else pad, options.label_smoothing),
         clip=options.clip or None,
         seed=options.seed,
         workers=options.workers,

@@ -62,7 +62,7 @@ class Batch:
         if n < 1:
             raise ValueError(f"n is {n}; allowed are whole numbers from 1")
         B = len(self)
-        n = min(n, B)
+        n = max(min(n, B), 1)
         cuts = [B * i // n for i in range(n + 1)]
         return [self._rows(slice(start, stop)) for start, stop in pairwise(cuts)]
 

@@ -1,19 +1,22 @@
 """Layers: one operation a file, each with its equation, its `forward` and, beneath it, its `backward`."""
 
-from .activations import GELU, ReLU
+from .activations import GELU, ReLU, SiLU
 from .attention import MultiHeadAttention, ScaledDotProductAttention, SelfAttention
 from .base import Array, Cache, Chain, Identity, Layer, Parameter
 from .blocks import DecoderBlock, EncoderBlock
 from .dropout import Dropout
 from .embedding import Embedding, Unembedding
-from .feed_forward import FeedForward
+from .feed_forward import FeedForward, GatedFeedForward
+from .grouped_query import GroupedQueryAttention
 from .initializers import Glorot, Init, Initializer, Normal, Unallocated, as_initializer
 from .linear import Dense, Linear
 from .loss import CrossEntropy
 from .masks import causal_mask, padding_mask
-from .norm import LayerNorm
+from .norm import LayerNorm, RMSNorm
 from .positions import LearnedPositions, SinusoidalPositions, sinusoids
+from .relative import ALiBi, RelativePositionBias, bidirectional_bucket, causal_bucket
 from .residual import PostNorm, PreNorm, Residual
+from .rotary import Rotary, halves_from_pairs, pairs_from_halves
 from .softmax import Softmax
 from .stacks import Decoder, Encoder
 from .state import State
@@ -21,6 +24,7 @@ from .watch import first_not_finite, watch
 
 __all__ = [
     "GELU",
+    "ALiBi",
     "Array",
     "Cache",
     "Chain",
@@ -33,7 +37,9 @@ __all__ = [
     "Encoder",
     "EncoderBlock",
     "FeedForward",
+    "GatedFeedForward",
     "Glorot",
+    "GroupedQueryAttention",
     "Identity",
     "Init",
     "Initializer",
@@ -46,19 +52,27 @@ __all__ = [
     "Parameter",
     "PostNorm",
     "PreNorm",
+    "RMSNorm",
     "ReLU",
+    "RelativePositionBias",
     "Residual",
+    "Rotary",
     "ScaledDotProductAttention",
     "SelfAttention",
+    "SiLU",
     "SinusoidalPositions",
     "Softmax",
     "State",
     "Unallocated",
     "Unembedding",
     "as_initializer",
+    "bidirectional_bucket",
+    "causal_bucket",
     "causal_mask",
     "first_not_finite",
+    "halves_from_pairs",
     "padding_mask",
+    "pairs_from_halves",
     "sinusoids",
     "watch",
 ]

@@ -2,6 +2,7 @@
 
 ReLU   y = max(x, 0)
 GELU   y = x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
+SiLU   y = x sigmoid(x)                                      sigmoid(x) = 1 / (1 + exp(-x))
 """
 
 from __future__ import annotations
@@ -44,3 +45,18 @@ class GELU(Layer):
         dt_du = 1.0 - t * t
         du_dx = self.slope * (1.0 + 3.0 * self.cubic * (x * x))
         return dy * (0.5 * (1.0 + t) + 0.5 * x * dt_du * du_dx)
+
+
+class SiLU(Layer):
+    """The sigmoid linear unit, which is called swish too. Any shape.
+
+    Source: Elfwing et al. 2017, "Sigmoid-Weighted Linear Units", eq. 3.
+    """
+
+    def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        s = 0.5 * (1.0 + np.tanh(0.5 * x))  # the sigmoid, without an exponential that could overflow
+        return x * s, Cache(x=x, s=s)
+
+    def backward(self, dy: Array, cache: Cache) -> Array:
+        x, s = cache["x"], cache["s"]
+        return dy * (s * (1.0 + x * (1.0 - s)))  # y = x s  =>  dy/dx = s + x s (1 - s)

@@ -49,6 +49,10 @@ class ScaledDotProductAttention(Layer):
     def forward(
         self, q: Array, k: Array, v: Array, mask: Array | None = None, rng: np.random.Generator | None = None
     ) -> tuple[Array, Cache]:
+        if not (q.ndim == k.ndim == v.ndim == 4 and q.shape[-1] == k.shape[-1] > 0 and k.shape[2] == v.shape[2]):
+            raise ValueError(f"q, k, v have shapes {q.shape}, {k.shape}, {v.shape}: (B, H, T, d), (B, H, S, d) twice")
+        if not (q.shape[:2] == k.shape[:2] == v.shape[:2]):
+            raise ValueError(f"q, k, v have shapes {q.shape}, {k.shape}, {v.shape}: B and H must be the same")
         scale = self.scale or q.shape[-1] ** -0.5
         scores = np.matmul(q * scale, k.swapaxes(-1, -2))  # (B, H, T, d) (B, H, d, S) -> (B, H, T, S)
         cache = Cache(q=q, k=k, v=v)

@@ -35,7 +35,13 @@ class Initializer:
 
     def embedding(self, n: int, d_model: int) -> Array:
         """A table of n vectors, (n, d_model): normal with variance 1 / d_model: its vectors' length is about 1."""
+        if n < 1 or d_model < 1:
+            raise ValueError(f"n={n}, d_model={d_model}: a table needs at least 1 vector of at least 1 number")
         return self._normal((n, d_model), d_model**-0.5)
+
+    def scaled(self, factor: float) -> Initializer:
+        """An initializer whose matrices and tables are those of this one times a factor."""
+        return Scaled(self, factor)
 
     def zeros(self, *shape: int) -> Array:
         return np.zeros(shape, self.dtype)
@@ -72,11 +78,35 @@ class Normal(Initializer):
         return self._normal((n, d_model), self.std)
 
 
+class Scaled(Initializer):
+    """Draws what another initializer draws, times a factor.
+
+    Parameters
+    ----------
+    init : Initializer
+    factor : float
+        On matrices and tables; zeros and ones stay what they are.
+    """
+
+    def __init__(self, init: Initializer, factor: float) -> None:
+        super().__init__(init.rng, init.dtype)
+        self.init, self.factor = init, float(factor)
+
+    def matrix(self, d_in: int, d_out: int) -> Array:
+        return self.init.matrix(d_in, d_out) * self.factor
+
+    def embedding(self, n: int, d_model: int) -> Array:
+        return self.init.embedding(n, d_model) * self.factor
+
+
 class Unallocated(Initializer):
     """Arrays with a shape and no memory (all strides zero, read-only): for counting, never for running."""
 
     def __init__(self, dtype: DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
+
+    def scaled(self, factor: float) -> Initializer:
+        return self
 
     def zeros(self, *shape: int) -> Array:
         return np.broadcast_to(np.zeros((), self.dtype), shape)

@@ -42,7 +42,7 @@ class CrossEntropy(Layer):
         normalizer: int | None = None,
         rng: np.random.Generator | None = None,
     ) -> tuple[np.number, Cache]:
-        V = logits.shape[-1]
+        V = logits.shape[-1] if logits.ndim else 0
         check_ids("targets", targets, V)
         if targets.shape != logits.shape[:-1]:
             raise ValueError(
@@ -50,6 +50,8 @@ class CrossEntropy(Layer):
             )
         counted = np.flatnonzero(targets.reshape(-1) != self.pad)
         N = len(counted) if normalizer is None else normalizer
+        if normalizer is not None and not normalizer > 0:
+            raise ValueError(f"normalizer={normalizer}: must be above 0, the number of tokens of the whole batch")
         if N < 1:
             raise ValueError(f"targets hold nothing but padding (pad={self.pad}): a mean needs at least one token")
         truth = targets.reshape(-1)[counted]

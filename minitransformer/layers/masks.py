@@ -18,11 +18,15 @@ def causal_mask(length: int, new: int | None = None) -> Array:
     With `new`, the rows of the last so many positions only: (1, 1, new, T).
     """
     new = length if new is None else new
+    if not 0 <= new <= length:
+        raise ValueError(f"length={length}, new={new}: must be at least 0, and new at most length")
     return np.tri(new, length, length - new, dtype=bool)[None, None]
 
 
 def padding_mask(ids: Array, pad: int) -> Array:
     """Everybody may attend to what is not padding: ids (B, S) -> (B, 1, 1, S)."""
+    if np.ndim(ids) != 2:
+        raise ValueError(f"ids have shape {np.shape(ids)}: give (sentences, tokens)")
     return (ids != pad)[:, None, None, :]
 
 

@@ -1,6 +1,7 @@
-"""Layer normalization: each position's vector is shifted and scaled to mean 0 and variance 1, then to a learned scale.
+"""Norms: each position's vector is brought to one size, then to a learned scale.
 
-x_hat = (x - mean(x)) / sqrt(var(x) + eps)          y = gain * x_hat + shift
+LayerNorm   x_hat = (x - mean(x)) / sqrt(var(x) + eps)      y = gain * x_hat + shift
+RMSNorm     x_hat = x / sqrt(mean(x^2) + eps)               y = gain * x_hat
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class LayerNorm(Layer):
     """
 
     def __init__(self, d_model: int, init: Init, eps: float = 1e-5) -> None:
+        if d_model < 1:
+            raise ValueError(f"d_model={d_model}: must be at least 1")
         init = as_initializer(init)
         self.d_model, self.eps = d_model, eps
         self.gain = Parameter(init.ones(d_model))
@@ -56,4 +59,46 @@ class LayerNorm(Layer):
         dx = d_x_hat - row_mean(d_x_hat)
         dx -= x_hat * row_mean(dy_x_hat)
         dx *= inv_std
+        return dx
+
+
+class RMSNorm(Layer):
+    """Normalization by the root mean square over the last axis: nothing is shifted, neither before nor after.
+
+    Parameters
+    ----------
+    d_model : int
+        Length of the vectors.
+    init : Initializer or np.random.Generator
+        Says the dtype; gains begin at 1.
+    eps : float
+        Added to the mean square, so that a zero vector gives 0 and not NaN.
+
+    Shapes: x (..., D) -> y (..., D); `gain` (D,).
+
+    Source: Zhang and Sennrich 2019, "Root Mean Square Layer Normalization", eq. 4.
+    """
+
+    def __init__(self, d_model: int, init: Init, eps: float = 1e-6) -> None:
+        if d_model < 1:
+            raise ValueError(f"d_model={d_model}: must be at least 1")
+        self.d_model, self.eps = d_model, eps
+        self.gain = Parameter(as_initializer(init).ones(d_model))
+
+    def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        if x.shape[-1:] != (self.d_model,):
+            raise ValueError(f"x has shape {x.shape}: its last axis must hold d_model={self.d_model} features")
+        inv_rms = 1.0 / np.sqrt(row_mean(x * x) + self.eps)  # (..., 1)
+        x_hat = x * inv_rms
+        return x_hat * self.gain.value, Cache(x_hat=x_hat, inv_rms=inv_rms)
+
+    def backward(self, dy: Array, cache: Cache) -> Array:
+        x_hat, inv_rms = cache["x_hat"], cache["inv_rms"]
+        dy_x_hat = dy * x_hat
+        self.gain.grad += column_sum(dy_x_hat)
+        # The mean square depends on x too: the projection onto x_hat is taken away.
+        dy_x_hat *= self.gain.value
+        dx = dy * self.gain.value
+        dx -= x_hat * row_mean(dy_x_hat)
+        dx *= inv_rms
         return dx

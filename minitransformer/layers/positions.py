@@ -23,6 +23,8 @@ def sinusoids(length: int, d_model: int, dtype: DTypeLike = np.float64) -> Array
 
     Source: Vaswani et al. 2017, section 3.5.
     """
+    if length < 0 or d_model < 2 or d_model % 2:
+        raise ValueError(f"length={length}, d_model={d_model}: d_model must be even and at least 2, length at least 0")
     frequency = 10000.0 ** (-np.arange(0, d_model, 2) / d_model)  # (D/2,) radians a position
     angle = np.arange(length)[:, None] * frequency  # (T, D/2)
     table = np.empty((length, d_model))
@@ -50,8 +52,8 @@ class SinusoidalPositions(Layer):
         self.d_model = d_model
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        if x.shape[-1:] != (self.d_model,):
-            raise ValueError(f"x has shape {x.shape}: its last axis must hold d_model={self.d_model} features")
+        if x.ndim != 3 or x.shape[-1] != self.d_model:
+            raise ValueError(f"x has shape {x.shape}: it must be (B, T, d_model={self.d_model})")
         _, T, D = x.shape
         return x + sinusoids(T, D, x.real.dtype), Cache()
 
@@ -86,8 +88,8 @@ class LearnedPositions(Layer):
         self.weight = Parameter(as_initializer(init).embedding(max_length, d_model))
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        if x.shape[-1:] != (self.d_model,):
-            raise ValueError(f"x has shape {x.shape}: its last axis must hold d_model={self.d_model} features")
+        if x.ndim != 3 or x.shape[-1] != self.d_model:
+            raise ValueError(f"x has shape {x.shape}: it must be (B, T, d_model={self.d_model})")
         _, T, _ = x.shape
         if len(self.weight.value) < T:
             raise ValueError(f"x has {T} positions: there are vectors for max_length={self.max_length}")

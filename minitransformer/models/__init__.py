@@ -6,35 +6,57 @@ from ..layers import Init, Layer
 from .config import Config
 from .decoder_only import DecoderOnly
 from .encoder_decoder import EncoderDecoder
+from .gpt import GPT, GPTConfig
+from .llama import Llama, LlamaConfig, TiedLlama
 from .minimal import MinimalConfig, MinimalTransformer
+from .t5 import T5, T5Config, T5v11
 from .transformer import PreNormTransformer, Transformer, TransformerConfig
 
-# What a checkpoint calls each architecture, and what it takes to build it again.
+# What a checkpoint calls each architecture, and what it takes to build it again: those from a source to a target ...
 MODELS: dict[str, tuple[type[Layer], type[Config]]] = {
     "transformer": (Transformer, TransformerConfig),
     "pre-norm": (PreNormTransformer, TransformerConfig),
     "minimal": (MinimalTransformer, MinimalConfig),
+    "t5": (T5, T5Config),
+    "t5-v1.1": (T5v11, T5Config),
+}
+
+# ... and those that go on with a text.
+LANGUAGE_MODELS: dict[str, tuple[type[Layer], type[Config]]] = {
+    "gpt": (GPT, GPTConfig),
+    "llama": (Llama, LlamaConfig),
+    "llama-tied": (TiedLlama, LlamaConfig),
 }
 
 
 def build_model(name: str, config: Config, init: Init) -> Any:
-    """The model that MODELS calls `name`; raises ValueError for a name or a config that does not fit."""
-    if name not in MODELS:
-        raise ValueError(f"model={name!r}: must be one of {', '.join(MODELS)}")
-    model_class, config_class = MODELS[name]
+    """The model that MODELS or LANGUAGE_MODELS calls `name`; ValueError for a name or a config that does not fit."""
+    known = MODELS | LANGUAGE_MODELS
+    if name not in known:
+        raise ValueError(f"model={name!r}: must be one of {', '.join(known)}")
+    model_class, config_class = known[name]
     if not isinstance(config, config_class):
         raise ValueError(f"config is a {type(config).__name__}: model {name!r} takes a {config_class.__name__}")
     return model_class(config, init)  # type: ignore[call-arg, arg-type]
 
 
 __all__ = [
+    "GPT",
+    "LANGUAGE_MODELS",
     "MODELS",
+    "T5",
     "Config",
     "DecoderOnly",
     "EncoderDecoder",
+    "GPTConfig",
+    "Llama",
+    "LlamaConfig",
     "MinimalConfig",
     "MinimalTransformer",
     "PreNormTransformer",
+    "T5Config",
+    "T5v11",
+    "TiedLlama",
     "Transformer",
     "TransformerConfig",
     "build_model",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any, TypeVar
 
 C = TypeVar("C", bound="Config")
@@ -17,10 +18,15 @@ class Config:
 
     @classmethod
     def from_dict(cls: type[C], values: dict[str, Any]) -> C:
-        """The inverse of `to_dict`; raises ValueError for a key that this configuration does not have."""
+        """The inverse of `to_dict`; raises ValueError for a key that is too many or missing."""
+        if not isinstance(values, Mapping):
+            raise ValueError(f"values={values!r:.80}: must be a dict, such as to_dict of a {cls.__name__} gives")
         known = {field.name for field in fields(cls)}
-        if surplus := sorted(set(values) - known):
-            raise ValueError(f"{cls.__name__} has no {', '.join(surplus)}: it has {', '.join(sorted(known))}")
+        if surplus := sorted(str(name) for name in set(values) - known):
+            raise ValueError(f"{cls.__name__} has no {', '.join(surplus):.200}: it has {', '.join(sorted(known))}")
+        needed = [field.name for field in fields(cls) if field.default is MISSING]
+        if missing := [name for name in needed if name not in values]:
+            raise ValueError(f"{cls.__name__} needs {', '.join(missing)}: given are {', '.join(values) or 'none'}")
         return cls(**values)
 
 

@@ -27,7 +27,7 @@ class DecoderOnly(Layer):
     Shapes: ids (B, T) -> logits (B, T, V). Logits at t predict what follows ids 0 ... t.
     """
 
-    pad: int | None = None  # nobody's: texts are cut to one length, not filled up to it
+    pad = -1  # nobody's id: texts are cut to one length, not filled up to it
 
     def __init__(self, embedding: Layer, decoder: Encoder, head: Layer) -> None:
         self.embedding = embedding

@@ -87,6 +87,7 @@ class EncoderDecoder(Layer):
 
     def begin(self, source: Array, start: int) -> tuple[State, Array]:
         """Before the first step of decoding: the state, which holds the memory, and the first ids to read (B, 1)."""
+        check_sentences(source, source)
         memory, _ = self.encode(source)
         state = State(memory=memory, memory_mask=padding_mask(source, self.pad))
         return state, np.full((len(source), 1), start)

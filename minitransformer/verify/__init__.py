@@ -4,10 +4,11 @@ from .cases import CASES, Case, case, concrete_layers, layers_without_case, line
 from .check import check_gradients
 from .derivatives import central_difference, complex_step
 from .directions import check_directions
-from .layer_mutants import MUTANTS
 from .mutants import Mutant, injected, rejected_by, verdict
 from .properties import PROPERTIES
+from .recipe_mutants import MUTANTS
 from .report import GradientCheck, GradientCheckFailed, Row
+from .tracing import Step, Trace, trace
 
 __all__ = [
     "CASES",
@@ -18,6 +19,8 @@ __all__ = [
     "GradientCheckFailed",
     "Mutant",
     "Row",
+    "Step",
+    "Trace",
     "case",
     "central_difference",
     "check_directions",
@@ -28,5 +31,6 @@ __all__ = [
     "layers_without_case",
     "line_to_write",
     "rejected_by",
+    "trace",
     "verdict",
 ]

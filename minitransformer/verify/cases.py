@@ -17,6 +17,7 @@ import numpy as np
 
 from ..layers import (
     GELU,
+    ALiBi,
     Array,
     Chain,
     CrossEntropy,
@@ -28,7 +29,9 @@ from ..layers import (
     Encoder,
     EncoderBlock,
     FeedForward,
+    GatedFeedForward,
     Glorot,
+    GroupedQueryAttention,
     Identity,
     Layer,
     LayerNorm,
@@ -37,13 +40,18 @@ from ..layers import (
     MultiHeadAttention,
     PostNorm,
     PreNorm,
+    RelativePositionBias,
     ReLU,
     Residual,
+    RMSNorm,
+    Rotary,
     ScaledDotProductAttention,
     SelfAttention,
+    SiLU,
     SinusoidalPositions,
     Softmax,
     Unembedding,
+    causal_bucket,
     causal_mask,
 )
 
@@ -375,3 +383,81 @@ def _cross_entropy(rng: np.random.Generator) -> tuple[Any, ...]:
 @case(CrossEntropy, "with the normalizer of a larger batch")
 def _cross_entropy_of_a_share(rng: np.random.Generator) -> tuple[Any, ...]:
     return CrossEntropy(pad=3), rng.standard_normal((B, T, V)), ids(rng, B, T), 41
+
+
+# What T5, GPT and Llama have more. Heads need not be d = D / H wide, and there are fewer of keys than of queries.
+
+
+@case(RMSNorm)
+def _rms_norm(rng: np.random.Generator) -> tuple[Any, ...]:
+    return RMSNorm(D, float64(rng)), rng.standard_normal((B, T, D))
+
+
+@case(SiLU)
+def _silu(rng: np.random.Generator) -> tuple[Any, ...]:
+    return SiLU(), rng.standard_normal((B, T, F))
+
+
+@case(GatedFeedForward)
+def _gated_feed_forward(rng: np.random.Generator) -> tuple[Any, ...]:
+    return GatedFeedForward(D, F, float64(rng), P), rng.standard_normal((B, T, D))
+
+
+@case(GatedFeedForward, "with GELU and biases")
+def _gated_feed_forward_gelu(rng: np.random.Generator) -> tuple[Any, ...]:
+    return GatedFeedForward(D, F, float64(rng), P, GELU(), Dense), rng.standard_normal((B, T, D))
+
+
+@case(RelativePositionBias)
+def _relative_position_bias(rng: np.random.Generator) -> tuple[Any, ...]:
+    return RelativePositionBias(H, float64(rng), n_buckets=8, max_distance=6), 7, 11
+
+
+@case(RelativePositionBias, "of a decoder")
+def _relative_position_bias_causal(rng: np.random.Generator) -> tuple[Any, ...]:
+    return RelativePositionBias(H, float64(rng), n_buckets=4, max_distance=6, bucket=causal_bucket), 11, 11
+
+
+@case(SelfAttention, "with a relative bias and no scale")
+def _self_attention_of_t5(rng: np.random.Generator) -> tuple[Any, ...]:
+    init = float64(rng)
+    attention = ScaledDotProductAttention(P, scale=1.0, bias=RelativePositionBias(H, init, 4, 5))
+    layer = SelfAttention(D, H, init, projection=Linear, output=Linear, attention=attention, d_head=5)
+    return layer, rng.standard_normal((5, 7, D)), ragged_mask(rng, 5, 7, 7)
+
+
+@case(Encoder, "with one relative bias in two blocks")
+def _encoder_of_t5(rng: np.random.Generator) -> tuple[Any, ...]:
+    init = float64(rng)
+    bias = RelativePositionBias(2, init, 4, 3)
+
+    def block() -> EncoderBlock:
+        attention = SelfAttention(
+            4, 2, init, projection=Linear, output=Identity, attention=ScaledDotProductAttention(P, 0.6, bias)
+        )
+        return EncoderBlock(Residual(attention, P), Identity())
+
+    return Encoder([block(), block()]), rng.standard_normal((2, 5, 4)), ragged_mask(rng, 2, 5, 5)
+
+
+@case(ALiBi, "in attention")
+def _alibi(rng: np.random.Generator) -> tuple[Any, ...]:
+    q, k, v = (rng.standard_normal((5, 3, 7, d)) for _ in range(3))
+    return ScaledDotProductAttention(P, bias=ALiBi(3)), q, k, v, causal_mask(7)
+
+
+@case(Rotary)
+def _rotary(rng: np.random.Generator) -> tuple[Any, ...]:
+    return Rotary(6, base=10.0), rng.standard_normal((B, H, T, 6))
+
+
+@case(GroupedQueryAttention)
+def _grouped_query_attention(rng: np.random.Generator) -> tuple[Any, ...]:
+    layer = GroupedQueryAttention(D, 6, 2, float64(rng), P, rotary=Rotary(4, base=10.0), d_head=4)
+    return layer, rng.standard_normal((3, 5, D)), causal_mask(5)
+
+
+@case(GroupedQueryAttention, "with one key head and biases")
+def _multi_query_attention(rng: np.random.Generator) -> tuple[Any, ...]:
+    layer = GroupedQueryAttention(D, 3, 1, float64(rng), P, Dense, Dense)
+    return layer, rng.standard_normal((5, 7, D)), ragged_mask(rng, 5, 7, 7)

@@ -34,6 +34,7 @@ from ..training import (
     workers,
 )
 from ..training.workers import Worker
+from . import system_recipes  # noqa: F401 (it registers those of T5, GPT and Llama)
 from .layer_mutants import MUTANTS, bug, bugs
 from .system_properties import greedy
 

@@ -11,6 +11,7 @@ from minitransformer.commands.demo import glance, held_out, new_translator, scor
 from minitransformer.commands.pronouns import intervene, measure_heads, pronoun_accuracy
 from minitransformer.data import EnglishFrench
 from minitransformer.layers import Linear
+from minitransformer.models import MinimalConfig
 
 from .conftest import TINY
 
@@ -131,7 +132,7 @@ def test_heads_are_measured_where_the_pronoun_asks(grammar, untrained, kind):
 
 @pytest.mark.parametrize("method", ["complex", "central"])
 def test_check_proves_a_model_and_fails_on_a_wrong_backward(run, json_of, monkeypatch, method):
-    monkeypatch.setattr(check, "SIZES", {"d_model": 2, "n_heads": 1, "n_encoder_blocks": 1, "n_decoder_blocks": 1})
+    monkeypatch.setattr(check, "SIZES", {MinimalConfig: MinimalConfig(11, 13, 2, 1, 1, 1)})
     status, out, _ = run("check", "--model", "minimal", "--method", method, "--json")
     assert status == 0
     assert json_of(out)["passed"] is True

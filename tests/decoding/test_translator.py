@@ -14,7 +14,10 @@ def translator(name="minimal", shared=False, start="bos", dtype_seed=0):
     target = source if shared else CharacterVocabulary.build(["le chat dort"])
     sizes = {"d_model": 8, "n_heads": 2, "n_encoder_blocks": 1, "n_decoder_blocks": 1}
     n_target = len(target) if name == "minimal" or not shared else None
-    config = MODELS[name][1](source_vocab=len(source), target_vocab=n_target, **sizes)
+    vocab = {"source_vocab": len(source), "target_vocab": n_target}
+    if name.startswith("t5"):  # one vocabulary for both languages
+        target, vocab = source, {"vocab": len(source), "d_kv": 4}
+    config = MODELS[name][1](**vocab, **sizes)
     model = build_model(name, config, np.random.default_rng(dtype_seed))
     return Translator(name, model, source, target, target.bos if start == "bos" else target.eos)
 

@@ -24,11 +24,19 @@ from minitransformer.layers import (
     Unembedding,
 )
 from minitransformer.models import (
+    GPT,
+    T5,
     DecoderOnly,
     EncoderDecoder,
+    GPTConfig,
+    Llama,
+    LlamaConfig,
     MinimalConfig,
     MinimalTransformer,
     PreNormTransformer,
+    T5Config,
+    T5v11,
+    TiedLlama,
     Transformer,
     TransformerConfig,
 )
@@ -89,3 +97,34 @@ def _by_hand(rng):
     with_positions = Chain(tokens=source, positions=SinusoidalPositions(6))
     model = EncoderDecoder(with_positions, target, encoder, decoder, Unembedding(target.weight, 0.5))
     return model, *sentences(rng)
+
+
+# One table is shared by the blocks of a stack: two in the encoder of one, in the decoder of the other.
+T5_SIZES = {"d_ff": 3, "n_buckets": 4, "max_distance": 3, "dropout": 0.3}
+
+
+@case(T5)
+def _t5(rng):
+    config = T5Config(7, 4, 3, 2, n_encoder_blocks=2, n_decoder_blocks=1, **T5_SIZES)
+    return T5(config, Glorot(rng, np.float64)), *sentences(rng, target_vocab=7)
+
+
+@case(T5v11)
+def _t5_v1_1(rng):
+    config = T5Config(7, 4, 3, 2, n_encoder_blocks=1, n_decoder_blocks=2, **T5_SIZES)
+    return T5v11(config, Glorot(rng, np.float64)), *sentences(rng, target_vocab=7)
+
+
+@case(GPT)
+def _gpt(rng):
+    return GPT(GPTConfig(7, 6, 6, 2, 2, 5, dropout=0.3), Glorot(rng, np.float64)), rng.integers(0, 6, (3, 5))
+
+
+@case(Llama)
+def _llama(rng):
+    return Llama(LlamaConfig(7, 6, 8, 4, 2, 5, 2, base=10.0), Glorot(rng, np.float64)), rng.integers(0, 6, (3, 5))
+
+
+@case(TiedLlama)
+def _tied_llama(rng):
+    return TiedLlama(LlamaConfig(7, 6, 6, 3, None, 5, 1), Glorot(rng, np.float64)), rng.integers(0, 6, (3, 5))

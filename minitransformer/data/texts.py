@@ -1,0 +1,87 @@
+"""Running text for language models: cut into windows, in which every id is to be predicted from those before it.
+
+inputs    t1 t2 t3 t4
+targets   t2 t3 t4 t5
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from .batches import Batch, _check_whole
+from .errors import DataError
+
+Ids = Sequence[int] | np.ndarray
+
+NO_PAD = -1  # windows are all of one length: no id stands for padding
+
+
+class TextBatches:
+    """Batches of windows that begin anywhere in a text, drawn by a generator that seed and step decide.
+
+    Parameters
+    ----------
+    ids : sequence of int
+        The text; longer than `context`.
+    context : int
+        T, how many ids a window has.
+    batch_size : int
+        B, how many windows a batch has.
+    seed : int
+    """
+
+    def __init__(self, ids: Ids, context: int, batch_size: int, *, seed: int) -> None:
+        self.ids = _text(ids, _check_whole("context", context, 1))
+        self.context = context
+        self.batch_size = _check_whole("batch_size", batch_size, 1)
+        self.seed = _check_whole("seed", seed, 0)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a training step, counted from 0."""
+        rng = np.random.default_rng([self.seed, _check_whole("step", step, 0)])
+        return _windows(self.ids, rng.integers(0, len(self.ids) - self.context, self.batch_size), self.context)
+
+
+def text_windows(ids: Ids, context: int, batch_size: int) -> Iterator[Batch]:
+    """The whole text once, in windows one after another; what is left behind the last whole window is left out."""
+    text = _text(ids, _check_whole("context", context, 1))
+    starts = np.arange(0, len(text) - context, context)
+    for first in range(0, len(starts), _check_whole("batch_size", batch_size, 1)):
+        yield _windows(text, starts[first : first + batch_size], context)
+
+
+def documentation() -> str:
+    """A text that every Python carries: the topics of its own documentation, about half a million characters."""
+    from pydoc_data.topics import topics
+
+    return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
+
+
+def read_text(path: str) -> str:
+    """Read a text file (UTF-8, any line ends); raises DataError where it cannot be read."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}") from None
+    if not text:
+        raise DataError(f"{path}: is empty")
+    return text
+
+
+def _text(ids: Ids, context: int) -> np.ndarray:
+    text = np.asarray(ids)
+    if text.ndim != 1 or text.dtype.kind not in "iu":
+        raise TypeError(f"ids have dtype {text.dtype} and shape {text.shape}; allowed is one row of whole numbers")
+    if len(text) <= context:
+        raise ValueError(f"ids are {len(text)}: a window of context={context} ids needs {context + 1}")
+    return text
+
+
+def _windows(text: np.ndarray, starts: np.ndarray, context: int) -> Batch:
+    rows = text[starts[:, None] + np.arange(context + 1)]  # (B, T + 1)
+    return Batch((rows[:, :-1],), rows[:, 1:], NO_PAD)
