@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import check, demo, evaluate, mutants, train, translate
+from .commands import check, demo, evaluate, explore, figures, lm, mutants, train, translate
 from .commands.errors import CommandError
 from .data import DataError
 from .training import CheckpointError, NotFinite
 
-COMMANDS = (demo, train, translate, evaluate, check, mutants)
+COMMANDS = (demo, train, translate, evaluate, explore, figures, lm, check, mutants)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = parser().parse_args(arguments)
+    options.arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         return int(options.run(options))
     except (CommandError, DataError, CheckpointError, NotFinite) as error:

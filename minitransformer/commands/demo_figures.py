@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -30,6 +31,12 @@ def draw_figures(folder: Path, translator: Translator, history: History, heads: 
     """Draw all pictures into `folder`; `heads` were measured over `n` sentences. Returns the paths."""
     matplotlib.use("Agg")  # a command opens no windows
     folder.mkdir(parents=True, exist_ok=True)
+    pictures = demo_pictures(translator, history, heads, n)
+    return [save(figure, folder / f"{name}.png") for name, figure in pictures.items()]
+
+
+def demo_pictures(translator: Translator, history: History, heads: Sequence[Head], n: int) -> dict[str, Any]:
+    """The pictures themselves, by name."""
     look = translator.look(SHOWROOM)
     figures = {
         "positions_heatmap": encoding_heatmap(sinusoids(60, 64)).figure,
@@ -54,4 +61,4 @@ def draw_figures(folder: Path, translator: Translator, history: History, heads: 
                 averages={"antecedent": head.antecedent, "distractor": head.distractor, "sentences": n},
                 where=str(head),
             )
-    return [save(figure, folder / f"{name}.png") for name, figure in figures.items()]
+    return figures

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
-import tempfile
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..data import (
     split_by_source,
 )
 from ..decoding import Translator
+from ..files import whole_file
 from ..training import Every, ProgressBar, evaluate
 from .errors import CommandError
 from .evaluate import Pairs, add_pair_options, measure, pairs_from, table
@@ -34,7 +34,7 @@ from .options import (
     setting,
     trainer_from,
 )
-from .runs import new_run, save_run
+from .runs import Stopped, add_run_options, fit_and_save, new_run
 
 
 def add_parser(commands: Any) -> None:
@@ -46,8 +46,7 @@ def add_parser(commands: Any) -> None:
         "for a test at the end; the test's pairs are written to RUN/test.tsv.",
     )
     add_pair_options(parser)
-    parser.add_argument("--out", default="runs/train", help="folder for the run")
-    parser.add_argument("--overwrite", action="store_true", help="replace the run that the folder holds")
+    add_run_options(parser, out="runs/train")
     group = parser.add_argument_group("data")
     group.add_argument("--vocabulary", choices=("bpe", "word", "character"), default="bpe", help="what a token is")
     belonging(group, "--vocab-size", number(int, 64), 4000, "tokens of each vocabulary, at most")
@@ -62,31 +61,42 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    stopped = None
+    if options.resume is not None:
+        stopped = Stopped(options, add_parser, "train", data=("pairs", "source", "target"))
+        stopped.options.arguments, options = options.arguments, stopped.options
     pairs = pairs_from(options)
     if options.validation + options.test >= 1:
         raise CommandError(f"--validation {options.validation} and --test {options.test}: nothing is left to train on")
     fractions = (1 - options.validation - options.test, options.validation, options.test)
     training, validation, test = split_by_source(pairs, fractions, options.seed)
-    folder = new_run(options.out, options.overwrite)
+    facts = {"task": "pairs", "data": digest(training, validation, test)}
+    if stopped is None:
+        folder = new_run(setting(options, "out"), options.overwrite)
+        translator = new_translator(options, training)
+    else:
+        stopped.same("data", facts["data"], "these are not the sentence pairs that it began with")
+        folder = stopped.folder
+        translator = Translator.from_checkpoint(stopped.path, stopped.arrays, stopped.description)
 
-    source, target = vocabularies(options, training)
-    model = model_from(options, len(source), None if options.shared else len(target))
-    start = target.bos if options.start == "bos" else target.eos
-    translator = Translator(options.model, model, source, target, start)
+    source, target, model = translator.source_vocabulary, translator.target_vocabulary, translator.model
     encoded = encode(translator, training, options.max_length)
     say(
         f"{len(encoded):,} pairs to train on, {len(validation):,} to validate, {len(test):,} to test; "
         f"{len(source):,} source and {len(target):,} target tokens; {model.n_parameters():,} parameters"
     )
-    ids: dict[str, Any] = {"pad": model.pad, "start": start, "eos": target.eos}
+    ids: dict[str, Any] = {"pad": model.pad, "start": translator.start, "eos": target.eos}
     batches = PairBatches(encoded, options.batch_size, seed=options.seed, **ids)
     trainer = trainer_from(options, model)
+    if stopped is not None:
+        stopped.restore(trainer)
     callbacks: list[Any] = [ProgressBar()]
     if validation:
         encoded_validation = encode(translator, validation, options.max_length)
         looking = [batch for _, batch in evaluation_batches(encoded_validation, 64, **ids)]
         callbacks.append(Every(batches.steps_per_epoch, lambda trainer: evaluate(model, looking, model.pad)))
-    trainer.fit(batches, options.steps, callbacks)
+    steps = options.steps if stopped is None else stopped.steps
+    checkpoint = fit_and_save(options, folder, translator, trainer, batches, callbacks, steps, **facts)
 
     numbers: dict[str, Any] = {
         "seed": options.seed,
@@ -95,7 +105,6 @@ def run(options: argparse.Namespace) -> int:
         "training_seconds": round(trainer.history.seconds, 2),
         "parameters": model.n_parameters(),
     }
-    checkpoint = save_run(folder, translator, trainer, task="pairs")
     print(f"checkpoint  {checkpoint}")
     if test:
         write_pairs(folder / "test.tsv", test)
@@ -103,6 +112,20 @@ def run(options: argparse.Namespace) -> int:
         print(table(numbers))
     report(options, numbers)
     return 0
+
+
+def new_translator(options: argparse.Namespace, training: Pairs) -> Translator:
+    """An untrained translator, with vocabularies learned from the training pairs."""
+    source, target = vocabularies(options, training)
+    model = model_from(options, len(source), None if options.shared else len(target))
+    start = target.bos if options.start == "bos" else target.eos
+    return Translator(options.model, model, source, target, start)
+
+
+def digest(*parts: Pairs) -> str:
+    """What tells whether the pairs are the same ones, in the same parts and order."""
+    text = "\n\n".join("\n".join(f"{source}\t{target}" for source, target in part) for part in parts)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def vocabularies(options: argparse.Namespace, pairs: Pairs) -> tuple[Vocabulary, Vocabulary]:
@@ -142,7 +165,6 @@ def encode(translator: Translator, pairs: Pairs, max_length: int) -> list[tuple[
 
 def write_pairs(path: Path, pairs: Pairs) -> None:
     """Write pairs a line each, whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{source}\t{target}\n" for source, target in pairs)
-    os.replace(temporary, path)
+    text = "".join(f"{source}\t{target}\n" for source, target in pairs)
+    with whole_file(path) as file:
+        file.write(text.encode("utf-8"))

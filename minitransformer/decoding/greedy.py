@@ -5,19 +5,26 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers import Array
-from ..models import EncoderDecoder
+from ..models import DecoderOnly, EncoderDecoder
 
 
-def greedy(model: EncoderDecoder, source: Array, *, start: int, eos: int, max_new_tokens: int = 100) -> list[list[int]]:
-    """Translate a batch greedily.
+def greedy(
+    model: EncoderDecoder | DecoderOnly,
+    source: Array,
+    *,
+    start: int | None,
+    eos: int,
+    max_new_tokens: int = 100,
+) -> list[list[int]]:
+    """Translate sentences, or go on from prompts, greedily.
 
     Parameters
     ----------
-    model : EncoderDecoder
+    model : EncoderDecoder or DecoderOnly
     source : array of ids (B, S)
-        Padded with the model's `pad`.
-    start : int
-        What the decoder reads first: BOS, or EOS as in lecture notes.
+        Sentences, padded with the model's `pad`; for a decoder-only model prompts, all of one length.
+    start : int or None
+        What the decoder reads first: BOS, or EOS as in lecture notes; None for a decoder-only model.
     eos : int
         Ends a sentence.
     max_new_tokens : int
@@ -26,11 +33,11 @@ def greedy(model: EncoderDecoder, source: Array, *, start: int, eos: int, max_ne
     Returns
     -------
     list of list of int
-        The target ids of each sentence, without start and eos.
+        The new ids of each sentence, without start and eos.
     """
     if max_new_tokens < 1:
         raise ValueError(f"max_new_tokens={max_new_tokens}: must be at least 1")
-    state, ids = model.begin(source, start)
+    state, ids = model.begin(source, start)  # type: ignore[arg-type]
     unfinished = np.arange(len(source))  # where in the batch the rows of `ids` belong
     sentences: list[list[int]] = [[] for _ in range(len(source))]
     for _ in range(max_new_tokens):

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ..data import Vocabulary, pad_sequences, vocabulary_from_dict
-from ..layers import Array, Cache, Unallocated, as_initializer
+from ..layers import Array, Cache, Layer, Unallocated, as_initializer
 from ..models import MODELS, EncoderDecoder, build_model
 from ..training.checkpoint import CheckpointError, load_checkpoint
+from ..training.sizes import check_sizes
 from .greedy import greedy
 
 
@@ -137,7 +138,7 @@ class Translator:
         Raises CheckpointError, which names the file, where there is none or it does not fit together.
         """
         path = checkpoint_path(run)
-        return cls.from_checkpoint(path, *load_checkpoint(path))
+        return cls.from_checkpoint(path, *load_checkpoint(path, check_sizes))
 
     @classmethod
     def from_checkpoint(cls, path: Path, arrays: dict[str, Array], description: dict[str, Any]) -> Translator:
@@ -148,16 +149,31 @@ class Translator:
             stored_target = description["target_vocabulary"]
             target_vocabulary = source_vocabulary if stored_target is None else vocabulary_from_dict(stored_target)
             start = int(description["start"])
+            check_vocabularies(config.to_dict(), len(source_vocabulary), len(target_vocabulary), start)
             model = build_model(name, config, as_initializer(Unallocated()))
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: its description does not fit this program: {error!r}") from None
-        for parameter_name, parameter in model.named_parameters():
-            stored = arrays.get(f"model.{parameter_name}")
-            if stored is None or stored.shape != parameter.shape:
-                got = "missing" if stored is None else f"of shape {stored.shape}"
-                raise CheckpointError(f"{path}: {parameter_name} is {got}: {name} needs {parameter.shape}")
-            parameter.value, parameter.grad = stored, np.zeros_like(stored)
+        fill(path, name, model, arrays)
         return cls(name, model, source_vocabulary, target_vocabulary, start)
+
+
+def check_vocabularies(config: dict[str, Any], source: int, target: int, start: int) -> None:
+    """Raise ValueError unless a model of this configuration has as many ids as the vocabularies."""
+    wanted = config.get("source_vocab", config.get("vocab"))
+    if (source, target) != (wanted, config.get("target_vocab") or wanted):
+        raise ValueError(f"vocabularies of {source} and {target} tokens do not fit a model of {config}")
+    if not 0 <= start < target:
+        raise ValueError(f"start={start}: must be an id of the target's {target} tokens")
+
+
+def fill(path: Path, name: str, model: Layer, arrays: dict[str, Array]) -> None:
+    """Give a model that was built without memory its parameters from a checkpoint's arrays."""
+    for parameter_name, parameter in model.named_parameters():
+        stored = arrays.get(f"model.{parameter_name}")
+        if stored is None or stored.shape != parameter.shape:
+            got = "missing" if stored is None else f"of shape {stored.shape}"
+            raise CheckpointError(f"{path}: {parameter_name} is {got}: {name} needs {parameter.shape}")
+        parameter.value, parameter.grad = stored, np.zeros_like(stored)
 
 
 def checkpoint_path(run: str | os.PathLike[str]) -> Path:

@@ -1,25 +1,51 @@
 """Plotting: pictures of arrays, caches and histories; each function draws and returns, none shows a window."""
 
 from .antecedent import antecedent_figure
+from .architecture import draw, parameter_parts
 from .attention import attention_grid, attention_lines, attention_map
+from .beams import BeamNode, beam_tree
+from .chain import attention_chain
+from .embeddings import embedding_map, embeddings_before_after
+from .explorer import AttentionExplorer, explore, explore_html
+from .gradients import gradient_norms
 from .history import accuracy_curves, loss_curves, schedule_curve, training_figure
+from .layers import alignment_over_training, attention_layers
 from .masks import mask_map
+from .next_word import next_word
+from .parameters import parameter_shares
 from .positions import encoding_curves, encoding_heatmap, encoding_similarity
+from .saturation import softmax_saturation
 from .style import OKABE_ITO, save
 
 __all__ = [
     "OKABE_ITO",
+    "AttentionExplorer",
+    "BeamNode",
     "accuracy_curves",
+    "alignment_over_training",
     "antecedent_figure",
+    "attention_chain",
     "attention_grid",
+    "attention_layers",
     "attention_lines",
     "attention_map",
+    "beam_tree",
+    "draw",
+    "embedding_map",
+    "embeddings_before_after",
     "encoding_curves",
     "encoding_heatmap",
     "encoding_similarity",
+    "explore",
+    "explore_html",
+    "gradient_norms",
     "loss_curves",
     "mask_map",
+    "next_word",
+    "parameter_parts",
+    "parameter_shares",
     "save",
     "schedule_curve",
+    "softmax_saturation",
     "training_figure",
 ]

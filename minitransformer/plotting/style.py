@@ -20,6 +20,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import ScaledTranslation
 
+from ..files import whole_file
+
 # Okabe and Ito 2008, "Color Universal Design": told apart in every common form of colour blindness.
 OKABE_ITO = {
     "black": "#000000",
@@ -57,15 +59,11 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     if path.suffix.lower() not in _FORMATS:
         raise ValueError(f"path={str(path)!r} ends in {path.suffix!r}: it must end in {', '.join(_FORMATS)}")
     kind, metadata = _FORMATS[path.suffix.lower()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     settings: Any = {"svg.hashsalt": "minitransformer", "pdf.fonttype": 42, "savefig.bbox": None}
     try:
-        with plt.rc_context(settings):
-            figure.savefig(temporary, format=kind, dpi=150, metadata=metadata)
-        os.replace(temporary, path)
+        with plt.rc_context(settings), whole_file(path) as file:
+            figure.savefig(file, format=kind, dpi=150, metadata=metadata)
     finally:
-        temporary.unlink(missing_ok=True)
         plt.close(figure)
     return path
 
@@ -145,6 +143,30 @@ def colorbar(ax: Axes, image: Any, label: str, height: float = 1000.0) -> None:
     bar = figure_of(ax).colorbar(image, cax=ax.inset_axes((1.0, 0.0, 0.03, 1.0), transform=beside))
     bar.set_label(label if text_width(label, LABEL_SIZE) < height else label.split()[-1], fontsize=LABEL_SIZE)
     plain(bar)
+
+
+def legend_below(ax: Axes, handles: Any = None, labels: Sequence[str] | None = None) -> None:
+    """A legend beneath the axes and their labels, where it can lie on nothing that is drawn."""
+    if handles is None or labels is None:
+        handles, labels = ax.get_legend_handles_labels()
+    room, used, columns = size_in_points(ax)[0], 0.0, 0
+    while columns < len(labels) and (columns == 0 or used + text_width(labels[columns]) + 34 < room):
+        used += text_width(labels[columns]) + 34
+        columns += 1
+    ax.legend(
+        handles,
+        labels,
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        bbox_transform=ax.transAxes + ScaledTranslation(0, -34 / 72, figure_of(ax).dpi_scale_trans),
+        ncols=max(columns, 1),
+        frameon=False,
+        fontsize=TICK_SIZE,
+        borderaxespad=0,
+        borderpad=0,
+        handlelength=1.2,
+        columnspacing=1.4,
+    )
 
 
 def plain(bar: Colorbar) -> None:

@@ -6,7 +6,9 @@ from .evaluation import evaluate
 from .flat import flatten_gradients, flatten_values
 from .history import History
 from .optimizers import SGD, Adam, AdamW, Optimizer, clip_by_global_norm
+from .resume import Interrupted, Saving, restore_trainer, trainer_state
 from .schedules import Constant, Noam, WarmupCosine
+from .sizes import check_sizes
 from .trainer import Callback, NotFinite, Trainer
 from .workers import Workers, default_workers, replica
 
@@ -19,13 +21,16 @@ __all__ = [
     "Constant",
     "Every",
     "History",
+    "Interrupted",
     "Noam",
     "NotFinite",
     "Optimizer",
     "ProgressBar",
+    "Saving",
     "Trainer",
     "WarmupCosine",
     "Workers",
+    "check_sizes",
     "clip_by_global_norm",
     "default_workers",
     "evaluate",
@@ -33,5 +38,7 @@ __all__ = [
     "flatten_values",
     "load_checkpoint",
     "replica",
+    "restore_trainer",
     "save_checkpoint",
+    "trainer_state",
 ]

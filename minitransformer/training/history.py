@@ -29,6 +29,10 @@ class History:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> History:
+        """The inverse of `to_dict`; raises ValueError where there are no such lists."""
+        for name in ("steps", "validations"):
+            if not isinstance(values.get(name), list):
+                raise ValueError(f"{name}={values.get(name)!r:.80}: must be a list of records")
         return cls(list(values["steps"]), list(values["validations"]))
 
     @property

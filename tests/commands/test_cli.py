@@ -18,14 +18,24 @@ def test_the_module_is_the_command():
     assert done.stdout.strip() == f"minitransformer {__version__}"
 
 
+def commands_of(top, prefix=()):
+    """Every command that can be run, with its words: ("lm", "train") stands inside ("lm",)."""
+    inner = next((action for action in top._actions if action.dest in ("command", "action")), None)
+    if inner is None:
+        yield prefix, top
+        return
+    for name, command in inner.choices.items():
+        yield from commands_of(command, (*prefix, name))
+
+
 def test_help_explains_every_option_of_every_command(capsys):
-    subparsers = next(action for action in parser()._actions if action.dest == "command")
-    assert len(subparsers.choices) == len(COMMANDS)
-    for name, command in subparsers.choices.items():
+    found = dict(commands_of(parser()))
+    assert len({words[0] for words in found}) == len(COMMANDS)
+    for words, command in found.items():
         for action in command._actions:
-            assert action.help, f"{name} {action.option_strings} has no help"
+            assert action.help, f"{words} {action.option_strings} has no help"
         with pytest.raises(SystemExit) as stop:
-            main([name, "--help"])
+            main([*words, "--help"])
         assert stop.value.code == 0
         assert "--seed" in capsys.readouterr().out
 

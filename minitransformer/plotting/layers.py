@@ -1,0 +1,158 @@
+"""Many attention maps at once: all heads of all layers, and one map as it changes while training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+
+from .attention import draw_cells
+from .style import (
+    GREY,
+    LABEL_SIZE,
+    PAGE_WIDTH,
+    TICK_SIZE,
+    TITLE_SIZE,
+    WEIGHT_MAP,
+    as_words,
+    new_axes,
+    plain,
+    text_width,
+    widest,
+    wrapped,
+)
+
+Array = np.ndarray
+
+ROW = 9.0  # points: a line of small type for every query
+
+
+def attention_layers(
+    weights: Sequence[Array],
+    queries: Sequence[str],
+    keys: Sequence[str],
+    figure: Figure | SubFigure | None = None,
+    title: str | None = None,
+    layer: str = "block",
+) -> Array:
+    """Every head of every layer on one colour scale: a row for each layer. Returns the array (layers, heads) of Axes.
+
+    Parameters
+    ----------
+    weights : sequence of arrays (H, T, S)
+        One for each layer, for example `[block["attention"]["weights"][0] for block in cache["encoder"]["blocks"]]`.
+    queries, keys : T and S words
+    figure : Figure or SubFigure, optional
+        An empty one to draw on; None: a new one of page width.
+    layer : str
+        What a row is called.
+
+    Cells are as wide as the page allows; where upright words do not fit above them, the keys stand in the caption.
+    """
+    layers = [np.asarray(w) for w in weights]
+    if not layers or any(w.ndim != 3 or w.shape != layers[0].shape or 0 in w.shape for w in layers):
+        shapes = ", ".join(str(w.shape) for w in layers) or "no array"
+        raise ValueError(f"weights has {shapes}: give for every layer the same (heads, queries, keys)")
+    H, T, S = layers[0].shape
+    queries = as_words("queries", queries, T, f"weights of shape {layers[0].shape}")
+    keys = as_words("keys", keys, S, f"weights of shape {layers[0].shape}")
+    size = TICK_SIZE - 0.5
+    left = widest(queries, size) + 40
+    cell = (PAGE_WIDTH * 72 - left - 14) / H / S - 8 / S
+    words_fit = cell >= size + 1
+    above = widest(keys, size) + 6 if words_fit else 0.0
+    title = title or "Every head of every layer: each row of a map sums to 1"
+    caption = "" if words_fit else f"keys, from left to right: {'  '.join(keys)}"
+    caption = wrapped(caption, PAGE_WIDTH * 72 - 30, TICK_SIZE)
+    if figure is None:
+        row = T * max(ROW, min(cell, 16.0))
+        height = 92 + above + 12 * caption.count("\n") + len(layers) * (row + 8)
+        figure = plt.figure(figsize=(PAGE_WIDTH, height / 72), layout="constrained")
+    axes = figure.subplots(len(layers), H, squeeze=False)
+    vmax = float(max(np.nanmax(w) for w in layers))
+    for n, row_of_axes in enumerate(axes):
+        for head, ax in enumerate(row_of_axes):
+            new_axes(ax)  # makes room for its labels
+            image = ax.imshow(
+                layers[n][head], cmap=WEIGHT_MAP, vmin=0, vmax=vmax or 1.0, aspect="auto", interpolation="nearest"
+            )
+            ax.set_yticks(range(T) if head == 0 else [], queries if head == 0 else [], fontsize=size, parse_math=False)
+            shown = n == 0 and words_fit
+            ax.xaxis.tick_top()
+            ax.set_xticks(
+                range(S) if shown else [], keys if shown else [], fontsize=size, rotation=90, parse_math=False
+            )
+            ax.tick_params(length=0, pad=2)
+            ax.spines[:].set_visible(False)
+            if n == 0:
+                ax.set_title(
+                    f"head {head}" if text_width(f"head {head}", LABEL_SIZE) < S * cell else str(head),
+                    fontsize=LABEL_SIZE,
+                )
+            if head == 0:
+                ax.set_ylabel(f"{layer} {n}", fontsize=LABEL_SIZE)
+    wide = figure.bbox.width * 72 / figure.dpi
+    figure.suptitle(wrapped(title, wide - 24), fontsize=TITLE_SIZE, x=0.02, ha="left", parse_math=False)
+    bar = figure.colorbar(image, ax=list(axes.flat), location="bottom", shrink=0.4, aspect=40, fraction=0.03, pad=0.02)
+    bar.set_label("attention weight", fontsize=LABEL_SIZE)
+    plain(bar)
+    if caption:
+        figure.supxlabel(caption, fontsize=TICK_SIZE, color=GREY, parse_math=False)
+    return axes
+
+
+def alignment_over_training(
+    snapshots: Mapping[int, Array],
+    queries: Sequence[str],
+    keys: Sequence[str],
+    figure: Figure | SubFigure | None = None,
+    title: str | None = None,
+) -> Array:
+    """One attention map after several steps of training, side by side. Returns the array of their Axes.
+
+    Parameters
+    ----------
+    snapshots : dict of step -> array (T, S)
+        The same head for the same pair of sentences, as a callback kept it.
+    queries, keys : T and S words
+        Of the pair of sentences that all the maps are of.
+    """
+    if not snapshots:
+        raise ValueError("snapshots is empty: give at least one, as {step: weights}")
+    steps = sorted(snapshots)
+    maps = [np.asarray(snapshots[step]) for step in steps]
+    if any(m.ndim != 2 or m.shape != maps[0].shape or 0 in m.shape for m in maps):
+        shapes = ", ".join(str(m.shape) for m in maps)
+        raise ValueError(f"snapshots has {shapes}: give the same (queries, keys) at every step")
+    T, S = maps[0].shape
+    queries = as_words("queries", queries, T, f"maps of shape {maps[0].shape}")
+    keys = as_words("keys", keys, S, f"maps of shape {maps[0].shape}")
+    left, gap, smallest = widest(queries) + 34, 10.0, 10.6  # points
+    room = PAGE_WIDTH * 72 - left - 10
+    columns = int(np.clip((room + gap) / (S * smallest + gap), 1, len(maps)))
+    columns = -(-len(maps) // -(-len(maps) // columns))  # as many rows, more evenly filled
+    rows = -(-len(maps) // columns)
+    cell = float(np.clip((room - gap * (columns - 1)) / columns / S, smallest, 26.0))
+    if figure is None:
+        width = left + columns * (S * cell + gap) + 10
+        height = 96 + widest(keys) + rows * (T * cell + 22)
+        figure = plt.figure(figsize=(max(width, 300) / 72, height / 72), layout="constrained")
+    else:
+        inside = figure.bbox.width * 72 / figure.dpi, figure.bbox.height * 72 / figure.dpi
+        cell = min(cell, 0.8 * inside[0] / columns / S, 0.65 * inside[1] / rows / T)
+    axes: list[Axes] = [new_axes(figure.add_subplot(rows, columns, n + 1)) for n in range(len(maps))]
+    for n, (step, ax) in enumerate(zip(steps, axes)):
+        image = draw_cells(ax, maps[n], queries, keys, cell, 1.0, show=(n % columns == 0, n < columns))
+        ax.set_title(f"step {step:,}", fontsize=LABEL_SIZE, loc="left")
+    figure.supylabel("query: the word that looks", fontsize=LABEL_SIZE)
+    title = wrapped(
+        title or "One head while it learns: where each word looks", figure.bbox.width * 72 / figure.dpi - 24
+    )
+    figure.suptitle(title, fontsize=TITLE_SIZE, x=0.02, ha="left", parse_math=False)
+    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.5, aspect=40, fraction=0.03, pad=0.02)
+    bar.set_label("attention weight", fontsize=LABEL_SIZE)
+    plain(bar)
+    return np.array(axes)

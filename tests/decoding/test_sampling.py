@@ -1,0 +1,182 @@
+"""Sampling: distributions by definition, draws by frequency, streams by recomputation."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minitransformer.decoding import next_word_distribution, stream
+from minitransformer.decoding.sampling import draw
+from minitransformer.layers import (
+    Chain,
+    Embedding,
+    Encoder,
+    EncoderBlock,
+    Glorot,
+    LearnedPositions,
+    Linear,
+    Residual,
+    SelfAttention,
+)
+from minitransformer.models import DecoderOnly
+
+LOGITS = np.log(np.array([0.1, 0.4, 0.2, 0.3]))
+
+
+def model(vocab=11, max_length=64):
+    init = Glorot(np.random.default_rng(0), np.float64)
+    embedding = Chain(tokens=Embedding(vocab, 6, init), positions=LearnedPositions(max_length, 6, init))
+    block = EncoderBlock(Residual(SelfAttention(6, 2, init)), Residual(Linear(6, 6, init)))
+    return DecoderOnly(embedding, Encoder([block]), Linear(6, vocab, init))
+
+
+def test_without_settings_it_is_the_softmax():
+    np.testing.assert_allclose(next_word_distribution(LOGITS), [0.1, 0.4, 0.2, 0.3], rtol=1e-14)
+
+
+def test_temperature_divides_the_logits():
+    powers = [p ** (1 / 0.5) for p in (0.1, 0.4, 0.2, 0.3)]
+    np.testing.assert_allclose(next_word_distribution(LOGITS, 0.5), [p / sum(powers) for p in powers], rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("k", "wanted"),
+    [(1, [0, 1, 0, 0]), (2, [0, 4 / 7, 0, 3 / 7]), (4, [0.1, 0.4, 0.2, 0.3]), (9, [0.1, 0.4, 0.2, 0.3])],
+)
+def test_top_k_keeps_the_k_most_probable(k, wanted):
+    np.testing.assert_allclose(next_word_distribution(LOGITS, top_k=k), wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("p", "wanted"),
+    [
+        (0.01, [0, 1, 0, 0]),
+        (0.39, [0, 1, 0, 0]),
+        (0.5, [0, 4 / 7, 0, 3 / 7]),
+        (0.75, [0, 4 / 9, 2 / 9, 3 / 9]),
+        (0.95, [0.1, 0.4, 0.2, 0.3]),
+        (1.0, [0.1, 0.4, 0.2, 0.3]),
+    ],
+)
+def test_top_p_keeps_the_fewest_that_reach_it(p, wanted):
+    np.testing.assert_allclose(next_word_distribution(LOGITS, top_p=p), wanted, rtol=1e-13)
+
+
+def test_top_p_counts_what_top_k_left():
+    # 0.4 / 0.7 = 0.571 of the two that are left reaches 0.55, where 0.4 of all would not.
+    assert next_word_distribution(LOGITS, top_k=2, top_p=0.55).tolist() == [0, 1, 0, 0]
+
+
+def test_of_equal_tokens_the_first_are_kept():
+    np.testing.assert_allclose(next_word_distribution(np.zeros((2, 5)), top_k=2), [[0.5, 0.5, 0, 0, 0]] * 2)
+
+
+@pytest.mark.parametrize("shift", [1e4, -1e4])
+def test_large_logits_stay_finite(shift):
+    p = next_word_distribution((LOGITS + shift).astype(np.float64), 0.01)
+    assert np.isfinite(p).all()
+    assert p.argmax() == 1
+
+
+def test_draws_have_the_frequencies_of_their_distribution():
+    p = np.array([0.0, 0.5, 0.0, 0.2, 0.3])
+    n = 20_000
+    counts = np.bincount(draw(np.tile(p, (n, 1)), np.random.default_rng(0)), minlength=5)
+    assert counts[0] == counts[2] == 0
+    for count, share in zip(counts, p):
+        assert abs(count - n * share) <= 4 * math.sqrt(n * share * (1 - share))
+
+
+def test_a_greedy_stream_is_recomputation_of_the_whole_prefix():
+    net, read = model(), [3, 1, 4]
+    got = list(stream(net, np.array(read), max_new_tokens=20))
+    for token in got:
+        assert token == net(np.array([read]))[0, -1].argmax()
+        read.append(token)
+    assert len(got) == 20
+
+
+def test_a_sampled_stream_draws_from_the_distributions_of_recomputation():
+    net, read = model(), [3, 1, 4]
+    got = list(stream(net, np.array(read), max_new_tokens=20, temperature=1.5, top_k=5, seed=7))
+    rng = np.random.default_rng(7)
+    for token in got:
+        logits = net(np.array([read]))[0, -1]
+        kept = sorted(range(11), key=lambda i: -logits[i])[:5]
+        shares = [math.exp(logits[i] / 1.5) if i in kept else 0.0 for i in range(11)]
+        u, running, wanted = rng.random() * sum(shares), 0.0, None
+        for i, share in enumerate(shares):
+            running += share
+            if running > u:
+                wanted = i
+                break
+        assert token == wanted
+        read.append(token)
+
+
+def test_one_seed_is_one_text():
+    streams = [list(stream(model(), np.array([1]), max_new_tokens=30, seed=seed)) for seed in (0, 0, 1)]
+    assert streams[0] == streams[1] != streams[2]
+
+
+def test_a_stream_ends_before_eos():
+    net = model()
+    whole = list(stream(net, np.array([3]), max_new_tokens=20, temperature=3.0, seed=0))
+    eos = whole[7]
+    assert (
+        list(stream(net, np.array([3]), max_new_tokens=20, temperature=3.0, seed=0, eos=eos))
+        == whole[: whole.index(eos)]
+    )
+
+
+def test_suppressed_tokens_never_come():
+    net = model()
+    free = set(stream(net, np.array([3]), max_new_tokens=60, temperature=5.0, seed=0))
+    got = set(stream(net, np.array([3]), max_new_tokens=60, temperature=5.0, seed=0, suppress_tokens=[0, 4]))
+    assert {0, 4} <= free
+    assert not {0, 4} & got
+    greedy = list(stream(net, np.array([3]), max_new_tokens=9))
+    assert greedy[0] not in stream(net, np.array([3]), max_new_tokens=9, suppress_tokens=[greedy[0]])
+
+
+def test_beyond_its_positions_a_model_reads_the_last_half_anew():
+    net, context, read = model(max_length=8), 8, [3, 1, 4]
+    got = list(stream(net, np.array(read), max_new_tokens=30, context=context))
+    window = list(read)
+    for token in got:
+        assert token == net(np.array([window]))[0, -1].argmax()
+        window.append(token)
+        if len(window) > context:
+            window = window[-context // 2 :]
+    assert len(got) == 30
+
+
+def test_a_prompt_longer_than_the_context_is_read_from_its_last_half():
+    net = model(max_length=8)
+    assert list(stream(net, np.arange(11), max_new_tokens=3, context=8)) == list(
+        stream(net, np.arange(7, 11), max_new_tokens=3, context=8)
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"temperature": 0.0, "seed": 0}, "temperature=0.0: must be above 0"),
+        ({"temperature": math.nan, "seed": 0}, "temperature=nan"),
+        ({"top_k": 0, "seed": 0}, "top_k=0: must be at least 1"),
+        ({"top_p": 0.0, "seed": 0}, "top_p=0.0: must be above 0"),
+        ({"top_p": 1.1, "seed": 0}, "top_p=1.1"),
+        ({"max_new_tokens": 0}, "max_new_tokens=0"),
+        ({"temperature": 2.0}, "seed=None is greedy"),
+        ({"top_k": 2}, "seed=None is greedy"),
+        ({"top_p": 0.5}, "seed=None is greedy"),
+    ],
+)
+def test_wrong_settings_are_named(settings, words):
+    with pytest.raises(ValueError, match=words):
+        next(stream(model(), np.array([1]), **settings))
+
+
+def test_an_empty_prompt_is_named():
+    with pytest.raises(ValueError, match="prompt is empty"):
+        next(stream(model(), np.array([], int)))
