@@ -11,12 +11,12 @@ import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import check, demo, evaluate, explore, figures, lm, mutants, train, translate
+from .commands import check, demo, evaluate, explore, lm, mutants, train, translate
 from .commands.errors import CommandError
 from .data import DataError
 from .training import CheckpointError, NotFinite
 
-COMMANDS = (demo, train, translate, evaluate, explore, figures, lm, check, mutants)
+COMMANDS = (demo, train, translate, evaluate, explore, lm, check, mutants)
 
 
 def parser() -> argparse.ArgumentParser:
