@@ -6,17 +6,18 @@ Exit status: 0 done, 1 done but not passed (`check`), 2 a mistake in what was gi
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import check, demo, evaluate, explore, lm, mutants, train, translate
+from .commands import check, count, demo, evaluate, explore, lm, mutants, train, translate
 from .commands.errors import CommandError
 from .data import DataError
 from .training import CheckpointError, NotFinite
 
-COMMANDS = (demo, train, translate, evaluate, explore, lm, check, mutants)
+COMMANDS = (demo, train, translate, evaluate, explore, lm, count, check, mutants)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):  # text must not fail where a console or a pipe has fewer characters
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     options = parser().parse_args(arguments)
     options.arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -48,6 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:  # a full disk, a folder that was taken away
+        print(f"minitransformer {options.command}: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

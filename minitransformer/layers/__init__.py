@@ -20,6 +20,7 @@ from .rotary import Rotary, halves_from_pairs, pairs_from_halves
 from .softmax import Softmax
 from .stacks import Decoder, Encoder
 from .state import State
+from .summary import Summary, summary
 from .watch import first_not_finite, watch
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "SinusoidalPositions",
     "Softmax",
     "State",
+    "Summary",
     "Unallocated",
     "Unembedding",
     "as_initializer",
@@ -74,5 +76,6 @@ __all__ = [
     "padding_mask",
     "pairs_from_halves",
     "sinusoids",
+    "summary",
     "watch",
 ]

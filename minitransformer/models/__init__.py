@@ -9,6 +9,7 @@ from .encoder_decoder import EncoderDecoder
 from .gpt import GPT, GPTConfig
 from .llama import Llama, LlamaConfig, TiedLlama
 from .minimal import MinimalConfig, MinimalTransformer
+from .presets import PRESETS
 from .t5 import T5, T5Config, T5v11
 from .transformer import PreNormTransformer, Transformer, TransformerConfig
 
@@ -44,6 +45,7 @@ __all__ = [
     "GPT",
     "LANGUAGE_MODELS",
     "MODELS",
+    "PRESETS",
     "T5",
     "Config",
     "DecoderOnly",
