@@ -33,6 +33,7 @@ FORMAT = "minitransformer checkpoint 1"
 MANIFEST, DESCRIPTION = "manifest.json", "description.json"
 MANIFEST_LIMIT = 1 << 20  # bytes, thousands of arrays: what is read before anything is known must be small
 DESCRIPTION_LIMIT = 1 << 21  # bytes, and as many again as the arrays have: a long vocabulary has a large table
+NAME_LIMIT = 1000  # characters
 LISTS_LIMIT = 50_000  # in the description, and one more for 16 bytes of arrays: lists are what takes time to parse
 DTYPE = re.compile(r"[<>|][biufc]\d{1,2}")  # numbers only: an object would be a pickle
 
@@ -82,6 +83,7 @@ def save_checkpoint(path: str | os.PathLike[str], arrays: Mapping[str, Array], d
         raise CheckpointError(f"{path}: cannot be written: {reason}")
     members = [Member(DESCRIPTION, b"", len(text), zlib.crc32(text), hashlib.sha256(text).hexdigest())]
     for name, array in contents.items():
+        _check_name(name)
         if not DTYPE.fullmatch(array.dtype.str):
             raise TypeError(f"arrays[{name!r}] has dtype {array.dtype}: allowed are numbers and booleans")
         header = _array_header(array.dtype.str, array.shape)
@@ -199,7 +201,7 @@ def _members(path: Path, manifest: bytes) -> list[Member]:
             raise ValueError("it is not written as it should be")
         content = json.loads(manifest)
         n_bytes, crc, digest = content["description"]
-        members = [Member(DESCRIPTION, b"", _whole(n_bytes), _whole(crc), str(digest))]
+        members = [Member(DESCRIPTION, b"", _whole(n_bytes), _whole(crc, 32), str(digest))]
         for name, dtype, sizes, crc, digest in content["arrays"]:
             shape = tuple(_whole(n) for n in sizes)
             if not isinstance(name, str) or not isinstance(dtype, str) or not DTYPE.fullmatch(dtype):
@@ -209,12 +211,17 @@ def _members(path: Path, manifest: bytes) -> list[Member]:
             n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
             if n_bytes >= 1 << 63:
                 raise ValueError(f"{_shown(name)} claims {n_bytes:.3g} bytes")
-            members.append(Member(name, _array_header(dtype, shape), n_bytes, _whole(crc), str(digest), dtype, shape))
+            _check_name(name)
+            members.append(
+                Member(name, _array_header(dtype, shape), n_bytes, _whole(crc, 32), str(digest), dtype, shape)
+            )
+        if sum(member.n_bytes for member in members) >= 1 << 62:
+            raise ValueError("all arrays together claim more bytes than a file can have")
         if len({member.name for member in members[1:]}) != len(members) - 1:
             raise ValueError("a name stands there twice")
         if _manifest(members) != manifest:
             raise ValueError("it is not written as it should be")
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError, struct.error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise _damaged(path, f"{MANIFEST} is wrong: {str(error)[:200]}") from None
     return members
 
@@ -280,10 +287,15 @@ def _lists(text: bytes | bytearray) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << 63:
+def _whole(value: Any, bits: int = 63) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << bits:
         raise ValueError(f"{_shown(value)} is no size")
     return value
+
+
+def _check_name(name: str) -> None:
+    if not 1 <= len(name) <= NAME_LIMIT or "\0" in name:
+        raise ValueError(f"the name {_shown(name)} has {len(name)} characters: allowed are 1 to {NAME_LIMIT}, no NUL")
 
 
 def _shown(value: Any) -> str:

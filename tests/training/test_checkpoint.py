@@ -285,6 +285,22 @@ for name, dtype, shape in [
     )
 
 
+for name, entry in [
+    ("a checksum of many bits", ["x", "<f4", [1], 1 << 32, "0" * 64]),
+    ("a name without end", ["x" * 70_000, "<f4", [1], 0, "0" * 64]),
+    ("a name of nothing", ["", "<f4", [1], 0, "0" * 64]),
+    ("a name with a zero byte", ["a\0b", "<f4", [1], 0, "0" * 64]),
+    ("a name that is none", [7, "<f4", [1], 0, "0" * 64]),
+    ("an entry too short", ["x"]),
+]:
+    HOSTILE[f"a manifest with {name}"] = lambda path, entry=entry: forge(path, [entry])
+
+
+@hostile
+def arrays_that_together_are_more_than_a_file_can_be(path):
+    forge(path, [[f"x{i}", "<f8", [1 << 59], 0, "0" * 64] for i in range(16)])
+
+
 class Trap:
     sprung = False
 
