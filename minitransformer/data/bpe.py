@@ -89,7 +89,7 @@ class BytePairVocabulary(Vocabulary):
         for i, pair in enumerate(self.merges):
             for piece in pair:
                 if piece not in self.token_id:
-                    raise ValueError(f"merges[{i}] is {pair!r}; {piece!r} is no piece of this vocabulary")
+                    raise ValueError(f"merges[{i}] is {pair!r:.80}; {piece!r:.80} is no piece of this vocabulary")
         self._rank = {pair: rank for rank, pair in enumerate(self.merges)}
         self._pieces: dict[str, list[str]] = {}
 
@@ -166,7 +166,7 @@ class BytePairVocabulary(Vocabulary):
         merges = stored(d, "merges", list)
         for i, pair in enumerate(merges):
             if not (isinstance(pair, list) and len(pair) == 2 and all(isinstance(p, str) for p in pair)):
-                raise ValueError(f"merges[{i}] of the stored vocabulary is {pair!r}; it must be two strings")
+                raise ValueError(f"merges[{i}] of the stored vocabulary is {pair!r:.80}; it must be two strings")
         return cls(stored(d, "alphabet", list), merges)
 
 

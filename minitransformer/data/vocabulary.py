@@ -51,9 +51,9 @@ class Vocabulary(ABC):
         self.token_id: dict[str, int] = {}
         for i, token in enumerate(self.tokens):
             if not isinstance(token, str) or not token:
-                raise ValueError(f"tokens[{i - 4}] is {token!r}; a token is a string that is not empty")
+                raise ValueError(f"tokens[{i - 4}] is {token!r:.80}; a token is a string that is not empty")
             if token in self.token_id:
-                raise ValueError(f"tokens[{i - 4}] is {token!r} once more; tokens are distinct and none of {SPECIALS}")
+                raise ValueError(f"tokens[{i - 4}] is {token!r:.80} once more; tokens are distinct, none of {SPECIALS}")
             self.token_id[token] = i
 
     @abstractmethod
@@ -80,7 +80,7 @@ class Vocabulary(ABC):
     def encode_tokens(self, tokens: Iterable[str]) -> list[int]:
         """Ids of a sentence that is already cut into tokens."""
         if isinstance(tokens, str):
-            raise TypeError(f"tokens is the string {tokens!r}; a list of tokens is needed (encode takes text)")
+            raise TypeError(f"tokens is the string {tokens!r:.80}; a list of tokens is needed (encode takes text)")
         token_id = self.token_id
         return [token_id.get(token, UNK) for token in tokens]
 
@@ -109,11 +109,11 @@ class Vocabulary(ABC):
 
     def _checked(self, ids: Iterable[int]) -> list[int]:
         if not isinstance(ids, Iterable):
-            raise TypeError(f"ids is {ids!r}; a sequence of whole numbers is needed")
+            raise TypeError(f"ids is {ids!r:.80}; a sequence of whole numbers is needed")
         checked = []
         for i in ids:
             if isinstance(i, bool) or not isinstance(i, (int, np.integer)):
-                raise TypeError(f"ids contains {i!r}; allowed are whole numbers")
+                raise TypeError(f"ids contains {i!r:.80}; allowed are whole numbers")
             if not 0 <= i < len(self.tokens):
                 raise ValueError(f"ids contains {i}; allowed are 0 to {len(self.tokens) - 1}")
             checked.append(int(i))
@@ -144,7 +144,7 @@ def vocabulary_from_dict(d: Mapping[str, Any]) -> Vocabulary:
     """
     kind = d.get("kind") if isinstance(d, Mapping) else None
     if not isinstance(kind, str) or kind not in Vocabulary.kinds:
-        raise ValueError(f"kind of vocabulary is {kind!r}; allowed are {sorted(Vocabulary.kinds)}")
+        raise ValueError(f"kind of vocabulary is {kind!r:.80}; allowed are {sorted(Vocabulary.kinds)}")
     return Vocabulary.kinds[kind].from_dict(d)
 
 
@@ -159,7 +159,7 @@ def stored(d: Mapping[str, Any], name: str, of: type) -> Any:
 def check_text(text: str) -> str:
     """Return the text, or raise TypeError where it is no string."""
     if not isinstance(text, str):
-        raise TypeError(f"text is {text!r}; a string is needed")
+        raise TypeError(f"text is {text!r:.80}; a string is needed")
     return text
 
 
@@ -335,7 +335,7 @@ class CharacterVocabulary(Vocabulary):
         super().__init__(tokens)
         for i, token in enumerate(self.tokens[len(SPECIALS) :]):
             if len(token) != 1:
-                raise ValueError(f"tokens[{i}] is {token!r}; a token is one character")
+                raise ValueError(f"tokens[{i}] is {token!r:.80}; a token is one character")
 
     @classmethod
     def build(cls, texts: Iterable[str]) -> CharacterVocabulary:

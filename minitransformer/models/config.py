@@ -44,3 +44,11 @@ def check_probability(config: Any, *names: str) -> None:
         value = getattr(config, name)
         if not isinstance(value, (int, float)) or not 0.0 <= value < 1.0:
             raise ValueError(f"{name}={value!r}: must be at least 0 and below 1")
+
+
+def check_positive(config: Any, *names: str) -> None:
+    """Raise ValueError unless each named value is a finite number above 0."""
+    for name in names:
+        value = getattr(config, name)
+        if not isinstance(value, (int, float)) or not 0.0 < value < float("inf"):
+            raise ValueError(f"{name}={value!r}: must be a finite number above 0")

@@ -28,7 +28,7 @@ from ..layers import (
     Unembedding,
     as_initializer,
 )
-from .config import Config, check_at_least
+from .config import Config, check_at_least, check_positive
 from .decoder_only import DecoderOnly
 
 
@@ -64,6 +64,7 @@ class LlamaConfig(Config):
 
     def __post_init__(self) -> None:
         check_at_least(self, 1, "vocab", "max_length", "d_model", "n_heads", "d_ff", "n_blocks")
+        check_positive(self, "base", "eps")
         if self.d_model % self.n_heads:
             raise ValueError(f"n_heads={self.n_heads}: must divide d_model={self.d_model}")
         if self.d_model // self.n_heads % 2:

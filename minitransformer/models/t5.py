@@ -44,7 +44,7 @@ from ..layers import (
     bidirectional_bucket,
     causal_bucket,
 )
-from .config import Config, check_at_least, check_probability
+from .config import Config, check_at_least, check_positive, check_probability
 from .encoder_decoder import EncoderDecoder
 
 
@@ -84,6 +84,7 @@ class T5Config(Config):
 
     def __post_init__(self) -> None:
         check_at_least(self, 1, "vocab", "d_model", "d_kv", "n_heads", "d_ff", "n_encoder_blocks", "n_decoder_blocks")
+        check_positive(self, "eps")
         check_at_least(self, 4, "n_buckets")
         check_at_least(self, 1, "max_distance")
         check_at_least(self, 0, "pad")

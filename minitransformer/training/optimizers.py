@@ -95,8 +95,8 @@ class Adam(Optimizer):
     def __init__(self, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> None:
         super().__init__()
         self.beta1, self.beta2 = check_fraction("beta1", beta1), check_fraction("beta2", beta2)
-        if not eps > 0.0:
-            raise ValueError(f"eps={eps}: must be above 0")
+        if not 1e-38 <= eps < float("inf"):  # below, it is 0 in float32
+            raise ValueError(f"eps={eps}: must be a finite number of at least 1e-38")
         self.eps = eps
 
     def update(self, w: Array, g: Array, rate: float, m: Array, v: Array) -> None:  # type: ignore[override]
