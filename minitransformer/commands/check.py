@@ -15,6 +15,7 @@ from ..models import (
     DecoderOnly,
     GPTConfig,
     LlamaConfig,
+    LSTMConfig,
     MinimalConfig,
     T5Config,
     TransformerConfig,
@@ -30,6 +31,7 @@ SIZES: dict[type[Config], Config] = {
     T5Config: T5Config(
         13, 6, 3, 2, d_ff=5, n_encoder_blocks=2, n_decoder_blocks=1, n_buckets=4, max_distance=3, dropout=0.2
     ),
+    LSTMConfig: LSTMConfig(11, 13, d_model=3, d_embedding=4, n_encoder_layers=2, n_decoder_layers=2, dropout=0.2),
     GPTConfig: GPTConfig(13, 11, 6, 3, n_blocks=2, d_ff=5, dropout=0.2),
     LlamaConfig: LlamaConfig(13, 11, 12, 6, n_kv_heads=3, d_ff=5, n_blocks=2),
 }

@@ -160,6 +160,8 @@ def best_heads(translator: Translator, grammar: EnglishFrench, options: argparse
     best = []
     for kinds in (("it", "adjective"), ("cross",)):
         candidates = [head for kind in kinds for head in measure_heads(translator, choosing, kind)]
+        if not candidates:  # an LSTM's encoder has none
+            continue
         chosen = max(candidates, key=lambda head: head.antecedent - head.distractor)
         best += [
             head

@@ -94,13 +94,22 @@ def add_model_options(parser: argparse.ArgumentParser, **defaults: Any) -> None:
     group = parser.add_argument_group("model")
     group.add_argument("--model", choices=tuple(MODELS), default=defaults["model"], help="the architecture")
     group.add_argument("--d-model", type=number(int, 2), default=defaults["d_model"], help="width")
-    group.add_argument("--n-heads", type=number(int, 1), default=defaults["n_heads"], help="attention heads")
+    belonging(group, "--n-heads", number(int, 1), defaults["n_heads"], "attention heads")
     belonging(group, "--d-ff", number(int, 1), defaults["d_ff"], "width inside feed-forward layers")
     group.add_argument(
-        "--encoder-blocks", type=number(int, 1), default=defaults["encoder_blocks"], help="blocks of the encoder"
+        "--d-embedding", type=number(int, 1), help="length of an LSTM's embeddings (default: that of --d-model)"
     )
     group.add_argument(
-        "--decoder-blocks", type=number(int, 1), default=defaults["decoder_blocks"], help="blocks of the decoder"
+        "--encoder-blocks",
+        type=number(int, 1),
+        default=defaults["encoder_blocks"],
+        help="blocks (an LSTM's layers) of the encoder",
+    )
+    group.add_argument(
+        "--decoder-blocks",
+        type=number(int, 1),
+        default=defaults["decoder_blocks"],
+        help="blocks (an LSTM's layers) of the decoder",
     )
     belonging(group, "--dropout", FRACTION, defaults["dropout"], "probability of dropping")
     group.add_argument("--start", choices=("bos", "eos"), default="bos", help="the token that decoding begins with")
@@ -136,28 +145,34 @@ def add_training_options(parser: argparse.ArgumentParser, **defaults: Any) -> No
 
 def model_from(options: argparse.Namespace, source_vocab: int, target_vocab: int | None) -> EncoderDecoder:
     """The model that the options describe, freshly drawn; `target_vocab=None` shares one vocabulary."""
-    sizes: dict[str, Any] = {
-        "source_vocab": source_vocab,
-        "target_vocab": target_vocab,
-        "d_model": options.d_model,
-        "n_heads": options.n_heads,
-        "n_encoder_blocks": options.encoder_blocks,
-        "n_decoder_blocks": options.decoder_blocks,
-    }
+    sizes: dict[str, Any] = {"source_vocab": source_vocab, "target_vocab": target_vocab, "d_model": options.d_model}
+    if options.model.startswith("lstm"):
+        refuse(options, "an LSTM", "d_ff", "n_heads")
+        sizes |= {"n_encoder_layers": options.encoder_blocks, "n_decoder_layers": options.decoder_blocks}
+        sizes |= {"d_embedding": options.d_embedding, "dropout": setting(options, "dropout")}
+        return _built(options, sizes)
+    refuse(options, f"model {options.model}", "d_embedding")
+    n_heads = setting(options, "n_heads")
+    sizes |= {"n_heads": n_heads}
+    sizes |= {"n_encoder_blocks": options.encoder_blocks, "n_decoder_blocks": options.decoder_blocks}
     if options.model.startswith("t5"):
         if target_vocab is not None:
             raise CommandError(
                 f"--model {options.model}: has one vocabulary for both languages, as `train` gives it with --shared"
             )
-        if options.d_model % options.n_heads:
-            raise CommandError(f"--n-heads {options.n_heads}: must divide --d-model {options.d_model}")
+        if options.d_model % n_heads:
+            raise CommandError(f"--n-heads {n_heads}: must divide --d-model {options.d_model}")
         del sizes["source_vocab"], sizes["target_vocab"]
-        sizes |= {"vocab": source_vocab, "d_kv": options.d_model // options.n_heads}
+        sizes |= {"vocab": source_vocab, "d_kv": options.d_model // n_heads}
     if options.model == "minimal":
         refuse(options, "the minimal model", "d_ff", "dropout")
         sizes["target_vocab"] = target_vocab or source_vocab
     else:
         sizes |= {"d_ff": setting(options, "d_ff"), "dropout": setting(options, "dropout")}
+    return _built(options, sizes)
+
+
+def _built(options: argparse.Namespace, sizes: dict[str, Any]) -> EncoderDecoder:
     try:
         config = MODELS[options.model][1](**sizes)
         return build_model(options.model, config, np.random.default_rng(options.seed))

@@ -101,10 +101,10 @@ class Head:
 
 
 def maps(cache: Cache, kind: str) -> list[Array]:
-    """The attention maps of one kind, (B, H, T, S) for each block."""
+    """The attention maps of one kind, (B, H, T, S) for each block; none where the encoder is an LSTM."""
     if kind == "cross":
         return [block["cross_attention"]["weights"] for block in cache["decoder"]["blocks"]]
-    return [block["attention"]["weights"] for block in cache["encoder"]["blocks"]]
+    return [block["attention"]["weights"] for block in cache["encoder"].get("blocks", [])]
 
 
 def asking(example: Example, kind: str) -> int:
@@ -121,8 +121,11 @@ def asking(example: Example, kind: str) -> int:
 
 
 def measure_heads(translator: Translator, examples: Sequence[Example], kind: str) -> list[Head]:
-    """Every head of one kind, the best linking first, over pronoun sentences with their true translations."""
-    on_antecedent, on_distractor = zip(*_nouns_seen(translator, examples, kind))
+    """Every head of one kind, if any, the best linking first, over pronoun sentences with their true translations."""
+    seen = list(_nouns_seen(translator, examples, kind))
+    if not seen:
+        return []
+    on_antecedent, on_distractor = zip(*seen)
     a, d = np.concatenate(on_antecedent, axis=-1), np.concatenate(on_distractor, axis=-1)  # (blocks, H, N)
     heads = [
         Head(kind, b, h, float(a[b, h].mean()), float(d[b, h].mean()), float((a[b, h] > 2 * d[b, h]).mean()))
@@ -137,6 +140,8 @@ def _nouns_seen(translator: Translator, examples: Sequence[Example], kind: str) 
     for part, batch in teacher_forced(translator, examples):
         source, target = batch.inputs
         _, cache = translator.model.forward(source, target)
+        if not maps(cache, kind):
+            return
         rows = np.arange(len(part))
         antecedent, distractor = np.array([(e.antecedent, e.distractor) for e in part]).T
         asked = np.array([asking(e, kind) for e in part])

@@ -41,7 +41,7 @@ class Embedding(Layer):
 
     def forward(self, ids: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
         check_ids("ids", ids, self.n)
-        y = np.take(self.weight.value, ids, axis=0)  # (...) -> (..., D)
+        y = np.take(self.weight.value, ids.astype(np.intp, copy=False), axis=0)  # (...) -> (..., D)
         if self.scale != 1.0:
             y *= self.scale
         return y, Cache(ids=ids)

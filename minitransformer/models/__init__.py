@@ -8,6 +8,7 @@ from .decoder_only import DecoderOnly
 from .encoder_decoder import EncoderDecoder
 from .gpt import GPT, GPTConfig
 from .llama import Llama, LlamaConfig, TiedLlama
+from .lstm import BahdanauLSTM, InputFeedingLSTM, LSTMConfig, Seq2SeqLSTM
 from .minimal import MinimalConfig, MinimalTransformer
 from .presets import PRESETS
 from .t5 import T5, T5Config, T5v11
@@ -20,6 +21,9 @@ MODELS: dict[str, tuple[type[Layer], type[Config]]] = {
     "minimal": (MinimalTransformer, MinimalConfig),
     "t5": (T5, T5Config),
     "t5-v1.1": (T5v11, T5Config),
+    "lstm": (Seq2SeqLSTM, LSTMConfig),
+    "lstm-bahdanau": (BahdanauLSTM, LSTMConfig),
+    "lstm-input-feeding": (InputFeedingLSTM, LSTMConfig),
 }
 
 # ... and those that go on with a text.
@@ -47,15 +51,19 @@ __all__ = [
     "MODELS",
     "PRESETS",
     "T5",
+    "BahdanauLSTM",
     "Config",
     "DecoderOnly",
     "EncoderDecoder",
     "GPTConfig",
+    "InputFeedingLSTM",
+    "LSTMConfig",
     "Llama",
     "LlamaConfig",
     "MinimalConfig",
     "MinimalTransformer",
     "PreNormTransformer",
+    "Seq2SeqLSTM",
     "T5Config",
     "T5v11",
     "TiedLlama",

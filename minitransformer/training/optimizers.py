@@ -143,6 +143,8 @@ def clip_by_global_norm(grad: Array, max_norm: float) -> float:
     """
     if not max_norm > 0.0:
         raise ValueError(f"max_norm={max_norm}: must be above 0")
+    if grad.ndim != 1:
+        raise ValueError(f"grad has shape {grad.shape}: must be one flat vector (n,)")
     norm = float(np.dot(grad, grad)) ** 0.5
     if norm > max_norm:  # False for NaN: what is not a number is not hidden by scaling
         grad *= max_norm / norm

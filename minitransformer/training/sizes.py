@@ -21,7 +21,7 @@ def check_sizes(path: Path, shapes: Shapes, description: dict[str, Any]) -> None
         name = description["model"]
         config = (MODELS | LANGUAGE_MODELS)[name][1].from_dict(description["config"])
         for field, value in config.to_dict().items():
-            if field.endswith("blocks") and value > len(shapes):
+            if field.endswith(("blocks", "layers")) and value > len(shapes):
                 raise ValueError(f"{field}={value}: the file has {len(shapes)} arrays")
         model = build_model(name, config, Unallocated())
     except (KeyError, TypeError, ValueError, OverflowError, MemoryError) as error:

@@ -1,5 +1,6 @@
 """What proves the rest right: gradient checks, a case for every layer, and bugs that the checks must catch."""
 
+from . import recurrent_mutants  # noqa: F401 (it registers the cases, properties and bugs of recurrent layers)
 from .cases import CASES, Case, case, concrete_layers, layers_without_case, line_to_write
 from .check import check_gradients
 from .derivatives import central_difference, complex_step

@@ -34,7 +34,7 @@ from ..training import (
     workers,
 )
 from ..training.workers import Worker
-from . import system_recipes  # noqa: F401 (it registers those of T5, GPT and Llama)
+from . import system_recipes, system_recurrent  # noqa: F401 (they register those of other models)
 from .layer_mutants import MUTANTS, bug, bugs
 from .system_properties import greedy
 

@@ -17,6 +17,8 @@ def translator(name="minimal", shared=False, start="bos", dtype_seed=0):
     vocab = {"source_vocab": len(source), "target_vocab": n_target}
     if name.startswith("t5"):  # one vocabulary for both languages
         target, vocab = source, {"vocab": len(source), "d_kv": 4}
+    if name.startswith("lstm"):
+        sizes = {"d_model": 8}
     config = MODELS[name][1](**vocab, **sizes)
     model = build_model(name, config, np.random.default_rng(dtype_seed))
     return Translator(name, model, source, target, target.bos if start == "bos" else target.eos)

@@ -26,14 +26,18 @@ from minitransformer.layers import (
 from minitransformer.models import (
     GPT,
     T5,
+    BahdanauLSTM,
     DecoderOnly,
     EncoderDecoder,
     GPTConfig,
+    InputFeedingLSTM,
     Llama,
     LlamaConfig,
+    LSTMConfig,
     MinimalConfig,
     MinimalTransformer,
     PreNormTransformer,
+    Seq2SeqLSTM,
     T5Config,
     T5v11,
     TiedLlama,
@@ -128,3 +132,24 @@ def _llama(rng):
 @case(TiedLlama)
 def _tied_llama(rng):
     return TiedLlama(LlamaConfig(7, 6, 6, 3, None, 5, 1), Glorot(rng, np.float64)), rng.integers(0, 6, (3, 5))
+
+
+# D = 3 units, embeddings of 2: two layers in the encoder of one, in the decoder of the others.
+
+
+@case(Seq2SeqLSTM, "with one vocabulary")
+def _lstm(rng):
+    config = LSTMConfig(7, None, 3, 2, n_encoder_layers=2, dropout=0.3)
+    return Seq2SeqLSTM(config, Glorot(rng, np.float64)), *sentences(rng, target_vocab=7)
+
+
+@case(BahdanauLSTM)
+def _lstm_bahdanau(rng):
+    config = LSTMConfig(7, 11, 3, 2, n_decoder_layers=2, dropout=0.3)
+    return BahdanauLSTM(config, Glorot(rng, np.float64)), *sentences(rng)
+
+
+@case(InputFeedingLSTM)
+def _lstm_input_feeding(rng):
+    config = LSTMConfig(7, 11, 3, n_decoder_layers=2, dropout=0.3)
+    return InputFeedingLSTM(config, Glorot(rng, np.float64)), *sentences(rng)

@@ -7,12 +7,16 @@ from minitransformer.layers import Glorot
 from minitransformer.models import (
     GPT,
     T5,
+    BahdanauLSTM,
     GPTConfig,
+    InputFeedingLSTM,
     Llama,
     LlamaConfig,
+    LSTMConfig,
     MinimalConfig,
     MinimalTransformer,
     PreNormTransformer,
+    Seq2SeqLSTM,
     T5Config,
     T5v11,
     TiedLlama,
@@ -23,6 +27,7 @@ from minitransformer.models import (
 V, PAD = 13, 0
 T5_SIZES = T5Config(V, 6, 5, 3, 11, 2, 2, n_buckets=8, max_distance=7)
 LLAMA_SIZES = LlamaConfig(V, 40, 24, 6, 2, 11, 2, base=50.0)
+LSTM_SIZES = LSTMConfig(V, None, 5, 6, n_encoder_layers=2, n_decoder_layers=3)
 LANGUAGE_MODELS = [
     pytest.param(lambda init: GPT(GPTConfig(V, 40, 6, 3, 2, 11), init), id="gpt"),
     pytest.param(lambda init: Llama(LLAMA_SIZES, init), id="llama"),
@@ -34,6 +39,9 @@ TRANSLATORS = [
     pytest.param(lambda init: PreNormTransformer(TransformerConfig(V, None, 6, 3, 10, 2, 2), init), id="pre-norm"),
     pytest.param(lambda init: T5(T5_SIZES, init), id="t5"),
     pytest.param(lambda init: T5v11(T5_SIZES, init), id="t5-v1.1"),
+    pytest.param(lambda init: Seq2SeqLSTM(LSTM_SIZES, init), id="lstm"),
+    pytest.param(lambda init: BahdanauLSTM(LSTM_SIZES, init), id="lstm-bahdanau"),
+    pytest.param(lambda init: InputFeedingLSTM(LSTM_SIZES, init), id="lstm-input-feeding"),
 ]
 # How many ids each step reads: one by one, a prompt at first, several at a time behind others.
 STEPS = pytest.mark.parametrize("steps", [[1] * 23, [7, *[1] * 16], [5, 1, 6, 2, 9], [23]], ids=str)

@@ -227,10 +227,11 @@ def test_float32_in_is_float32_out_forward_and_backward_for_every_layer(name, bu
     factor = np.float32(rng.choice([0.0, 1e-3, 1.0, 30.0]))
     inputs = [x * factor if np.asarray(x).dtype.kind == "f" else x for x in inputs]
     y, cache = layer.forward(*inputs, rng=rng if training else None)
-    dy = rng.standard_normal(np.shape(y)).astype(np.float32) if np.ndim(y) else np.float32(1.5)
-    returned = layer.backward(dy, cache)
+    ys = y if isinstance(y, tuple) else (y,)
+    dys = tuple(rng.standard_normal(a.shape).astype(np.float32) if np.ndim(a) else np.float32(1.5) for a in ys)
+    returned = layer.backward(dys if isinstance(y, tuple) else dys[0], cache)
     gradients = [] if returned is None else list(returned) if isinstance(returned, tuple) else [returned]
-    assert all(a.dtype == np.float32 for a in [y, *gradients, *(p.grad for p in layer.parameters())])
+    assert all(a.dtype == np.float32 for a in [*ys, *gradients, *(p.grad for p in layer.parameters())])
 
 
 @pytest.mark.parametrize("name", list(CASES))
