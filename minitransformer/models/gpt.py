@@ -28,7 +28,7 @@ from ..layers import (
     Unembedding,
     as_initializer,
 )
-from .config import Config, check_at_least, check_probability
+from .config import Config, check_at_least, check_positive, check_probability
 from .decoder_only import DecoderOnly
 
 
@@ -48,6 +48,8 @@ class GPTConfig(Config):
         Width inside the feed-forward layers; None: 4 d_model.
     dropout : float
         Of embeddings, sublayers' outputs and attention weights.
+    eps : float
+        Of the norms.
     """
 
     vocab: int = 50257
@@ -57,12 +59,14 @@ class GPTConfig(Config):
     n_blocks: int = 12
     d_ff: int | None = None
     dropout: float = 0.1
+    eps: float = 1e-5
 
     def __post_init__(self) -> None:
         check_at_least(self, 1, "vocab", "max_length", "d_model", "n_heads", "n_blocks")
         if self.d_ff is not None:
             check_at_least(self, 1, "d_ff")
         check_probability(self, "dropout")
+        check_positive(self, "eps")
         if self.d_model % self.n_heads:
             raise ValueError(f"n_heads={self.n_heads}: must divide d_model={self.d_model}")
 
@@ -113,7 +117,7 @@ class GPT(DecoderOnly):
         c, D = config, config.d_model
 
         def norm_and_add(sublayer: Layer) -> PreNorm:
-            return PreNorm(sublayer, LayerNorm(D, init), c.dropout)
+            return PreNorm(sublayer, LayerNorm(D, init, c.eps), c.dropout)
 
         def output(d_in: int, d_out: int, init: Init) -> Dense:
             # 2 N branches add up on the residual path, which so begins as large as if it were one.
@@ -131,7 +135,7 @@ class GPT(DecoderOnly):
             embedding=Chain(
                 tokens=tokens, positions=LearnedPositions(c.max_length, D, init), dropout=Dropout(c.dropout)
             ),
-            decoder=Encoder(blocks, norm=LayerNorm(D, init)),
+            decoder=Encoder(blocks, norm=LayerNorm(D, init, c.eps)),
             head=Unembedding(tokens.weight),
         )
         self.config = config

@@ -307,7 +307,7 @@ bug("T5's heads as wide as D / H", t5, "attention", "d_head=c.d_kv", "d_head=c.d
 bug("T5's tables of both sides apart", t5, "embedding", ", weight=tokens.weight", "", COUNTED)
 bug("T5's embeddings scaled by sqrt(D)", t5, "embedding",
     "init, weight", "init, config.d_model**0.5, weight", OF_T5)
-bug("GPT without its last norm", GPT, "__init__", "norm=LayerNorm(D, init)", "norm=None", COUNTED)
+bug("GPT without its last norm", GPT, "__init__", "norm=LayerNorm(D, init, c.eps)", "norm=None", COUNTED)
 bug("GPT with ReLU", GPT, "__init__", "activation=GELU(), ", "", OF_GPT)
 bug("GPT without positions", GPT, "__init__",
     "positions=LearnedPositions(c.max_length, D, init), ", "", COUNTED)

@@ -7,10 +7,11 @@ import warnings
 import numpy as np
 import pytest
 
-from minitransformer.layers import ALiBi, Glorot, bidirectional_bucket, causal_bucket, halves_from_pairs
+from minitransformer.layers import ALiBi, Glorot, bidirectional_bucket, causal_bucket
 from minitransformer.models import GPT, T5, GPTConfig, Llama, LlamaConfig, T5Config, T5v11, TiedLlama
+from minitransformer.weights import gpt_names, llama_names, t5_names
 
-from .wiring import agree, gradient, tensor, torch, value
+from .wiring import agree, float64_throughout, gradient, tensor, torch, value  # noqa: F401 (a fixture)
 
 if importlib.util.find_spec("transformers") is None and os.environ.get("MINITRANSFORMER_REQUIRE_PARITY") != "1":
     pytest.skip("transformers is not installed: there is nothing to compare with", allow_module_level=True)
@@ -24,104 +25,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 RNG = np.random.default_rng(0)
 
 
-@pytest.fixture(autouse=True)
-def float64_throughout(monkeypatch):
-    """Their norms, softmax and rotary angles are computed in float32 whatever the weights are: not in here."""
-    for name in ("float32", "float"):
-        monkeypatch.setattr(torch, name, torch.float64)
-    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    torch.set_default_dtype(torch.float64)
-    yield
-    monkeypatch.undo()
-    torch.set_default_dtype(torch.float32)
-
-
 def built(model_class, config):
     rng = np.random.default_rng(1)
     model = model_class(config, Glorot(rng, np.float64))
     for parameter in model.parameters():
         parameter.value = 0.4 * rng.standard_normal(parameter.shape) + (1.0 if parameter.value.ndim == 1 else 0.0)
     return model
-
-
-def transposed(w):
-    return w.T
-
-
-def as_it_is(w):
-    return w
-
-
-# Their name of each of our parameters, and how ours becomes theirs; several of ours are concatenated.
-
-
-def t5_names(model):
-    yield "shared.weight", [model.target_embedding.tokens.weight], as_it_is
-    if isinstance(model, T5v11):
-        yield "lm_head.weight", [model.head.weight], transposed
-    for name, stack in (("encoder", model.encoder), ("decoder", model.decoder)):
-        table = stack.blocks[0].attention.sublayer.attention.bias.table
-        yield f"{name}.block.0.layer.0.SelfAttention.relative_attention_bias.weight", [table], as_it_is
-        yield f"{name}.final_layer_norm.weight", [stack.norm.scale.gain], as_it_is
-        for i, block in enumerate(stack.blocks):
-            attentions = [("SelfAttention", block.attention)]
-            if name == "decoder":
-                attentions.append(("EncDecAttention", block.cross_attention))
-            for j, (theirs, ours) in enumerate(attentions):
-                path = f"{name}.block.{i}.layer.{j}"
-                yield f"{path}.layer_norm.weight", [ours.norm.gain], as_it_is
-                for letter, part in (("q", "query"), ("k", "key"), ("v", "value"), ("o", "output")):
-                    yield f"{path}.{theirs}.{letter}.weight", [getattr(ours.sublayer, part).weight], transposed
-            path, ours = f"{name}.block.{i}.layer.{len(attentions)}", block.feed_forward
-            yield f"{path}.layer_norm.weight", [ours.norm.gain], as_it_is
-            gated = (("wi_0", "gate"), ("wi_1", "widen"), ("wo", "narrow"))
-            for theirs, part in gated if isinstance(model, T5v11) else (("wi", "widen"), ("wo", "narrow")):
-                yield f"{path}.DenseReluDense.{theirs}.weight", [getattr(ours.sublayer, part).weight], transposed
-
-
-def gpt_names(model):
-    yield "transformer.wte.weight", [model.embedding.tokens.weight], as_it_is
-    yield "transformer.wpe.weight", [model.embedding.positions.weight], as_it_is
-    norms = [("transformer.ln_f", model.decoder.norm)]
-    for i, block in enumerate(model.decoder.blocks):
-        path = f"transformer.h.{i}"
-        norms += [(f"{path}.ln_1", block.attention.norm), (f"{path}.ln_2", block.feed_forward.norm)]
-        attention, feed_forward = block.attention.sublayer, block.feed_forward.sublayer
-        dense = [
-            ("attn.c_attn", [attention.query, attention.key, attention.value]),
-            ("attn.c_proj", [attention.output]),
-            ("mlp.c_fc", [feed_forward.widen]),
-            ("mlp.c_proj", [feed_forward.narrow]),
-        ]
-        for theirs, ours in dense:
-            yield f"{path}.{theirs}.weight", [layer.weight for layer in ours], as_it_is
-            yield f"{path}.{theirs}.bias", [layer.bias for layer in ours], as_it_is
-    for theirs, ours in norms:
-        yield f"{theirs}.weight", [ours.gain], as_it_is
-        yield f"{theirs}.bias", [ours.shift], as_it_is
-
-
-def llama_names(model):
-    d = model.config.d_model // model.config.n_heads
-
-    def in_halves(w):
-        return halves_from_pairs(w, d).T
-
-    yield "model.embed_tokens.weight", [model.embedding.weight], as_it_is
-    if not isinstance(model, TiedLlama):
-        yield "lm_head.weight", [model.head.weight], transposed
-    yield "model.norm.weight", [model.decoder.norm.gain], as_it_is
-    for i, block in enumerate(model.decoder.blocks):
-        path, attention, feed_forward = f"model.layers.{i}", block.attention.sublayer, block.feed_forward.sublayer
-        yield f"{path}.input_layernorm.weight", [block.attention.norm.gain], as_it_is
-        yield f"{path}.post_attention_layernorm.weight", [block.feed_forward.norm.gain], as_it_is
-        yield f"{path}.self_attn.q_proj.weight", [attention.query.weight], in_halves
-        yield f"{path}.self_attn.k_proj.weight", [attention.key.weight], in_halves
-        yield f"{path}.self_attn.v_proj.weight", [attention.value.weight], transposed
-        yield f"{path}.self_attn.o_proj.weight", [attention.output.weight], transposed
-        yield f"{path}.mlp.gate_proj.weight", [feed_forward.gate.weight], transposed
-        yield f"{path}.mlp.up_proj.weight", [feed_forward.widen.weight], transposed
-        yield f"{path}.mlp.down_proj.weight", [feed_forward.narrow.weight], transposed
 
 
 def compare(model, theirs, names, inputs, **their_inputs):
@@ -132,8 +41,8 @@ def compare(model, theirs, names, inputs, **their_inputs):
     assert {name for name, _, _ in names} == set(parameters)
     assert {id(p) for _, ours, _ in names for p in ours} == {id(p) for p in model.parameters()}
     with torch.no_grad():
-        for name, ours, convert in names:
-            parameters[name].copy_(tensor(np.concatenate([convert(value(p)) for p in ours], axis=-1)))
+        for name, ours, layout in names:
+            parameters[name].copy_(tensor(np.concatenate([layout.theirs(value(p)) for p in ours], axis=-1)))
     logits, cache = model.forward(*inputs)
     their_logits = theirs(use_cache=False, **{name: tensor(a) for name, a in their_inputs.items()}).logits
     agree(logits, their_logits, "logits")
@@ -141,8 +50,8 @@ def compare(model, theirs, names, inputs, **their_inputs):
     model.zero_grad()
     model.backward(d_logits, cache)
     their_logits.backward(tensor(d_logits))
-    for name, ours, convert in names:
-        agree(np.concatenate([convert(gradient(p)) for p in ours], axis=-1), parameters[name].grad, name)
+    for name, ours, layout in names:
+        agree(np.concatenate([layout.theirs(gradient(p)) for p in ours], axis=-1), parameters[name].grad, name)
 
 
 @pytest.mark.parametrize(

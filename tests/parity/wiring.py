@@ -165,3 +165,18 @@ def compare_models(model, theirs, of):
         if (norm := getattr(theirs.core, stack).norm) is not None:
             compared += compare_norm(getattr(model, stack).norm, norm, f"{stack}.norm", of)
     assert compared == len(model.parameters())
+
+
+# ---- Hugging Face
+
+
+@pytest.fixture(autouse=True)
+def float64_throughout(monkeypatch):
+    """Their norms, softmax and rotary angles are computed in float32 whatever the weights are: not in here."""
+    for name in ("float32", "float"):
+        monkeypatch.setattr(torch, name, torch.float64)
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    torch.set_default_dtype(torch.float64)
+    yield
+    monkeypatch.undo()
+    torch.set_default_dtype(torch.float32)
