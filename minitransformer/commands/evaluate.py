@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import time
 from typing import Any
 
 from ..data import evaluation_batches, read_aligned, read_pairs
-from ..decoding import Translator
+from ..decoding import Decoder, Greedy, Translator
 from ..training import evaluate
+from .decoding import add_decoder_options, decoder_from
 from .errors import CommandError
 from .options import new_parser, number, report, say
 
@@ -20,13 +22,14 @@ def add_parser(commands: Any) -> None:
         commands,
         "evaluate",
         run,
-        "Measure a trained model on sentence pairs. Exact match, token accuracy and perplexity under teacher forcing; "
-        "BLEU and chrF of greedy translations where sacrebleu is installed (extra: evaluate).",
+        "Measure a trained model on sentence pairs. Exact match and mean log-probability of its translations, token "
+        "accuracy and perplexity under teacher forcing; BLEU and chrF where sacrebleu is installed (extra: evaluate).",
     )
     parser.add_argument("run_folder", metavar="RUN", help="folder of a run, or its checkpoint")
     add_pair_options(parser)
     parser.add_argument("--batch-size", type=number(int, 1), default=64, help="sentences at a time")
     parser.add_argument("--limit", type=number(int, 1), help="look at the first so many pairs only")
+    add_decoder_options(parser)
 
 
 def add_pair_options(parser: argparse.ArgumentParser) -> None:
@@ -47,45 +50,67 @@ def pairs_from(options: argparse.Namespace) -> Pairs:
 
 
 def run(options: argparse.Namespace) -> int:
+    decoder = decoder_from(options)
     pairs = pairs_from(options)[: options.limit]
     translator = Translator.load(options.run_folder)
-    numbers = measure(translator, pairs, options.batch_size)
+    numbers = measure(translator, pairs, options.batch_size, decoder)
     print(table(numbers))
     report(options, numbers)
     return 0
 
 
-def measure(translator: Translator, pairs: Pairs, batch_size: int = 64) -> dict[str, Any]:
-    """All measures of a translator on pairs of text."""
+def measure(
+    translator: Translator, pairs: Pairs, batch_size: int = 64, decoder: Decoder | None = None
+) -> dict[str, Any]:
+    """All measures of a translator on pairs of text; translations are the decoder's, by default greedy."""
+    return {**forced(translator, pairs, batch_size), **decoded(translator, pairs, decoder or Greedy(), batch_size)}
+
+
+def forced(translator: Translator, pairs: Pairs, batch_size: int = 64) -> dict[str, Any]:
+    """Token accuracy and perplexity of the true translations, and their mean log-probability."""
     source, target = translator.source_vocabulary, translator.target_vocabulary
     encoded = [(source.encode(a), target.encode(b)) for a, b in pairs]
     batches = evaluation_batches(encoded, batch_size, pad=translator.model.pad, start=translator.start, eos=target.eos)
     numbers = evaluate(translator.model, (batch for _, batch in batches), translator.model.pad)
-    result: dict[str, Any] = {
+    tokens = sum(len(ids) + 1 for _, ids in encoded)  # and eos
+    return {
         "pairs": len(pairs),
-        "exact_match": numbers["exact_match"],
         "token_accuracy": numbers["token_accuracy"],
         "perplexity": math.exp(min(numbers["loss"], 700.0)),
+        "reference_log_probability": -numbers["loss"] * tokens / len(pairs),
     }
-    return {**result, **bleu(translator, pairs, batch_size)}
 
 
-def bleu(translator: Translator, pairs: Pairs, batch_size: int) -> dict[str, Any]:
+def decoded(translator: Translator, pairs: Pairs, decoder: Decoder, batch_size: int = 64) -> dict[str, Any]:
+    """What the decoder's translations are like: exact match, means of log-probability and score, time, BLEU, chrF."""
+    sources = list(dict.fromkeys(source for source, _ in pairs))  # a source with many targets is translated once
+    began = time.process_time()
+    best = [found[0] for found in translator.decode(sources, decoder, batch_size=batch_size)]
+    seconds = time.process_time() - began
+    of = dict(zip(sources, best))
+    right = [of[source].ids == translator.target_vocabulary.encode(target) for source, target in pairs]
+    numbers = {
+        "exact_match": sum(right) / len(right),
+        "log_probability": sum(one.log_probability for one in best) / len(best),
+        "score": sum(one.score for one in best) / len(best),
+        "tokens": sum(len(one.ids) for one in best) / len(best),
+        "seconds_per_sentence": seconds / len(best),
+    }
+    return {**numbers, **bleu([of[source].text for source, _ in pairs], [target for _, target in pairs])}
+
+
+def bleu(hypotheses: list[str], references: list[str]) -> dict[str, Any]:
     """BLEU and chrF by sacrebleu, one reference a pair; empty where it is not installed."""
     try:
         from sacrebleu.metrics import BLEU, CHRF
     except ImportError:
         say('note: no BLEU without sacrebleu: pip install "minitransformer[evaluate]"')
         return {}
-    sources = list(dict.fromkeys(source for source, _ in pairs))  # a source with many targets is translated once
-    translated = dict(zip(sources, translator.translate(sources, batch_size=batch_size)))
-    hypotheses = [translated[source] for source, _ in pairs]
-    references = [[target for _, target in pairs]]
     metric = BLEU()
-    score = metric.corpus_score(hypotheses, references).score
+    score = metric.corpus_score(hypotheses, [references]).score
     return {
         "bleu": score,
-        "chrf": CHRF().corpus_score(hypotheses, references).score,
+        "chrf": CHRF().corpus_score(hypotheses, [references]).score,
         "bleu_signature": str(metric.get_signature()),
     }
 
@@ -97,6 +122,7 @@ def table(numbers: dict[str, Any]) -> str:
         ("exact match", f"{100 * numbers['exact_match']:.1f} %"),
         ("token accuracy", f"{100 * numbers['token_accuracy']:.1f} %"),
         ("perplexity", f"{numbers['perplexity']:.2f}"),
+        ("log-probability", f"{numbers['log_probability']:.2f} a sentence"),
     ]
     if "bleu" in numbers:
         rows += [

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..layers import Array
 from ..models import DecoderOnly, EncoderDecoder
+from .hypothesis import Hypothesis, as_limits, log_probability_of
 
 
 def greedy(
@@ -14,8 +15,8 @@ def greedy(
     *,
     start: int | None,
     eos: int,
-    max_new_tokens: int = 100,
-) -> list[list[int]]:
+    max_new_tokens: int | Array = 100,
+) -> list[Hypothesis]:
     """Translate sentences, or go on from prompts, greedily.
 
     Parameters
@@ -27,30 +28,32 @@ def greedy(
         What the decoder reads first: BOS, or EOS as in lecture notes; None for a decoder-only model.
     eos : int
         Ends a sentence.
-    max_new_tokens : int
-        Most tokens of a sentence, `eos` not counted.
+    max_new_tokens : int or array of int (B,)
+        Most tokens that are chosen, `eos` among them; one number for all sentences, or one for each.
 
     Returns
     -------
-    list of list of int
-        The new ids of each sentence, without start and eos.
+    list of Hypothesis
+        One for each sentence. Of equally probable tokens the one with the smallest id is taken.
     """
-    if max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens={max_new_tokens}: must be at least 1")
     state, ids = model.begin(source, start)  # type: ignore[arg-type]
+    limits = as_limits(max_new_tokens, len(source))
     unfinished = np.arange(len(source))  # where in the batch the rows of `ids` belong
     sentences: list[list[int]] = [[] for _ in range(len(source))]
-    for _ in range(max_new_tokens):
-        logits = model.step(ids, state)
-        chosen = logits[:, -1].argmax(axis=-1)
+    log_probability, ended = np.zeros(len(source)), np.zeros(len(source), bool)
+    for t in range(1, limits.max() + 1):
+        logits = model.step(ids, state)[:, -1]
+        chosen = logits.argmax(axis=-1)
+        log_probability[unfinished] += log_probability_of(logits, chosen)
+        ended[unfinished] = chosen == eos
         for row, token in zip(unfinished, chosen):
             if token != eos:
                 sentences[row].append(int(token))
-        going_on = chosen != eos
+        going_on = (chosen != eos) & (limits[unfinished] > t)
         unfinished = unfinished[going_on]
         if not len(unfinished):
             break
         ids = chosen[going_on, None]
         if not going_on.all():
             state = state.select(going_on)
-    return sentences
+    return [Hypothesis(ids, float(p), bool(end), float(p)) for ids, p, end in zip(sentences, log_probability, ended)]

@@ -5,11 +5,13 @@ p = softmax(logits / temperature), then the k most probable, then the fewest who
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from ..layers import Array, Layer
+from ..models import DecoderOnly, EncoderDecoder
+from .hypothesis import Hypothesis, as_limits, log_probability_of
 
 
 def next_word_distribution(
@@ -35,6 +37,8 @@ def next_word_distribution(
     check_sampling(temperature, top_k, top_p)
     scaled = logits.astype(np.float64) / temperature
     p = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    if top_k is None and top_p is None:  # nothing is cut, so nothing need be sorted
+        return p / p.sum(axis=-1, keepdims=True)
     order = np.argsort(-p, axis=-1, kind="stable")  # the most probable first
     ranked = np.take_along_axis(p, order, axis=-1)
     if top_k is not None:
@@ -49,10 +53,90 @@ def next_word_distribution(
 
 
 def draw(p: Array, rng: np.random.Generator) -> Array:
-    """One index from each row of probabilities (B, V) -> (B,): the first at which the running sum passes u."""
+    """One index from each row of probabilities (B, V) -> (B,)."""
+    return at(p, rng.random(len(p)))
+
+
+def at(p: Array, u: Array) -> Array:
+    """Rows of probabilities (B, V) and numbers in [0, 1) (B,) -> (B,): the index at which the running sum passes u."""
     running = np.cumsum(p, axis=-1)
-    u = rng.random((len(p), 1)) * running[:, -1:]
-    return (running > u).argmax(axis=-1)
+    whole = running[:, -1:]
+    return (running > np.minimum(u[:, None] * whole, np.nextafter(whole, 0.0))).argmax(axis=-1)
+
+
+def sample(
+    model: EncoderDecoder | DecoderOnly,
+    source: Array,
+    *,
+    start: int | None,
+    eos: int,
+    seed: int | Sequence[int],
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    num_return_sequences: int = 1,
+    max_new_tokens: int | Array = 100,
+) -> list[list[Hypothesis]]:
+    """Draw sequences from the model's distribution.
+
+    Parameters
+    ----------
+    model, source, start, eos, max_new_tokens
+        As in `greedy`.
+    seed : int or sequence of int
+        Of the draws. Each sentence has a generator of its own, so that it does not matter which others are in the
+        batch: one number is the seed of all of them, several are one for each sentence.
+    temperature, top_k, top_p
+        As in `next_word_distribution`.
+    num_return_sequences : int
+        How many are drawn for each sentence, independently: the same one may come twice.
+
+    Returns
+    -------
+    list of lists of Hypothesis
+        For each sentence its samples in the order of their drawing. `log_probability` is the model's own, whatever
+        the temperature.
+    """
+    check_sampling(temperature, top_k, top_p)
+    B, N = len(source), num_return_sequences
+    if N < 1:
+        raise ValueError(f"num_return_sequences={N}: must be at least 1")
+    seeds = sentence_seeds(seed, range(B)) if isinstance(seed, int | np.integer) else list(seed)
+    if len(seeds) != B:
+        raise ValueError(f"seed has {len(seeds)} numbers: give one, or one for each of {B} sentences")
+    rngs = [np.random.default_rng(number) for number in seeds]
+    state, ids = model.begin(source, start)  # type: ignore[arg-type]
+    limits = np.repeat(as_limits(max_new_tokens, B), N)
+    logits = model.step(ids, state)[:, -1]
+    rows = np.repeat(np.arange(B), N)  # each sentence is read once, and gone on with N times
+    logits, state = logits[rows], state.select(rows)
+    unfinished = np.arange(B * N)
+    sequences: list[list[int]] = [[] for _ in range(B * N)]
+    log_probability, ended = np.zeros(B * N), np.zeros(B * N, bool)
+    for t in range(1, limits.max() + 1):
+        u = np.zeros((B, N))
+        for b in np.unique(unfinished // N):
+            u[b] = rngs[b].random(N)
+        chosen = at(next_word_distribution(logits, temperature, top_k, top_p), u.reshape(-1)[unfinished])
+        log_probability[unfinished] += log_probability_of(logits, chosen)
+        ended[unfinished] = chosen == eos
+        for row, token in zip(unfinished, chosen):
+            if token != eos:
+                sequences[row].append(int(token))
+        going_on = (chosen != eos) & (limits[unfinished] > t)
+        unfinished = unfinished[going_on]
+        if not len(unfinished):
+            break
+        if not going_on.all():
+            state = state.select(going_on)
+        logits = model.step(chosen[going_on, None], state)[:, -1]
+    drawn = [Hypothesis(ids, float(p), bool(end), float(p)) for ids, p, end in zip(sequences, log_probability, ended)]
+    return [drawn[b * N : (b + 1) * N] for b in range(B)]
+
+
+def sentence_seeds(seed: int, sentences: Iterable[int]) -> list[int]:
+    """A seed of its own for each sentence, from one seed and the sentence's number."""
+    return [int(np.random.SeedSequence([seed, i]).generate_state(1, np.uint64)[0]) for i in sentences]
 
 
 def stream(

@@ -15,7 +15,9 @@ from ..layers import Array, Cache, Layer, Unallocated, as_initializer
 from ..models import MODELS, EncoderDecoder, build_model
 from ..training.checkpoint import CheckpointError, load_checkpoint
 from ..training.sizes import check_sizes
-from .greedy import greedy
+from .beam import Branch, search_tree
+from .decoders import Beam, Decoder, Greedy, Translation
+from .hypothesis import Hypothesis
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,14 @@ class Translator:
     target_vocabulary: Vocabulary
     start: int
 
-    def translate(self, texts: Sequence[str], max_new_tokens: int | None = None, batch_size: int = 64) -> list[str]:
-        """Translate sentences greedily; an empty one stays empty.
+    def translate(
+        self,
+        texts: Sequence[str],
+        max_new_tokens: int | None = None,
+        batch_size: int = 64,
+        decoder: Decoder | None = None,
+    ) -> list[str]:
+        """Translate sentences; an empty one stays empty.
 
         Parameters
         ----------
@@ -65,41 +73,113 @@ class Translator:
             Most tokens of a translation; by default 10 more than twice the source's.
         batch_size : int
             Sentences translated at a time; those of like length together.
+        decoder : Decoder, optional
+            How the output is chosen: Greedy(), the default, Beam(), Sampling(seed) or MinimumBayesRisk().
+        """
+        return [found[0].text for found in self.decode(texts, decoder or Greedy(), max_new_tokens, batch_size)]
+
+    def decode(
+        self,
+        texts: Sequence[str],
+        decoder: Decoder,
+        max_new_tokens: int | None = None,
+        batch_size: int = 64,
+        first: int = 0,
+    ) -> list[list[Translation]]:
+        """The translations of each sentence that the decoder finds, with their scores, the best first.
+
+        Parameters as in `translate`, and `first`, the number of the first sentence where others were decoded before: a
+        sentence's draws depend on the seed and on its number.
         """
         if isinstance(texts, str):
             raise TypeError(f"texts is the string {texts!r}: give a list of sentences")
         sources = [self.source_vocabulary.encode(text) for text in texts]
-        return [self.target_vocabulary.decode(ids) for ids in self.translate_ids(sources, max_new_tokens, batch_size)]
+        return [
+            decoder.rank([Translation(self.target_vocabulary.decode(h.ids), **vars(h)) for h in found])
+            for found in self.search(sources, decoder, max_new_tokens, batch_size, first)
+        ]
 
     def translate_ids(
         self, sources: Sequence[Sequence[int]], max_new_tokens: int | None = None, batch_size: int = 64
     ) -> list[list[int]]:
-        """The same for sentences given as ids, without special tokens, to ids."""
-        order = sorted((i for i, ids in enumerate(sources) if len(ids)), key=lambda i: len(sources[i]))
-        translations: list[list[int]] = [[] for _ in sources]
-        for first in range(0, len(order), batch_size):
-            rows = order[first : first + batch_size]
-            for i, ids in zip(rows, self._translate_batch([sources[i] for i in rows], max_new_tokens)):
-                translations[i] = ids
-        return translations
+        """Greedy translations of sentences given as ids, without special tokens, to ids."""
+        return [found[0].ids for found in self.search(sources, Greedy(), max_new_tokens, batch_size)]
 
-    def _translate_batch(self, sources: Sequence[Sequence[int]], max_new_tokens: int | None) -> list[list[int]]:
-        # By default each sentence has its own limit: its translation must not depend on its neighbours in the batch.
-        limits = [2 * len(ids) + 10 if max_new_tokens is None else max_new_tokens for ids in sources]
-        translations = greedy(
+    def search(
+        self,
+        sources: Sequence[Sequence[int]],
+        decoder: Decoder,
+        max_new_tokens: int | None = None,
+        batch_size: int = 64,
+        first: int = 0,
+    ) -> list[list[Hypothesis]]:
+        """The hypotheses that the decoder finds for sentences given as ids, without special tokens."""
+        order = sorted((i for i, ids in enumerate(sources) if len(ids)), key=lambda i: len(sources[i]))
+        found = [[Hypothesis([], 0.0, True, 0.0)] for _ in sources]
+        for begin in range(0, len(order), batch_size):
+            rows = order[begin : begin + batch_size]
+            batch = [sources[i] for i in rows]
+            # By default each has its own limit: a translation must not depend on its neighbours in the batch.
+            limits = [2 * len(ids) + 10 if max_new_tokens is None else max_new_tokens for ids in batch]
+            hypotheses = decoder.search(
+                self.model,
+                self._source_batch(batch),
+                [first + i for i in rows],
+                start=self.start,
+                eos=self.target_vocabulary.eos,
+                max_new_tokens=np.array(limits),
+            )
+            for i, of_sentence in zip(rows, hypotheses):
+                found[i] = of_sentence
+        return found
+
+    def beam_tree(self, text: str, decoder: Beam, max_new_tokens: int | None = None, dropped: int = 2) -> list[Branch]:
+        """What a beam search of one sentence weighed, as the tree that `plotting.beam_tree` draws.
+
+        Parameters
+        ----------
+        text : str
+        decoder : Beam
+        max_new_tokens : int, optional
+            As in `translate`.
+        dropped : int
+            How many candidates that got no slot are in the tree, of each step the most probable.
+        """
+        source = self._ids_to_look_at(text)
+        vocabulary = self.target_vocabulary
+        found, steps = decoder.watched(
             self.model,
-            self._source_batch(sources),
+            self._source_batch([source]),
             start=self.start,
-            eos=self.target_vocabulary.eos,
-            max_new_tokens=max(limits),
+            eos=vocabulary.eos,
+            max_new_tokens=2 * len(source) + 10 if max_new_tokens is None else max_new_tokens,
         )
-        return [ids[:limit] for ids, limit in zip(translations, limits)]
+        best = found[0][0]
+        return search_tree(
+            steps,
+            [*best.ids, *([vocabulary.eos] if best.finished else [])],
+            lambda token: vocabulary.labels([token])[0],
+            root=vocabulary.labels([self.start])[0],
+            dropped=dropped,
+        )
+
+    def next_word(self, text: str, after: str = "") -> tuple[Array, list[str]]:
+        """What may come next: the logits (V,) and the words that they stand for, as `plotting.next_word` draws them.
+
+        Parameters
+        ----------
+        text : str
+            The sentence to translate.
+        after : str
+            How its translation begins; empty: the first word is asked for.
+        """
+        source, target = self._ids_to_look_at(text), self.target_vocabulary.encode(after)
+        logits = self.model(self._source_batch([source]), np.array([[self.start, *target]]))
+        return logits[0, -1], self.target_vocabulary.labels(range(len(self.target_vocabulary)))
 
     def look(self, text: str) -> Look:
         """Translate one sentence and return the words with the cache that holds all attention maps."""
-        ids = self.source_vocabulary.encode(text)
-        if not ids:
-            raise ValueError(f"text is {text!r}: there is no word in it to look at")
+        ids = self._ids_to_look_at(text)
         return self.look_ids(ids, self.translate_ids([ids])[0])
 
     def look_ids(self, source: Sequence[int], target: Sequence[int]) -> Look:
@@ -111,6 +191,12 @@ class Translator:
             self.target_vocabulary.labels([*target, eos]),
             cache,
         )
+
+    def _ids_to_look_at(self, text: str) -> list[int]:
+        ids = self.source_vocabulary.encode(text)
+        if not ids:
+            raise ValueError(f"text is {text!r}: there is no word in it to look at")
+        return ids
 
     def _source_batch(self, sources: Sequence[Sequence[int]]) -> Array:
         eos = self.source_vocabulary.eos

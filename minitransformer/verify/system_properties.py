@@ -444,10 +444,17 @@ def a_step_is_the_whole() -> None:
 def greedy_copies() -> None:
     sentences = [[4, 5, 6], [7], [8, 4, 4, 5, 7], [5, 6]]
     source = np.array([row + [0] * (5 - len(row)) for row in sentences])
-    got = greedy.greedy(Copyist(), source, start=Copyist.start, eos=EOS, max_new_tokens=9)
+    found = greedy.greedy(Copyist(), source, start=Copyist.start, eos=EOS, max_new_tokens=9)
+    got = [h.ids for h in found]
     assert got == sentences, f"decoded {got}, wanted {sentences}"
-    got = greedy.greedy(Copyist(), source, start=Copyist.start, eos=EOS, max_new_tokens=2)
-    assert got == [row[:2] for row in sentences], f"at most two tokens: decoded {got}"
+    assert all(h.finished for h in found), "a sentence that ended counts as cut"
+    each = 1.0 - math.log(math.e + 9.0)  # of ten logits one is 1 and the others are 0, at each token and at eos
+    _equal([h.log_probability for h in found], [each * (len(row) + 1) for row in sentences], "log-probability")
+    limits = np.array([2, 2, 4, 1])
+    found = greedy.greedy(Copyist(), source, start=Copyist.start, eos=EOS, max_new_tokens=limits)
+    got = [h.ids for h in found]
+    assert got == [row[:n] for row, n in zip(sentences, limits)], f"at most {limits} tokens: decoded {got}"
+    assert [h.finished for h in found] == [False, True, False, False], "who ended is wrong"
 
 
 @holds("translations come back one for each text, in order, and whole")

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from minitransformer.decoding import next_word_distribution, stream
-from minitransformer.decoding.sampling import draw
+from minitransformer.decoding import next_word_distribution, sample, stream
+from minitransformer.decoding.sampling import at, draw
 from minitransformer.layers import (
     Chain,
     Embedding,
@@ -19,6 +19,8 @@ from minitransformer.layers import (
     SelfAttention,
 )
 from minitransformer.models import DecoderOnly
+
+from .recipes import EOS, case, log_p, log_probability
 
 LOGITS = np.log(np.array([0.1, 0.4, 0.2, 0.3]))
 
@@ -180,3 +182,96 @@ def test_wrong_settings_are_named(settings, words):
 def test_an_empty_prompt_is_named():
     with pytest.raises(ValueError, match="prompt is empty"):
         next(stream(model(), np.array([], int)))
+
+
+def test_the_largest_number_below_one_still_finds_a_token_that_may_be_drawn():
+    p = np.array([[0.0, 0.3, 0.0], [0.0, 1e-300, 0.0], [0.1, 0.9, 0.0]])
+    assert at(p, np.full(3, 1.0 - 2.0**-53)).tolist() == [1, 1, 1]
+    assert at(p, np.zeros(3)).tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize("settings", [{}, {"temperature": 1.7}, {"top_k": 2}, {"temperature": 0.6, "top_p": 0.8}])
+def test_every_sample_is_drawn_from_the_model_s_distribution_number_by_number(settings):
+    lengths = set()
+    for seed in range(22):
+        model, source, start = case(seed, sentences=2)
+        limits = np.array([5, 3])
+        found = sample(
+            model, source, start=start, eos=EOS, seed=[7, 8], num_return_sequences=3, max_new_tokens=limits, **settings
+        )
+        for row, number, limit, samples in zip(source, (7, 8), limits, found):
+            rng = np.random.default_rng(number)
+            prefixes, ended = [[], [], []], [False] * 3
+            for _ in range(limit):
+                if all(ended):
+                    break
+                for i, u in enumerate(rng.random(3)):
+                    if ended[i]:
+                        continue
+                    p = next_word_distribution(log_p(model, row, start, [prefixes[i]])[0, -1], **settings)
+                    token = next(k for k in range(len(p)) if p[: k + 1].sum() > u)
+                    ended[i] = token == EOS
+                    prefixes[i] += [] if ended[i] else [token]
+            assert [h.ids for h in samples] == prefixes
+            assert [h.finished for h in samples] == ended
+            for h in samples:
+                assert h.log_probability == pytest.approx(log_probability(model, row, start, h), rel=1e-9)
+                assert h.score == h.log_probability
+                lengths.add(h.length)
+    assert lengths == {1, 2, 3, 4, 5}
+
+
+def test_samples_have_the_frequencies_of_the_model():
+    model, source, start = case(0, sentences=1, scale=0.4)
+    n = 4000
+    [found] = sample(model, source, start=start, eos=EOS, seed=0, num_return_sequences=n, max_new_tokens=2)
+    drawn = {}
+    for h in found:
+        key = (*h.ids, h.finished)
+        drawn[key] = [drawn.get(key, [0])[0] + 1, math.exp(h.log_probability)]
+    assert len(drawn) > 8
+    for count, p in drawn.values():
+        assert abs(count - n * p) <= 4.5 * math.sqrt(n * p * (1 - p)) + 1
+
+
+def test_a_sentence_s_samples_do_not_depend_on_the_others():
+    model, source, start = case(2, sentences=3)
+    settings = {"start": start, "eos": EOS, "num_return_sequences": 4, "max_new_tokens": 6}
+    together = sample(model, source, seed=[5, 6, 7], **settings)
+    for row, number, found in zip(source, (5, 6, 7), together):
+        [alone] = sample(model, row[None], seed=[number], **settings)
+        assert [h.ids for h in alone] == [h.ids for h in found]
+        assert [h.score for h in alone] == pytest.approx([h.score for h in found], rel=1e-9)
+
+
+def test_one_number_is_the_seed_of_all_and_gives_each_its_own():
+    model, source, start = case(0, sentences=1, scale=0.4)
+    source = np.repeat(source, 6, axis=0)
+    settings = {"start": start, "eos": EOS, "max_new_tokens": 8}
+    found = sample(model, source, seed=3, **settings)
+    assert found == sample(model, source, seed=3, **settings) != sample(model, source, seed=4, **settings)
+    assert len({tuple(h.ids) for [h] in found}) > 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"temperature": 0.0}, "temperature=0.0"),
+        ({"top_k": 0}, "top_k=0"),
+        ({"top_p": 2.0}, "top_p=2.0"),
+        ({"num_return_sequences": 0}, "num_return_sequences=0: must be at least 1"),
+        ({"seed": [1, 2, 3]}, "seed has 3 numbers: give one, or one for each of 2 sentences"),
+        ({"max_new_tokens": 0}, "max_new_tokens=0"),
+    ],
+)
+def test_wrong_settings_of_samples_are_named(settings, words):
+    model, source, start = case(0)
+    with pytest.raises(ValueError, match=words):
+        sample(model, source, start=start, eos=EOS, **{"seed": 0, **settings})
+
+
+@pytest.mark.parametrize("option", ["num_beams", "length_penalty"])
+def test_options_of_a_beam_are_refused(option):
+    model, source, start = case(0)
+    with pytest.raises(TypeError, match=option):
+        sample(model, source, start=start, eos=EOS, seed=0, **{option: 2})

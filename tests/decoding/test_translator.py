@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minitransformer.data import CharacterVocabulary, WordVocabulary
-from minitransformer.decoding import Translator
+from minitransformer.decoding import Beam, Greedy, MinimumBayesRisk, Sampling, Translator, exact_match
 from minitransformer.models import MODELS, MinimalConfig, MinimalTransformer, build_model
 from minitransformer.training import CheckpointError, save_checkpoint
 
@@ -44,6 +44,91 @@ def test_the_order_and_size_of_batches_change_nothing():
     together = subject.translate(texts)
     assert subject.translate(texts, batch_size=1) == together
     assert subject.translate(texts[::-1])[::-1] == together
+
+
+DECODERS = [
+    Greedy(),
+    Beam(3, 0.5, 2),
+    Sampling(7, 1.3, top_k=9, num_return_sequences=2),
+    MinimumBayesRisk(Sampling(7, num_return_sequences=5), num_return_sequences=2),
+]
+
+
+@pytest.mark.parametrize("decoder", DECODERS, ids=lambda decoder: type(decoder).__name__)
+@pytest.mark.parametrize("name", ["minimal", "t5", "lstm-input-feeding"])
+def test_every_decoder_gives_each_text_its_own_in_order_whatever_the_batch(name, decoder):
+    subject = translator(name)
+    texts = ["the cat sleeps.", "the", "", "dog barks. the cat", "the dog"]
+    together = subject.decode(texts, decoder)
+    assert [t.text for t in together[2]] == [""]
+    for batch_size in (1, 2):
+        for a, b in zip(subject.decode(texts, decoder, batch_size=batch_size), together):
+            assert [t.text for t in a] == [t.text for t in b]
+            assert [t.score for t in a] == pytest.approx([t.score for t in b], rel=1e-4)
+    assert subject.translate(texts, decoder=decoder) == [found[0].text for found in together]
+    limit = max(len(t.ids) for t in subject.decode(["the"], decoder, max_new_tokens=2)[0])
+    assert limit <= 2
+
+
+def test_a_decoder_s_text_is_that_of_its_ids_and_its_limit_that_of_its_sentence():
+    subject = translator()
+    texts = ["the", "the cat sleeps. the dog barks."]
+    for decoder in DECODERS:
+        for text, found in zip(texts, subject.decode(texts, decoder)):
+            for t in found:
+                assert t.text == subject.target_vocabulary.decode(t.ids)
+                assert len(t.ids) + t.finished <= 2 * len(subject.source_vocabulary.encode(text)) + 10
+    assert {t.finished for found in subject.decode(texts, Sampling(0, 3.0)) for t in found} <= {True, False}
+
+
+def test_minimum_bayes_risk_ranks_distinct_texts_by_expected_utility():
+    subject, samples = translator(), Sampling(3, 2.0, num_return_sequences=30)
+    drawn = [t.text for t in subject.decode(["the"], samples, max_new_tokens=2)[0]]
+    decoder = MinimumBayesRisk(samples, exact_match, num_return_sequences=4)
+    found = subject.decode(["the"], decoder, max_new_tokens=2)[0]
+    assert len({t.text for t in found}) == len(found) == 4
+    assert [t.score for t in found] == pytest.approx([drawn.count(t.text) / 30 for t in found])
+    assert [t.score for t in found] == sorted((t.score for t in found), reverse=True)
+    assert found[0].score == max(drawn.count(text) for text in drawn) / 30
+
+
+@pytest.mark.parametrize(
+    ("decoder", "settings", "words"),
+    [
+        (Beam, {"num_beams": 0}, "num_beams=0"),
+        (Beam, {"num_beams": 1, "length_penalty": 2.0}, "length_penalty=2.0"),
+        (Sampling, {"seed": 0, "temperature": -1.0}, "temperature=-1.0"),
+        (Sampling, {"seed": 0, "num_return_sequences": 0}, "num_return_sequences=0"),
+        (MinimumBayesRisk, {"num_return_sequences": 33}, "num_return_sequences=33: .* at most the 32 samples"),
+    ],
+)
+def test_settings_are_refused_before_anything_is_decoded(decoder, settings, words):
+    with pytest.raises(ValueError, match=words):
+        decoder(**settings)
+
+
+def test_a_beam_s_tree_has_the_words_of_its_translation():
+    subject, decoder = translator(), Beam(3)
+    [[best]] = subject.decode(["the cat sleeps."], decoder)
+    tree = subject.beam_tree("the cat sleeps.", decoder)
+    words = [node.word for node in tree if node.winner]
+    assert words == subject.target_vocabulary.labels([subject.start, *best.ids, *([2] if best.finished else [])])
+    last = [node for node in tree if node.winner][-1]
+    assert last.log_probability == pytest.approx(best.log_probability, rel=1e-5)
+    assert any(not node.kept for node in tree)
+    with pytest.raises(ValueError, match="no word"):
+        subject.beam_tree("", decoder)
+
+
+def test_the_next_word_is_that_of_greedy_decoding():
+    subject = translator()
+    [[best]] = subject.decode(["the cat sleeps."], Greedy())
+    logits, words = subject.next_word("the cat sleeps.")
+    assert logits.shape == (len(words),) == (len(subject.target_vocabulary),)
+    assert int(logits.argmax()) == [*best.ids, 2][0]
+    after = subject.target_vocabulary.decode(best.ids[:3])
+    if subject.target_vocabulary.encode(after) == best.ids[:3]:
+        assert int(subject.next_word("the cat sleeps.", after)[0].argmax()) == [*best.ids, 2][3]
 
 
 def test_a_look_has_a_word_for_every_row_and_column_of_the_maps():

@@ -1,0 +1,325 @@
+"""What decoders must do, and the bugs in them that the checks must catch. Importing it adds both.
+
+Wanted values come from lists of all ways to go on, one sentence and one prefix at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..decoding import MinimumBayesRisk, Sampling, Translation, bayes_risk, beam, sampling, utilities
+from ..decoding.hypothesis import Hypothesis
+from ..layers import Array, Layer, State
+from .layer_mutants import bug
+from .properties import _equal, holds
+
+V, START, EOS = 5, 1, 2
+SOURCE = np.array([[3, 1, 4], [2, 2, 4], [1, 3, 0]])
+LIMITS = np.array([4, 2, 3])
+
+
+class Teller(Layer):
+    """A model that tells another story for each source: every prefix has logits of its own, drawn from its ids.
+
+    It knows what it has read from its state alone, which must so be that of its row.
+    """
+
+    def __init__(self, sharpness: float = 1.0) -> None:
+        self.sharpness = sharpness
+
+    def begin(self, source: Array, start: int) -> tuple[State, Array]:
+        return State(source=source), np.full((len(source), 1), start)
+
+    def step(self, ids: Array, state: State, *others: Any) -> Array:
+        read = state["read"] = np.concatenate([state.get("read", ids[:, :0]), ids], axis=1)
+        rows = [self.logits(source, row[1:]) for source, row in zip(state["source"].tolist(), read.tolist())]
+        return np.array(rows)[:, None]
+
+    def logits(self, source: list[int], prefix: list[int]) -> Array:
+        return self.sharpness * np.random.default_rng([7, *source, 9, *prefix]).standard_normal(V)
+
+    def log_p(self, source: list[int], prefix: list[int]) -> list[float]:
+        logits = [float(z) for z in self.logits(source, prefix)]
+        total = math.log(sum(math.exp(z) for z in logits))
+        return [z - total for z in logits]
+
+
+Found = list[tuple[float, list[int], bool]]
+
+
+def beam_by_definition(model: Teller, source: list[int], width: int, penalty: float, limit: int) -> Found:
+    """(score, ids, ended) of one sentence, the best first; a width of 0 keeps everything."""
+    alive: list[tuple[list[int], float]] = [([], 0.0)]
+    done: Found = []
+    for length in range(1, limit + 1):
+        ways = [(total + p, ids, k) for ids, total in alive for k, p in enumerate(model.log_p(source, ids))]
+        ways.sort(key=lambda way: -way[0])
+        slots = width - sum(ended for _, _, ended in done) if width else len(ways)
+        alive = []
+        for total, ids, token in ways[:slots]:
+            score = total / length**penalty
+            if token == EOS:
+                done.append((score, ids, True))
+            elif length == limit:
+                done.append((score, [*ids, token], False))
+            else:
+                alive.append(([*ids, token], total))
+    return sorted(done, key=lambda one: -one[0])
+
+
+def _same(got: list[Hypothesis], wanted: Found, what: str) -> None:
+    assert [h.ids for h in got] == [ids for _, ids, _ in wanted], f"{what}: the sequences differ"
+    assert [h.finished for h in got] == [ended for _, _, ended in wanted], f"{what}: who ended differs"
+    _equal([h.score for h in got], [score for score, _, _ in wanted], f"{what}: scores")
+
+
+def _each_by_definition(width: int, found: int, settings: dict[str, Any], penalty: float) -> None:
+    for sharpness in (0.5, 1.0, 3.0):
+        model = Teller(sharpness)
+        slots = width or 1 + sum(4**n for n in range(1, 5))  # every sequence that ends, or has four tokens
+        wanted = [beam_by_definition(model, row, width, penalty, n)[:found] for row, n in zip(SOURCE.tolist(), LIMITS)]
+        got = beam.beam_search(
+            model,  # type: ignore[arg-type]
+            SOURCE,
+            start=START,
+            eos=EOS,
+            num_beams=slots,
+            num_return_sequences=found,
+            max_new_tokens=LIMITS,
+            **settings,
+        )
+        for hypotheses, one in zip(got, wanted):
+            _same(hypotheses, one, f"width {width or 'of the tree'}, penalty {penalty}")
+
+
+@holds("beam search is its definition, sentence by sentence, at every width")
+def beam_is_its_definition() -> None:
+    _each_by_definition(1, 1, {}, 1.0)
+    for width in (2, 3, 5):
+        _each_by_definition(width, 2, {}, 1.0)
+        _each_by_definition(width, 2, {"length_penalty": 0.0}, 0.0)
+    _each_by_definition(3, 3, {"length_penalty": 2.0}, 2.0)
+    _each_by_definition(3, 3, {"length_penalty": -1.0}, -1.0)
+
+
+@holds("a beam as wide as the tree is exhaustive search")
+def wide_beam_is_exhaustive() -> None:
+    for penalty in (0.0, 1.0, 1.5):
+        _each_by_definition(0, 9, {"length_penalty": penalty}, penalty)
+
+
+class Undecided(Teller):
+    """All tokens are equally probable."""
+
+    def logits(self, source: list[int], prefix: list[int]) -> Array:
+        return np.zeros(V)
+
+
+@holds("equal hypotheses are ranked by parent and token id, on every run")
+def ties_are_broken_in_order() -> None:
+    settings: dict[str, Any] = {"start": START, "eos": EOS, "num_beams": 4, "num_return_sequences": 4}
+    [found] = beam.beam_search(Undecided(), SOURCE[:1], **settings, max_new_tokens=2)  # type: ignore[arg-type]
+    got = [(h.ids, h.finished) for h in found]
+    wanted = [([], True), ([0, 0], False), ([0, 1], False), ([0], True)]
+    assert got == wanted, f"found {got}, wanted {wanted}"
+
+
+@holds("the distribution that is drawn from is by hand")
+def distribution_is_by_hand() -> None:
+    logits = np.log([0.1, 0.4, 0.2, 0.3])
+    squares = [p * p / 0.3 for p in (0.1, 0.4, 0.2, 0.3)]
+    for settings, wanted in (
+        ({}, [0.1, 0.4, 0.2, 0.3]),
+        ({"temperature": 0.5}, squares),
+        ({"top_k": 2}, [0.0, 4 / 7, 0.0, 3 / 7]),
+        ({"top_p": 0.6}, [0.0, 4 / 7, 0.0, 3 / 7]),
+        ({"top_p": 0.75}, [0.0, 4 / 9, 2 / 9, 3 / 9]),
+        ({"top_k": 2, "top_p": 0.55}, [0.0, 1.0, 0.0, 0.0]),
+        ({"temperature": 0.5, "top_p": 0.5}, [0.0, 1.0, 0.0, 0.0]),
+    ):
+        _equal(sampling.next_word_distribution(logits, **settings), wanted, f"distribution with {settings}")  # type: ignore[arg-type]
+    p = np.array([[0.0, 0.5, 0.0, 0.5]] * 4)
+    got = sampling.at(p, np.array([0.0, 0.49, 0.5, 0.99])).tolist()
+    assert got == [1, 1, 3, 3], f"drawn {got}, wanted [1, 1, 3, 3]"
+
+
+@holds("samples are drawn number by number from each sentence's own generator")
+def samples_are_by_definition() -> None:
+    N, temperature = 3, 1.5
+    for sharpness in (0.5, 1.0):
+        model = Teller(sharpness)
+        found = sampling.sample(
+            model,  # type: ignore[arg-type]
+            SOURCE,
+            start=START,
+            eos=EOS,
+            seed=5,
+            temperature=temperature,
+            num_return_sequences=N,
+            max_new_tokens=LIMITS,
+        )
+        for i, (source, limit) in enumerate(zip(SOURCE.tolist(), LIMITS)):
+            seed = int(np.random.SeedSequence([5, i]).generate_state(1, np.uint64)[0])
+            rng = np.random.default_rng(seed)
+            ids: list[list[int]] = [[] for _ in range(N)]
+            total, ended = [0.0] * N, [False] * N
+            for _ in range(limit):
+                if all(ended):
+                    break
+                for n, u in enumerate(rng.random(N)):
+                    if ended[n]:
+                        continue
+                    log_p = model.log_p(source, ids[n])
+                    shares = [math.exp(p / temperature) for p in log_p]
+                    token, running = 0, shares[0]
+                    while running <= u * sum(shares):
+                        token += 1
+                        running += shares[token]
+                    total[n] += log_p[token]
+                    ended[n] = token == EOS
+                    ids[n] += [] if ended[n] else [token]
+            _same(found[i], list(zip(total, ids, ended)), f"samples of sentence {i}")
+
+
+@holds("minimum Bayes risk is the mean utility over all candidates, by hand")
+def bayes_risk_is_by_hand() -> None:
+    table = {"aa": 1.0, "ab": 0.5, "ac": 0.0, "bb": 1.0, "ba": 0.3, "bc": 0.1, "cc": 1.0, "ca": 0.9, "cb": 0.8}
+    wanted = {"a": 2.0 / 4, "b": 2.4 / 4, "c": 3.5 / 4}
+    candidates = ["a", "b", "c", "b"]
+
+    def utility(text: str, truth: str) -> float:
+        return table[text + truth]
+
+    got = bayes_risk.expected_utilities(candidates, utility)
+    assert list(got) == list(wanted), f"candidates {list(got)}, wanted {list(wanted)}"
+    _equal(list(got.values()), list(wanted.values()), "expected utilities")
+    best = bayes_risk.minimum_bayes_risk(candidates, utility)
+    assert best == "c", f"chose {best!r}, wanted 'c'"
+    for equal in (["y", "x"], ["x", "y"]):
+        first = bayes_risk.minimum_bayes_risk(equal, utilities.exact_match)
+        assert first == equal[0], f"of equal candidates {equal} it chose {first!r}"
+    decoder = MinimumBayesRisk(Sampling(0, num_return_sequences=4), utility, num_return_sequences=2)
+    ranked = decoder.rank([Translation(text, [i], -1.0 - i, True, 0.0) for i, text in enumerate(candidates)])
+    assert [(t.text, t.ids) for t in ranked] == [("c", [2]), ("b", [1])], f"ranked {ranked}"
+    _equal([t.score for t in ranked], [wanted["c"], wanted["b"]], "scores")
+
+
+@holds("chrF and BLEU of a sentence are by hand")
+def utilities_are_by_hand() -> None:
+    p, r = (1 + 1) / 2, (2 / 3 + 1 / 2) / 2  # letters and pairs of "ab" in "abc"; no triple in "ab"
+    _equal(utilities.chrf("a b", "abc"), 100 * 5 * p * r / (4 * p + r), "chrF")
+    p, r = (2 / 3 + 1 / 2) / 2, (2 / 2 + 1 / 1) / 2
+    _equal(utilities.chrf("abc", "ab"), 100 * 5 * p * r / (4 * p + r), "chrF of a long text")
+    # "aab" and "abb": 2 of 3 letters, 1 of 2 pairs, no triple.
+    _equal(utilities.chrf("aab", "abb"), 100 * (2 / 3 + 1 / 2 + 0) / 3, "chrF of repeats")
+    right = (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25
+    _equal(utilities.sentence_bleu("a b c d x", "a b c d e"), 100 * right, "BLEU")
+    _equal(utilities.sentence_bleu("a b c d x", "a b c d"), 100 * right, "BLEU of a long text")
+    wanted = 100 * math.exp(1 - 4 / 3) * (3 / 3 * 0.5 / 2 * 0.25 / 1) ** (1 / 3)
+    _equal(utilities.sentence_bleu("c b a", "a b c d"), wanted, "BLEU of a short text without a pair")
+    _equal(utilities.sentence_bleu("a.", "a ."), 100.0, "BLEU of punctuation")
+    _equal(utilities.sentence_bleu("a a", "a b"), 100 * (1 / 2 * 0.5 / 1) ** 0.5, "BLEU of repeats")
+
+
+# fmt: off
+
+BEAM = "beam search is its definition, sentence by sentence, at every width"
+EXHAUSTIVE = "a beam as wide as the tree is exhaustive search"
+TIES = "equal hypotheses are ranked by parent and token id, on every run"
+DISTRIBUTION = "the distribution that is drawn from is by hand"
+SAMPLES = "samples are drawn number by number from each sentence's own generator"
+RISK = "minimum Bayes risk is the mean utility over all candidates, by hand"
+UTILITIES = "chrF and BLEU of a sentence are by hand"
+
+bug("what has ended is dropped from the beam", beam, "beam_search",
+    "np.flatnonzero(kept & ~going_on)", "np.flatnonzero(kept & ~going_on & ~ended)", BEAM)
+bug("what has ended gives its slot away", beam, "beam_search",
+    "slots -= np.bincount(of[ended], minlength=len(slots))", "pass", BEAM)
+bug("what has ended takes a slot of every sentence", beam, "beam_search",
+    "slots -= np.bincount(of[ended], minlength=len(slots))", "slots -= ended.sum()", BEAM)
+bug("what has ended goes on", beam, "beam_search",
+    "going_on = kept & ~ended & (limits[of] > t)", "going_on = kept & (limits[of] > t)", EXHAUSTIVE)
+bug("the length penalty's sign wrong", beam, "beam_search", "/ t**exponent", "* t**exponent", BEAM)
+bug("the length penalty forgotten", beam, "beam_search", "/ t**exponent", "/ 1.0", BEAM)
+bug("the start counted in the length", beam, "beam_search", "/ t**exponent", "/ (t + 1) ** exponent", EXHAUSTIVE)
+bug("eos not counted in the length", beam, "beam_search",
+    "/ t**exponent", "/ max(len(new), 1) ** exponent", EXHAUSTIVE)
+bug("ranked by log-probability, whatever the penalty", beam, "beam_search",
+    "-h.score", "-h.log_probability", EXHAUSTIVE)
+bug("the worst score first", beam, "beam_search", "-h.score", "h.score", EXHAUSTIVE)
+bug("log-probabilities of last tokens, not of sequences", beam, "beam_search", "so_far[row] + ", "", BEAM)
+bug("logits added up, not log-probabilities", beam, "beam_search",
+    "log_probability_of(logits, token, row)", "logits[row, token]", EXHAUSTIVE)
+bug("normalizer of another row", beam, "log_probability_of", "np.log(total)[rows]", "np.log(total)[0]", BEAM)
+bug("log-probability of another parent", beam, "beam_search", "so_far[row] + ", "so_far[row[::-1]] + ", BEAM)
+bug("states not reordered as the beam is", beam, "beam_search",
+    "state = state.select(row)", "state = state.select(np.sort(row))", BEAM)
+bug("prefixes not reordered as the beam is", beam, "beam_search",
+    "[tokens[row], ids]", "[tokens[np.sort(row)], ids]", BEAM)
+bug("the least probable go on", beam, "beam_search", "np.lexsort((-total,", "np.lexsort((total,", BEAM)
+bug("sentences compete with each other", beam, "beam_search",
+    "np.arange(len(of)) - np.searchsorted(of, of)", "np.argsort(np.argsort(-total))", BEAM)
+bug("hypotheses do not compete, each goes on with its best", beam, "beam_search",
+    "_best_of_each_row(logits, num_beams)", "_best_of_each_row(logits, 1)", BEAM)
+bug("one limit for all sentences of a beam search", beam, "beam_search",
+    "limits[of] > t", "limits.max() > t", EXHAUSTIVE)
+bug("a hypothesis that was cut is lost", beam, "beam_search",
+    "np.flatnonzero(kept & ~going_on)", "np.flatnonzero(ended)", EXHAUSTIVE)
+bug("fewer ways weighed than there are slots", beam, "_best_of_each_row",
+    "k = min(k, V)", "k = min(k, V - 1)", EXHAUSTIVE)
+bug("equal tokens from the largest id", beam, "_best_of_each_row",
+    "np.lexsort((-logits[row, token], row))", "np.lexsort((-token, -logits[row, token], row))", TIES)
+bug("equal hypotheses from the last parent", beam, "beam_search",
+    "np.lexsort((-total, sentence[row]))", "np.lexsort((-row, -total, sentence[row]))", TIES)
+bug("log-probability without the normalizer", beam, "log_probability_of", " - np.log(total)[rows]", "", EXHAUSTIVE)
+
+bug("logits multiplied by the temperature", sampling, "next_word_distribution",
+    "/ temperature", "* temperature", DISTRIBUTION)
+bug("one more than the k most probable", sampling, "next_word_distribution", "top_k:]", "top_k + 1 :]", DISTRIBUTION)
+bug("the token that crosses top_p cut off", sampling, "next_word_distribution",
+    "(before >= top_p)", "(before + ranked > top_p)", DISTRIBUTION)
+bug("what top_p leaves does not sum to one", sampling, "next_word_distribution",
+    "> 0)] = 0.0\nranked /= ranked.sum(axis=-1, keepdims=True)", "> 0)] = 0.0", DISTRIBUTION)
+bug("the least probable tokens kept", sampling, "next_word_distribution",
+    "np.argsort(-p,", "np.argsort(p,", DISTRIBUTION)
+bug("a token of probability 0 drawn", sampling, "at", "running > np", "running >= np", DISTRIBUTION)
+bug("scores of the tempered distribution, not the model's", sampling, "sample",
+    "log_probability_of(logits, chosen)", "log_probability_of(logits / temperature, chosen)", SAMPLES)
+bug("all sentences draw the same numbers", sampling, "sample", "rngs[b].random(N)", "rngs[0].random(N)", SAMPLES)
+bug("all samples of a sentence are the same", sampling, "sample", "rngs[b].random(N)", "rngs[b].random(1)", SAMPLES)
+bug("every sentence has the same seed", sampling, "sentence_seeds", "[seed, i]", "[seed, 0]", SAMPLES)
+bug("numbers of other samples after some have ended", sampling, "sample",
+    "u.reshape(-1)[unfinished]", "u.reshape(-1)[: len(unfinished)]", SAMPLES)
+bug("states of other samples after some have ended", sampling, "sample",
+    "state = state.select(going_on)", "state = state.select(np.arange(going_on.sum()))", SAMPLES)
+bug("samples given to the wrong sentences", sampling, "sample",
+    "np.repeat(np.arange(B), N)", "np.tile(np.arange(B), N)", SAMPLES)
+bug("log-probability of a sample's last token alone", sampling, "sample",
+    "log_probability[unfinished] +=", "log_probability[unfinished] =", SAMPLES)
+bug("one limit for all samples", sampling, "sample", "limits[unfinished] > t", "limits.max() > t", SAMPLES)
+
+bug("a candidate that was drawn twice counts once", bayes_risk, "expected_utilities",
+    "count * utility", "utility", RISK)
+bug("candidate and truth exchanged", bayes_risk, "expected_utilities",
+    "utility(candidate, truth)", "utility(truth, candidate)", RISK)
+bug("the greatest risk in place of the least", bayes_risk, "minimum_bayes_risk", "max(expected", "min(expected", RISK)
+bug("of equal candidates the last", bayes_risk, "minimum_bayes_risk", "max(expected,", "max(reversed(expected),", RISK)
+bug("candidates ranked from the worst", MinimumBayesRisk, "rank", "-expected[text]", "expected[text]", RISK)
+bug("a candidate keeps the score of its drawing", MinimumBayesRisk, "rank", ", score=expected[text]", "", RISK)
+bug("precision weighed for recall", utilities, "chrf",
+    "BETA**2 * precision + recall", "precision + BETA**2 * recall", UTILITIES)
+bug("a length that one text has not counts as a miss", utilities, "chrf",
+    "if ours and theirs:", "if ours or theirs:", UTILITIES)
+bug("spaces are letters too", utilities, "_character_ngrams", '"".join(text.split())', "text", UTILITIES)
+bug("matches beyond those that the truth has", utilities, "_matches", "min(count, theirs[ngram])", "count", UTILITIES)
+bug("the long text pays, not the short", utilities, "sentence_bleu", "min(0.0, 1.0 -", "max(0.0, 1.0 -", UTILITIES)
+bug("every length without a match is half a match", utilities, "sentence_bleu",
+    "smoothed *= 2.0", "smoothed = 2.0", UTILITIES)
+bug("arithmetic, not geometric mean of precisions", utilities, "sentence_bleu",
+    "math.exp(brevity + sum(logs) / len(logs))",
+    "math.exp(brevity) * sum(map(math.exp, logs)) / len(logs)", UTILITIES)
+bug("punctuation left on its word", utilities, "_words",
+    "for pattern, apart in _APART", "for pattern, apart in ()", UTILITIES)
