@@ -13,8 +13,10 @@ from .errors import DataError
 from .grammar import EnglishFrench, Example
 from .language import LanguageVocabulary
 from .pairs import read_aligned, read_pairs, split_by_source
+from .reversal import Reversal, joeynmt_reversal
 from .sorting import SortingTask
 from .spans import SpanCorruption, corrupt_spans, random_spans, restore_spans, sentinels
+from .tasks import TASKS
 from .texts import TextBatches, documentation, read_text, text_windows
 from .toy import ToyTask
 from .vocabulary import (
@@ -32,6 +34,7 @@ __all__ = [
     "BOS",
     "EOS",
     "PAD",
+    "TASKS",
     "UNK",
     "Batch",
     "BytePairVocabulary",
@@ -42,6 +45,7 @@ __all__ = [
     "FreshBatches",
     "LanguageVocabulary",
     "PairBatches",
+    "Reversal",
     "SortingTask",
     "SpanCorruption",
     "TextBatches",
@@ -51,6 +55,7 @@ __all__ = [
     "corrupt_spans",
     "documentation",
     "evaluation_batches",
+    "joeynmt_reversal",
     "pad_sequences",
     "random_spans",
     "read_aligned",

@@ -35,16 +35,16 @@ class GELU(Layer):
     cubic = 0.044715
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        u = self.slope * (x + self.cubic * (x * x * x))
+        u = x * (self.slope + self.slope * self.cubic * (x * x))
         t = np.tanh(u)
-        y = 0.5 * x * (1.0 + t)
+        y = 0.5 * (x * (1.0 + t))
         return y, Cache(x=x, t=t)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         x, t = cache["x"], cache["t"]
         dt_du = 1.0 - t * t
-        du_dx = self.slope * (1.0 + 3.0 * self.cubic * (x * x))
-        return dy * (0.5 * (1.0 + t) + 0.5 * x * dt_du * du_dx)
+        du_dx = self.slope + 3.0 * self.slope * self.cubic * (x * x)
+        return dy * (0.5 * (1.0 + t + x * dt_du * du_dx))
 
 
 class SiLU(Layer):

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from .summary import Summary
 
 Array = np.ndarray
 
@@ -64,7 +67,10 @@ class Cache(dict):
         return "\n".join(_tree(self)) or "(nothing: this backward needs no memory of its forward)"
 
     def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(repr(self))}</pre>"
+        if not any(_tree(self)):
+            return f"<p>{html.escape(repr(self))}</p>"
+        head = "".join(f'<th scope="col" style="text-align: left">{name}</th>' for name in ("name", "shape", "dtype"))
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(_html_rows(self))}</tbody></table>"
 
 
 def _entries(node: Any) -> list[tuple[str, Any]] | None:
@@ -93,6 +99,21 @@ def _tree(node: Any, indent: str = "") -> Iterator[str]:
         yield f"{indent}{'└─ ' if last else '├─ '}{name}" + (f"  {describe(value)}" if leaf else "")
         if not leaf:
             yield from _tree(value, indent + ("   " if last else "│  "))
+
+
+def _html_rows(node: Any, depth: int = 0) -> Iterator[str]:
+    left = 'style="text-align: left"'
+    for name, value in _entries(node) or []:
+        if _entries(value) == []:
+            continue
+        leaf = _entries(value) is None
+        array = isinstance(value, np.ndarray)
+        cells = (str(value.shape), str(value.dtype)) if array else (describe(value) if leaf else "", "")
+        start = f'<th scope="row" style="text-align: left; font-weight: normal; padding-left: {1 + 1.5 * depth}em">'
+        shown = html.escape(name) if leaf else f"<b>{html.escape(name)}</b>"
+        yield f"<tr>{start}{shown}</th>{''.join(f'<td {left}>{html.escape(cell)}</td>' for cell in cells)}</tr>"
+        if not leaf:
+            yield from _html_rows(value, depth + 1)
 
 
 def describe(value: Any) -> str:
@@ -160,6 +181,12 @@ class Layer:
     def n_parameters(self) -> int:
         """How many numbers are trained; a tied weight counts once."""
         return sum(parameter.size for parameter in self.parameters())
+
+    def summary(self) -> Summary:
+        """Every weight with its shape and share, and what a token costs: a table, in a terminal and in Jupyter."""
+        from .summary import summary  # it knows layers that are made of this one
+
+        return summary(self)
 
     def zero_grad(self) -> None:
         for parameter in self.parameters():

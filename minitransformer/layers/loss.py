@@ -6,6 +6,8 @@ p = softmax(logits)      q = (1 - e) onehot(target) + e / V      loss = -1/N sum
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .base import Array, Cache, Layer
@@ -55,8 +57,9 @@ class CrossEntropy(Layer):
         if N < 1:
             raise ValueError(f"targets hold nothing but padding (pad={self.pad}): a mean needs at least one token")
         truth = targets.reshape(-1)[counted]
-        rows = logits.reshape(-1, V)[counted]  # (..., V) -> (N, V), a fresh array: what follows may overwrite it
-        rows -= rows.real.max(axis=-1, keepdims=True)
+        rows = logits.reshape(-1, V)  # (..., V) -> (N, V), without those that are padding
+        rows = rows[counted] if len(counted) < len(rows) else rows
+        rows = rows - rows.real.max(axis=-1, keepdims=True)  # a fresh array: what follows may overwrite it
         e = self.label_smoothing
         expected = (1.0 - e) * rows[np.arange(len(truth)), truth]  # the logit that q expects ...
         if e:
@@ -73,6 +76,8 @@ class CrossEntropy(Layer):
         d_rows = p - e / V  # p - q: first what is spread evenly ...
         d_rows[np.arange(len(truth)), truth] -= 1.0 - e  # ... then what is the target's own
         d_rows *= float(d_loss) / cache["normalizer"]
+        if d_rows.size == math.prod(cache["shape"]):
+            return d_rows.reshape(cache["shape"])
         d_logits = np.zeros(cache["shape"], p.dtype)  # padding has no gradient
         d_logits.reshape(-1, V)[counted] = d_rows
         return d_logits

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .base import Array, Cache, Layer
-from .sums import row_sum
+from .sums import row_max, row_sum
 
 
 class Softmax(Layer):
@@ -21,8 +21,8 @@ class Softmax(Layer):
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
         if not x.ndim or not x.shape[-1]:
             raise ValueError(f"x has shape {x.shape}: its last axis must hold at least one score")
-        highest = x.real.max(axis=-1, keepdims=True)  # of the real part: the shift cancels, it has no derivative
-        np.copyto(highest, 0, where=np.isneginf(highest))  # a wholly masked row: -inf - (-inf) would be NaN
+        highest = row_max(x.real)  # of the real part: the shift cancels, it has no derivative
+        np.copyto(highest, 0, where=highest == -np.inf)  # a wholly masked row: -inf - (-inf) would be NaN
         y = x - highest
         np.exp(y, out=y)
         total = row_sum(y)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .attention import MultiHeadAttention, SelfAttention
+from .attentional import AttentionalDecoder
 from .base import Layer, Parameter
 from .blocks import DecoderBlock
 from .embedding import Unembedding
@@ -59,7 +60,8 @@ class Summary:
     kept_per_token : int
         Numbers that decoding keeps for every token that it reads or writes: keys and values of all blocks.
     kept_per_source_token : int
-        The same for every token of the source, which attention to the memory needs.
+        The same for every token of the source, which attention to the memory needs: for a recurrent decoder the
+        memory itself, and its keys where they are mapped. The decoder's own state, h and c, is the same at any length.
     """
 
     rows: tuple[Row, ...]
@@ -160,6 +162,11 @@ def _kept(model: Layer) -> tuple[int, int]:
                 target += numbers
             else:
                 source += numbers
+    for _, decoder in model.named_layers():
+        if isinstance(decoder, AttentionalDecoder):
+            key = decoder.cross_attention.key
+            source += decoder.combine.d_context  # type: ignore[attr-defined]
+            source += key.d_out if isinstance(key, Linear) else 0  # else the memory is its own key
     return target, source
 
 

@@ -2,7 +2,10 @@
 
 from .callbacks import Every, ProgressBar
 from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from .comparison import Comparison, Contender, Task, compare, matched
+from .distributed import Drift, NoMPI, Ranks, Sharded, world
 from .evaluation import evaluate
+from .findings import findings
 from .flat import flatten_gradients, flatten_values
 from .history import History
 from .optimizers import SGD, Adam, AdamW, Optimizer, clip_by_global_norm
@@ -18,27 +21,38 @@ __all__ = [
     "AdamW",
     "Callback",
     "CheckpointError",
+    "Comparison",
     "Constant",
+    "Contender",
+    "Drift",
     "Every",
     "History",
     "Interrupted",
+    "NoMPI",
     "Noam",
     "NotFinite",
     "Optimizer",
     "ProgressBar",
+    "Ranks",
     "Saving",
+    "Sharded",
+    "Task",
     "Trainer",
     "WarmupCosine",
     "Workers",
     "check_sizes",
     "clip_by_global_norm",
+    "compare",
     "default_workers",
     "evaluate",
+    "findings",
     "flatten_gradients",
     "flatten_values",
     "load_checkpoint",
+    "matched",
     "replica",
     "restore_trainer",
     "save_checkpoint",
     "trainer_state",
+    "world",
 ]

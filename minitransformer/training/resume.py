@@ -68,14 +68,16 @@ def restore_trainer(trainer: Trainer, arrays: dict[str, Array], description: dic
 
 def settings(trainer: Trainer) -> dict[str, Any]:
     """What has to be the same for a run to go on as if it had never stopped."""
-    optimizer = {name: value for name, value in vars(trainer.optimizer).items() if name not in ("t", "moments")}
+    # Where its state is kept, on one rank or in parts on many, is no setting: n ranks may go on where m stopped.
+    inner = getattr(trainer.optimizer, "inner", trainer.optimizer)
+    optimizer = {name: value for name, value in vars(inner).items() if name not in ("t", "moments")}
     schedule: Any = trainer.schedule
     loss = {name: value for name, value in vars(trainer.loss).items() if isinstance(value, (int, float))}
     return {
         "seed": trainer.seed,
         "workers": len(trainer.workers.all),
         "clip": trainer.clip,
-        "optimizer": {"name": type(trainer.optimizer).__name__, **optimizer},
+        "optimizer": {"name": type(inner).__name__, **optimizer},
         "schedule": {"name": type(schedule).__name__, **(vars(schedule) if is_dataclass(schedule) else {})},
         "loss": {"name": type(trainer.loss).__name__, **loss},
     }

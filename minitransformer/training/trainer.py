@@ -13,12 +13,15 @@ import numpy as np
 
 from ..data import Batch
 from ..layers import CrossEntropy, Layer, first_not_finite
+from .distributed import RankedWorkers, Ranks, workers_for
 from .flat import flatten_values
 from .history import History, Record
 from .memory import keep_freed_memory
 from .optimizers import Adam, Optimizer, clip_by_global_norm
 from .schedules import Constant
 from .workers import Workers, default_workers
+
+CHECKED_EVERY = 100  # steps; ranks then compare a checksum of their weights
 
 
 class Batches(Protocol):
@@ -63,6 +66,9 @@ class Trainer:
     workers : int, optional
         Threads that share each batch: by default two where there are two cores. The same number gives the same
         run; another number the same to rounding, but for dropout, which each worker draws for itself.
+    ranks : Ranks, optional
+        Processes that train the same model, each with its share of every batch; one worker each by default. Each must
+        be given the same model, data and settings.
 
     Attributes
     ----------
@@ -80,6 +86,7 @@ class Trainer:
         clip: float | None = 1.0,
         seed: int = 0,
         workers: int | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         if clip is not None and not clip > 0.0:
             raise ValueError(f"clip={clip}: must be above 0, or None for no limit")
@@ -91,9 +98,15 @@ class Trainer:
         self.clip = clip
         self.seed = seed
         self.value = flatten_values(model.parameters())
-        self.workers = Workers(model, self.loss, default_workers() if workers is None else workers)
+        self.ranks = ranks
+        self.workers = self._workers(workers)
         self.step = 0
         self.history = History()
+
+    def _workers(self, n: int | None) -> Workers | RankedWorkers:
+        if self.ranks is None:
+            return Workers(self.model, self.loss, default_workers() if n is None else n)
+        return RankedWorkers(Workers(self.model, self.loss, workers_for(self.ranks) if n is None else n), self.ranks)
 
     def train_step(self, batch: Batch) -> Record:
         """One step on one batch; returns its record of the history."""
@@ -125,6 +138,8 @@ class Trainer:
             callback.on_start(self, steps)
         try:
             while self.step < steps:
+                if self.ranks is not None and self.step % CHECKED_EVERY == 0:
+                    self.ranks.check_same(self.value, self.step)
                 record = self.train_step(data.batch(self.step))
                 record["seconds"] = time.perf_counter() - started
                 self.history.steps.append(record)

@@ -62,19 +62,24 @@ class Workers:
         self.grad = self.all[0].grad
         self.pool = ThreadPoolExecutor(n - 1, "worker") if n > 1 else None
 
-    def gradient(self, batch: Batch, seed: Sequence[int]) -> float:
-        """Leave the gradient of the whole batch in `grad`; return its loss."""
+    def gradient(self, batch: Batch, seed: Sequence[int], normalizer: int | None = None, first: int = 0) -> float:
+        """Leave the gradient of the whole batch in `grad`; return its loss.
+
+        Where the batch is itself a share, `normalizer` is what the loss of all shares is divided by, and `first` the
+        number of workers that have the shares before it.
+        """
         shares = batch.shares(len(self.all))
+        normalizer = batch.n_tokens if normalizer is None else normalizer
         # Counted from 1: trailing zeros do not change a seed, so [seed, step, 0] would be the data's [seed, step].
-        seeds = [[*seed, 1 + i] for i in range(len(shares))]
+        seeds = [[*seed, 1 + first + i] for i in range(len(shares))]
         if self.pool is None:
-            return _gradient(self.all[0], shares[0], batch.n_tokens, seeds[0])
+            return _gradient(self.all[0], shares[0], normalizer, seeds[0])
         with blas_threads(1):
             others = [
-                self.pool.submit(_gradient, worker, share, batch.n_tokens, own_seed)
+                self.pool.submit(_gradient, worker, share, normalizer, own_seed)
                 for worker, share, own_seed in zip(self.all[1:], shares[1:], seeds[1:])
             ]
-            loss = _gradient(self.all[0], shares[0], batch.n_tokens, seeds[0])
+            loss = _gradient(self.all[0], shares[0], normalizer, seeds[0])
             loss += sum(other.result() for other in others)
         for worker, _ in zip(self.all[1:], shares[1:]):
             self.grad += worker.grad

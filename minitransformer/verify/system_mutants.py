@@ -34,7 +34,11 @@ from ..training import (
     workers,
 )
 from ..training.workers import Worker
-from . import system_recipes, system_recurrent  # noqa: F401 (they register those of other models)
+from . import (  # noqa: F401 (they register those of other models, and of decoders)
+    system_decoding,
+    system_recipes,
+    system_recurrent,
+)
 from .layer_mutants import MUTANTS, bug, bugs
 from .system_properties import greedy
 
@@ -216,7 +220,7 @@ bug("other workers' gradients forgotten", Workers, "gradient", "self.grad += wor
 bug("other workers' losses forgotten", Workers, "gradient",
     "loss += sum(other.result() for other in others)", "[other.result() for other in others]", WORKERS)
 bug("every worker computes the first share", Workers, "gradient",
-    "worker, share, batch.n_tokens", "worker, shares[0], batch.n_tokens", WORKERS)
+    "worker, share, normalizer", "worker, shares[0], normalizer", WORKERS)
 bug("replicas keep the first weights", workers, "replica",
     "copy.deepcopy(model, shared)", "copy.deepcopy(model)", WORKERS)
 bug("the sentences that do not divide evenly dropped", Batch, "shares",
@@ -277,7 +281,8 @@ TRANSLATIONS = "translations come back one for each text, in order, and whole"
 EVALUATION = "loss, token accuracy and exact match are those counted by hand"
 
 bug("the least probable token", greedy, "greedy", "argmax", "argmin", GREEDY)
-bug("decoding goes on behind eos", greedy, "greedy", "going_on = chosen != eos", "going_on = chosen == chosen", GREEDY)
+bug("decoding goes on behind eos", greedy, "greedy",
+    "going_on = (chosen != eos)", "going_on = (chosen == chosen)", GREEDY)
 bug("eos among the tokens", greedy, "greedy", "if token != eos:", "if True:", GREEDY)
 bug("all stop when the first sentence ends", greedy, "greedy",
     "if not len(unfinished):", "if not going_on.all():", GREEDY)
@@ -289,7 +294,12 @@ bug("tokens fed back to the wrong sentences", greedy, "greedy",
     "ids = chosen[going_on, None]", "ids = chosen[: going_on.sum(), None]", GREEDY)
 bug("tokens given to the wrong sentences", greedy, "greedy",
     "zip(unfinished, chosen)", "enumerate(chosen)", GREEDY)
-bug("one token too many", greedy, "greedy", "range(max_new_tokens)", "range(max_new_tokens + 1)", GREEDY)
+bug("one token too many", greedy, "greedy", "limits[unfinished] > t", "limits[unfinished] >= t", GREEDY)
+bug("one limit for all sentences", greedy, "greedy", "limits[unfinished] > t", "limits.max() > t", GREEDY)
+bug("log-probability of the last token alone", greedy, "greedy",
+    "log_probability[unfinished] +=", "log_probability[unfinished] =", GREEDY)
+bug("a sentence that was cut counts as ended", greedy, "greedy",
+    "ended[unfinished] = chosen == eos", "ended[unfinished] = True", GREEDY)
 
 # ---- incremental decoding
 
@@ -316,13 +326,13 @@ bug("a grown buffer without what it held", Growing, "extend",
 bug("new positions written over the last one", Growing, "extend",
     "self.buffer[:, :, self.length : end] = new", "self.buffer[:, :, self.length - 1 : end - 1] = new", STEPS)
 
-bug("translations in the order of their lengths", Translator, "translate_ids",
-    "zip(rows,", "zip(range(first, len(sources)),", TRANSLATIONS)
-bug("every batch translated as the first", Translator, "translate_ids",
-    "order[first : first + batch_size]", "order[:batch_size]", TRANSLATIONS)
-bug("translations no longer than the shortest's limit", Translator, "_translate_batch",
+bug("translations in the order of their lengths", Translator, "search",
+    "zip(rows,", "zip(range(begin, len(sources)),", TRANSLATIONS)
+bug("every batch translated as the first", Translator, "search",
+    "order[begin : begin + batch_size]", "order[:batch_size]", TRANSLATIONS)
+bug("translations no longer than the shortest's limit", Translator, "search",
     "2 * len(ids) + 10", "len(ids) - 1", TRANSLATIONS)
-bug("translator starts from bos, whatever was trained", Translator, "_translate_batch",
+bug("translator starts from bos, whatever was trained", Translator, "search",
     "start=self.start", "start=self.target_vocabulary.bos", TRANSLATIONS)
 bug("padding counted as right or wrong", evaluation, "evaluate",
     "counted = batch.targets != pad", "counted = batch.targets == batch.targets", EVALUATION)

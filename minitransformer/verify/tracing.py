@@ -120,7 +120,7 @@ class Trace:
         return "\n".join([self.title, lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{html.escape(heading)}</th>' for heading in HEADINGS)
+        head = "".join(_html_heading(i, heading) for i, heading in enumerate(HEADINGS))
         body = "".join(_html_row(step, cells) for step, cells in zip(self.steps, self.rows()))
         caption = f'<caption style="text-align: left">{html.escape(self.title)}</caption>'
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -269,10 +269,16 @@ def _align(column: int, cell: str, width: int) -> str:
     return cell.ljust(width) if column < _LEFT else cell.rjust(width)
 
 
+def _style(column: int) -> str:
+    return f"text-align: {'left' if column < _LEFT else 'right'}; padding: 1px 6px; white-space: nowrap"
+
+
+def _html_heading(column: int, heading: str) -> str:
+    return f'<th scope="col" style="{_style(column)}">{html.escape(heading)}</th>'
+
+
 def _html_row(step: Step, cells: tuple[str, ...]) -> str:
-    name = f'<th scope="row" style="text-align: left; font-weight: normal; padding-left: {step.depth}em">'
-    texts = [
-        f'<td style="text-align: {"left" if i < _LEFT else "right"}">{html.escape(cell)}</td>'
-        for i, cell in enumerate(cells[1:], start=1)
-    ]
+    style = f"text-align: left; font-weight: normal; padding: 1px 6px 1px {0.4 + step.depth:g}em"
+    name = f'<th scope="row" style="{style}">'
+    texts = [f'<td style="{_style(i)}">{html.escape(cell)}</td>' for i, cell in enumerate(cells[1:], start=1)]
     return f"<tr>{name}{html.escape(cells[0].strip())}</th>{''.join(texts)}</tr>"

@@ -1,6 +1,7 @@
 """Parameters, caches and layers: names, sharing, printing."""
 
 import html
+import re
 
 import numpy as np
 import pytest
@@ -70,7 +71,16 @@ def test_a_cache_in_html_is_escaped():
     cache = Cache(note="<script>&")
     assert "<script>" not in cache._repr_html_()
     assert html.escape("<script>&") in cache._repr_html_()
-    assert cache._repr_html_().startswith("<pre>")
+
+
+def test_a_cache_in_html_is_a_table_of_name_shape_and_dtype():
+    cache = Cache(attention=Cache(weights=np.zeros((2, 3), np.float32)), blocks=[Cache(n=7)])
+    page = cache._repr_html_()
+    assert re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", page)[3:] == [
+        *("<b>attention</b>", "", "", "weights", "(2, 3)", "float32"),
+        *("<b>blocks</b>", "", "", "<b>0</b>", "", "", "n", "7", ""),
+    ]
+    assert "nothing" in Cache()._repr_html_()
 
 
 def test_a_caches_rows_are_its_leaves_with_dotted_paths():

@@ -104,3 +104,17 @@ def test_a_target_outside_the_vocabulary_is_named():
 def test_nothing_but_padding_is_refused():
     with pytest.raises(ValueError, match="nothing but padding"):
         CrossEntropy(pad=0).forward(np.zeros((1, 2, 5)), np.array([[0, 0]]))
+
+
+@pytest.mark.parametrize("e", [0.0, 0.2])
+def test_backward_is_the_same_whether_or_not_there_is_padding(e):
+    rng = np.random.default_rng(0)
+    logits, targets = rng.standard_normal((3, 4, 5)), rng.integers(1, 5, (3, 4))
+    padded = np.concatenate([targets, np.zeros((3, 2), int)], axis=1)
+    longer = np.concatenate([logits, rng.standard_normal((3, 2, 5))], axis=1)
+    layer = CrossEntropy(pad=0, label_smoothing=e)
+    whole, with_padding = layer.forward(logits, targets)[1], layer.forward(longer, padded)[1]
+    d_whole, d_padded = layer.backward(1.5, whole), layer.backward(1.5, with_padding)
+    assert d_whole.shape == logits.shape
+    np.testing.assert_allclose(d_whole, d_padded[:, :4], rtol=1e-13)
+    assert not d_padded[:, 4:].any()
