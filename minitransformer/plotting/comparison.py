@@ -1,0 +1,202 @@
+"""Two architectures side by side: quality, speed, how far gradients reach, longer sentences, alignment.
+
+A comparison has two `contenders`, as `training.compare` returns them; each has its colour throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
+
+from .attention import draw_cells
+from .style import (
+    GREY,
+    LABEL_SIZE,
+    OKABE_ITO,
+    PAGE_WIDTH,
+    TICK_SIZE,
+    TITLE_SIZE,
+    as_words,
+    new_axes,
+    set_title,
+    tidy,
+    wrapped,
+)
+
+STYLES = ((OKABE_ITO["vermillion"], "s"), (OKABE_ITO["blue"], "o"))
+MEASURES = {"exact_match": "sentences right, held out", "token_accuracy": "tokens right, held out"}
+WAYS = {
+    "encoder_reach": ("Through the encoder", "tokens before the last", "gradient, to the last token's"),
+    "answer_reach": ("From answer to source", "tokens in the sentence", "gradient, to all tokens'"),
+}
+
+
+class Comparison(Protocol):
+    """What `training.compare` returns."""
+
+    @property
+    def contenders(self) -> Any: ...
+    @property
+    def steps(self) -> int: ...
+    @property
+    def longest(self) -> int: ...
+    @property
+    def measure(self) -> str: ...
+
+
+def quality_curves(comparison: Comparison, ax: Axes | None = None, against: str = "step") -> Axes:
+    """Quality on sentences held out against `step`, or against `seconds` of training."""
+    if against not in ("step", "seconds"):
+        raise ValueError(f"against={against!r}: must be 'step' or 'seconds'")
+    ax = new_axes(ax)
+    for contender, (colour, marker) in zip(comparison.contenders, STYLES):
+        looks = contender.history.validations
+        x, y = ([look[key] for look in looks] for key in (against, comparison.measure))
+        ax.plot(x, y, color=colour, marker=marker, markersize=3.5, linewidth=1.4, label=contender.name)
+    tidy(ax, "step" if against == "step" else "seconds of training", MEASURES[comparison.measure])
+    ax.set_ylim(-0.03, 1.03)
+    ax.set_xlim(left=0)
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    ax.legend(frameon=False, fontsize=TICK_SIZE, loc="best")
+    set_title(ax, "Quality against steps" if against == "step" else "Quality against time")
+    return ax
+
+
+def step_times(comparison: Comparison, ax: Axes | None = None) -> Axes:
+    """Seconds of forward, loss and backward of a batch, as its sentences grow."""
+    ax = new_axes(ax)
+    for contender, (colour, marker) in zip(comparison.contenders, STYLES):
+        _curve(ax, contender.seconds_per_step, colour, marker, contender.name)
+    tidy(ax, "tokens in a sentence", "seconds a step")
+    ax.set_yscale("log")
+    _powers(ax, [n for contender in comparison.contenders for n in contender.seconds_per_step])
+    ax.legend(frameon=False, fontsize=TICK_SIZE, loc="best")
+    set_title(ax, "Time of a step")
+    return ax
+
+
+def length_curves(comparison: Comparison, ax: Axes | None = None) -> Axes:
+    """Exact match against length; right of the line are lengths that were in no training batch."""
+    ax = new_axes(ax)
+    for contender, (colour, marker) in zip(comparison.contenders, STYLES):
+        _curve(ax, contender.exact_match, colour, marker, contender.name)
+    tidy(ax, "tokens in a sentence", "sentences right")
+    ax.set_ylim(-0.03, 1.03)
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    ax.axvline(comparison.longest + 0.5, color=GREY, linewidth=1, linestyle=":")
+    style: dict[str, Any] = {"fontsize": TICK_SIZE, "color": GREY, "ha": "right", "va": "center"}
+    ax.text(0.99, 0.5, "right of the line:\nlonger than in training", transform=ax.transAxes, **style)
+    ax.legend(frameon=False, fontsize=TICK_SIZE, loc="upper right")
+    set_title(ax, "Longer than in training")
+    return ax
+
+
+def reach_curves(comparison: Comparison, ax: Axes | None = None, way: str = "encoder_reach") -> Axes:
+    """What of the gradient arrives at a token, as the way to it grows: before training (dashed) and after it.
+
+    Parameters
+    ----------
+    way : {"encoder_reach", "answer_reach"}
+        As `training.comparison` defines them.
+    """
+    if way not in WAYS:
+        raise ValueError(f"way={way!r}: must be one of {', '.join(WAYS)}")
+    title, xlabel, ylabel = WAYS[way]
+    ax = new_axes(ax)
+    values: list[float] = []
+    at: list[int] = []
+    for contender, (colour, marker) in zip(comparison.contenders, STYLES):
+        for when, line in (("untrained", "--"), ("trained", "-")):
+            reach: Mapping[int, float] = getattr(contender, way)[when]
+            _curve(ax, reach, colour, marker, f"{contender.name}, {when}", line)
+            values += reach.values()
+            at += reach
+    tidy(ax, xlabel, ylabel)
+    ax.set_yscale("log")
+    positive = [value for value in values if value > 0]
+    if positive and max(positive) < 20 * min(positive):  # two powers of ten at least, or the axis has no numbers
+        ax.set_ylim(min(min(positive) / 2, 0.09), max(2 * max(positive), 1.1))
+    ax.yaxis.set_minor_locator(NullLocator())
+    _powers(ax, at)
+    ax.legend(frameon=False, fontsize=TICK_SIZE - 0.5, loc="lower left", handlelength=2.6)
+    set_title(ax, title)
+    return ax
+
+
+def comparison_figure(
+    comparison: Comparison, queries: Sequence[str], keys: Sequence[str], caption: str, title: str | None = None
+) -> Figure:
+    """Everything that was measured on one page, with what was found beneath it. Returns the Figure.
+
+    Parameters
+    ----------
+    queries, keys : T and S words
+        Of the sentence whose alignments are kept.
+    caption : str
+        For example `" ".join(findings(comparison))`.
+
+    What a comparison has no numbers for is left out.
+    """
+    contenders = comparison.contenders
+    panels: list[Callable[..., Any]] = [
+        partial(quality_curves, comparison),
+        partial(quality_curves, comparison, against="seconds"),
+        partial(step_times, comparison),
+    ]
+    if contenders[0].exact_match:
+        panels.append(partial(length_curves, comparison))
+    panels.append(partial(reach_curves, comparison))
+    if contenders[0].answer_reach:
+        panels.append(partial(reach_curves, comparison, way="answer_reach"))
+    rows = -(-len(panels) // 2)
+    for contender in contenders:
+        panels.append(partial(_alignment, contender, queries, keys))
+    room = PAGE_WIDTH * 72 - 16
+    caption = wrapped(caption, room, TICK_SIZE)
+    below = (caption.count("\n") + 1) * 11.5 / 72 + 0.1
+    tall = 3.3 * min(1.0, 0.35 + len(queries) / 20)
+    figure = plt.figure(figsize=(PAGE_WIDTH, 2.25 * rows + tall + below + 0.4), layout="constrained")
+    grid = figure.subplots(rows + 1, 2, height_ratios=[2.25] * rows + [tall])
+    places = [*grid[:-1].flat][: len(panels) - 2]
+    for ax in [*grid[:-1].flat][len(places) :]:
+        ax.remove()
+    for panel, ax in zip(panels, [*places, *grid[-1]]):
+        panel(ax=ax)
+    words = title or " and ".join(f"{c.name} ({c.parameters:,} parameters)" for c in contenders)
+    figure.suptitle(wrapped(words, room), fontsize=TITLE_SIZE, x=0.012, ha="left", parse_math=False)
+    figure.supxlabel(caption, fontsize=TICK_SIZE, x=0.012, ha="left", linespacing=1.25, parse_math=False)
+    return figure
+
+
+def _alignment(contender: Any, queries: Sequence[str], keys: Sequence[str], ax: Axes) -> None:
+    T, S = contender.alignment.shape
+    queries = as_words("queries", queries, T, f"the alignment of shape {(T, S)}")
+    keys = as_words("keys", keys, S, f"the alignment of shape {(T, S)}")
+    cell = min(PAGE_WIDTH * 72 / 2.6 / S, 170 / T)
+    draw_cells(ax, contender.alignment, queries, keys, cell, 1.0)
+    where = f", {contender.where}" if contender.where else ""
+    ax.set_title(f"{contender.name}{where}", fontsize=TITLE_SIZE, loc="left", parse_math=False)
+    ax.set_ylabel("token that is written", fontsize=LABEL_SIZE)
+
+
+def _curve(ax: Axes, values: Mapping[int, float], colour: str, marker: str, label: str, line: str = "-") -> None:
+    at = sorted(values)
+    shown = [values[n] if values[n] > 0 or ax.get_yscale() != "log" else np.nan for n in at]
+    open_ = {"markerfacecolor": "white"} if line != "-" else {}
+    ax.plot(at, shown, line, color=colour, marker=marker, markersize=3.8, linewidth=1.4, label=label, **open_)  # type: ignore[arg-type]
+
+
+def _powers(ax: Axes, at: Sequence[int]) -> None:
+    """An axis of doublings, with the numbers that were measured."""
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_locator(FixedLocator(sorted(set(at))))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))

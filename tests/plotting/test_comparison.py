@@ -1,0 +1,82 @@
+"""Two models side by side: each panel shows the numbers that it was given, and the page says what was found."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from minitransformer.plotting import comparison_figure, length_curves, quality_curves, reach_curves, step_times
+
+WORDS = ["7", "1", "4", "<eos>"]
+FOUND = "After 20 steps the A is right in 90 % and the B in 80 %. " * 4
+
+
+def contender(name, factor):
+    looks = [{"step": s, "seconds": s * factor, "exact_match": s / 25, "token_accuracy": s / 22} for s in (10, 20)]
+    reach = {when: {1: 0.9, 4: 0.3 * factor, 16: 1e-5 * factor} for when in ("untrained", "trained")}
+    return SimpleNamespace(
+        name=name,
+        parameters=1000,
+        history=SimpleNamespace(validations=looks),
+        seconds_per_step={8: 0.01 * factor, 16: 0.03 * factor},
+        encoder_reach=reach,
+        answer_reach=reach,
+        exact_match={3: 1.0, 5: 0.5 / factor},
+        alignment=np.full((4, 4), 0.25),
+        where="" if name == "A" else "block 1, head 2",
+    )
+
+
+@pytest.fixture
+def comparison():
+    both = (contender("A", 1.0), contender("B", 2.0))
+    return SimpleNamespace(contenders=both, steps=20, longest=4, measure="exact_match")
+
+
+def drawn(ax):
+    return {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines}
+
+
+@pytest.mark.parametrize(("against", "x"), [("step", [10, 20]), ("seconds", [20.0, 40.0])])
+def test_quality_stands_against_steps_or_seconds(comparison, against, x):
+    assert drawn(quality_curves(comparison, against=against))["B"] == (x, [0.4, 0.8])
+
+
+def test_time_and_length_are_those_measured(comparison):
+    assert drawn(step_times(comparison))["B"] == ([8, 16], [0.02, 0.06])
+    ax = length_curves(comparison)
+    assert drawn(ax)["B"] == ([3, 5], [1.0, 0.25])
+    assert any(list(line.get_xdata()) == [4.5, 4.5] for line in ax.lines)
+
+
+@pytest.mark.parametrize("way", ["encoder_reach", "answer_reach"])
+def test_reach_is_drawn_before_training_and_after_it(comparison, way):
+    lines = drawn(reach_curves(comparison, way=way))
+    assert set(lines) == {"A, untrained", "A, trained", "B, untrained", "B, trained"}
+    assert lines["B, trained"] == ([1, 4, 16], [0.9, 0.6, 2e-5])
+
+
+def test_the_whole_page_is_legible_and_says_what_was_found(comparison, assert_legible):
+    figure = comparison_figure(comparison, WORDS, WORDS, FOUND)
+    assert len(figure.axes) == 8
+    assert figure.get_supxlabel().replace("\n", " ") == FOUND.strip()
+    assert figure.get_figwidth() == 7.0
+    assert_legible(figure)
+
+
+def test_what_was_not_measured_is_left_out(comparison, assert_legible):
+    for one in comparison.contenders:
+        one.exact_match, one.answer_reach = {}, {}
+    comparison.measure = "token_accuracy"
+    figure = comparison_figure(comparison, WORDS, WORDS, FOUND)
+    assert len(figure.axes) == 6
+    assert_legible(figure)
+
+
+def test_what_does_not_fit_is_refused(comparison):
+    with pytest.raises(ValueError, match="keys has 3 words: the alignment of shape"):
+        comparison_figure(comparison, WORDS, WORDS[:3], FOUND)
+    with pytest.raises(ValueError, match="against='tokens': must be 'step' or 'seconds'"):
+        quality_curves(comparison, against="tokens")
+    with pytest.raises(ValueError, match="way='both': must be one of encoder_reach, answer_reach"):
+        reach_curves(comparison, way="both")
