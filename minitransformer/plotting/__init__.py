@@ -5,8 +5,9 @@ from .architecture import draw, parameter_parts
 from .attention import attention_grid, attention_lines, attention_map
 from .beams import BeamNode, beam_tree
 from .chain import attention_chain
+from .comparison import comparison_figure, length_curves, quality_curves, reach_curves, step_times
 from .embeddings import embedding_map, embeddings_before_after
-from .explorer import AttentionExplorer, explore, explore_html
+from .explorer import AttentionExplorer, Read, explore, explore_html
 from .gradients import gradient_norms
 from .history import accuracy_curves, loss_curves, schedule_curve, training_figure
 from .layers import alignment_over_training, attention_layers
@@ -21,6 +22,7 @@ __all__ = [
     "OKABE_ITO",
     "AttentionExplorer",
     "BeamNode",
+    "Read",
     "accuracy_curves",
     "alignment_over_training",
     "antecedent_figure",
@@ -30,6 +32,7 @@ __all__ = [
     "attention_lines",
     "attention_map",
     "beam_tree",
+    "comparison_figure",
     "draw",
     "embedding_map",
     "embeddings_before_after",
@@ -39,13 +42,17 @@ __all__ = [
     "explore",
     "explore_html",
     "gradient_norms",
+    "length_curves",
     "loss_curves",
     "mask_map",
     "next_word",
     "parameter_parts",
     "parameter_shares",
+    "quality_curves",
+    "reach_curves",
     "save",
     "schedule_curve",
     "softmax_saturation",
+    "step_times",
     "training_figure",
 ]

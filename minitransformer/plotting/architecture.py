@@ -21,6 +21,7 @@ COLOURS = {  # pale, so that black type on them can be read; each kind has its n
     "embedding": "#FBE3B5",
     "attention": "#C4E1F5",
     "feed-forward": "#BFE6D6",
+    "recurrent": "#D9D3EE",
     "norm": "#FAF5BE",
     "head": "#EFD3E2",
     "other": "#E6E6E6",
@@ -37,6 +38,9 @@ class _Box:
     count: str = ""
     reads: bool = False
     at: tuple[float, float] = (0.0, 0.0)  # where it was drawn: its left edge's middle
+    begins: bool = False  # its first state comes from the encoder
+    passed: _Box | None = None  # what this one reads has passed that one, too, on a path around it
+    fed: _Box | None = None  # what leaves this one enters that one at the next step
 
     def width(self) -> float:
         first = text_width(self.name, TICK_SIZE, "bold") + (text_width(self.count, TICK_SIZE) + 14 if self.count else 0)
@@ -55,7 +59,7 @@ class _Plus:
 
 @dataclass
 class _Frame:
-    """Equal blocks, drawn once."""
+    """Equal blocks, drawn once, or the parts of a recurrent encoder or decoder."""
 
     name: str
     count: str
@@ -67,6 +71,8 @@ class _Label:
     """Text on the path: what goes in or out, or the shape of what is handed on."""
 
     text: str
+    leaves: bool = False  # the memory's way begins here, and the path goes on
+    at: float = 0.0  # at which height it was drawn
 
 
 _Item = _Box | _Plus | _Frame | _Label
@@ -83,7 +89,8 @@ def draw(model: Any, ax: Axes | None = None, title: str | None = None) -> Axes:
         None: the model's class and how many parameters it has.
 
     Blocks that are built alike are drawn once, with their number. A count is of the parameters of that one layer;
-    what several blocks share is counted in none of them, and named.
+    what several blocks share is counted in none of them, and named. The memory's way is orange; the way of the first
+    states of a recurrent decoder is green.
     """
     if not (hasattr(model, "children") and hasattr(model, "named_parameters")):
         raise TypeError(f"model is of type {type(model).__name__}: give a Layer, such as a Transformer")
@@ -120,8 +127,14 @@ def draw(model: Any, ax: Axes | None = None, title: str | None = None) -> Axes:
         left += widths[n] + 2 * (GUTTER + PAD) + gap
     if len(columns) > 1:
         readers = [box for box in _boxes(columns[1]) if box.reads]
+        beginners = [box for box in _boxes(columns[1]) if box.begins]
         between = centres[0] + widths[0] / 2 + GUTTER + PAD + gap / 2
-        pen.memory((centres[0], tops[0]), between, readers)
+        memory = next((item for item in columns[0] if isinstance(item, _Label) and item.leaves), None)
+        if memory is None:
+            pen.over((centres[0], tops[0]), between, readers, "#D55E00")
+        else:
+            pen.over((centres[0], tops[0]), between + 6, beginners, "#009E73")
+            pen.across((centres[0] + text_width(memory.text, TICK_SIZE) / 2 + 4, memory.at), between - 6, readers)
     return ax
 
 
@@ -167,6 +180,8 @@ def _columns(model: Any) -> list[list[_Item]]:
             decoder = [item for item in right if isinstance(item, _Frame)]
             for box in attentions[:1] or [box for frame in decoder[:1] for box in _boxes([frame])][:1]:
                 box.reads = True
+        if hasattr(model.encoder, "bridge_h"):
+            return [[*left, *_bridge(model.encoder)], [*right, logits]]
         return [[*left, _Label(f"memory {_shape('S', D)}")], [*right, logits]]
     if {"embedding", "decoder", "head"} <= set(names):
         return [[_Label("ids (B, T)"), *_path(parts, model, _shape("T", D)), logits]]
@@ -179,6 +194,8 @@ def _path(parts: Sequence[tuple[str, Any]], model: Any, shape: str) -> list[_Ite
     for name, layer in parts:
         if name == "head":
             items.append(_box(layer, "head", model))
+        elif hasattr(layer, "lstm"):
+            items += [_Label(shape)] * bool(shape) + [_recurrent(layer, name)]
         elif hasattr(layer, "blocks"):
             if shape:
                 items.append(_Label(shape))
@@ -196,6 +213,53 @@ def _path(parts: Sequence[tuple[str, Any]], model: Any, shape: str) -> list[_Ite
     return items
 
 
+def _recurrent(layer: Any, name: str) -> _Frame:
+    """The layers of an encoder's or decoder's LSTM; above a decoder's, attention and what is made of it."""
+    if not hasattr(layer, "cross_attention"):
+        return _Frame(_words(name), _number(_count(layer.lstm)), [*_recurrent_layers(layer.lstm)])
+    boxes = _recurrent_layers(layer.lstm)
+    for box in boxes:
+        box.begins = True
+    attention, mix = layer.cross_attention, layer.combine.mix
+    score = "v · tanh(q + k)" if _is(attention.score, "AdditiveScore") else "q · k"
+    width = f", {attention.key.d_in} → {attention.key.d_out}" if hasattr(attention.key, "d_in") else ""
+    look = _Box("attention to the memory", "attention", f"score {score}{width}", _number(_count(attention)), True)
+    both = _Box("attentional state", "feed-forward", f"tanh of [context; h], {mix.d_in} → {mix.d_out}")
+    both.count, both.passed = _number(_count(layer.combine)), look
+    if not _is(layer, "InputFeedingDecoder"):
+        return _Frame(_words(name), _number(_count(layer)), [*boxes, look, both])
+    boxes[0].detail = f"[x; state before], {boxes[0].detail}"
+    both.fed = boxes[0]
+    return _Frame(f"{_words(name)}, step by step", _number(_count(layer)), [*boxes, look, both])
+
+
+def _recurrent_layers(stack: Any) -> list[_Box]:
+    """A box for each run of layers that are built alike."""
+    runs: list[list[Any]] = []
+    for layer in stack.layers:
+        if runs and _structure(runs[-1][0]) == _structure(layer):
+            runs[-1].append(layer)
+        else:
+            runs.append([layer])
+    boxes = []
+    for run in runs:
+        one = getattr(run[0], "ahead", run[0])
+        kind = _words(type(one).__name__.removesuffix("Layer"))
+        both = one is not run[0]
+        title = f"{'bidirectional ' if both else ''}{kind}{f' × {len(run)}' if len(run) > 1 else ''}"
+        detail = f"{one.d_in} → {'2 × ' if both else ''}{one.d_hidden}"
+        boxes.append(_Box(title, "recurrent", detail, _number(sum(_count(layer) for layer in run))))
+    return boxes
+
+
+def _bridge(encoder: Any) -> list[_Item]:
+    """Above a recurrent encoder: the memory, which leaves here, and how its last state becomes the decoder's first."""
+    H, N, D = encoder.lstm.d_hidden, encoder.n_layers, encoder.d_hidden
+    count = _number(_count(encoder.bridge_h) + _count(encoder.bridge_c))
+    box = _Box("bridge of h and c", "other", f"tanh, {H} → {f'{N} × ' if N > 1 else ''}{D} of each", count)
+    return [_Label(f"memory {_shape('S', H)}", leaves=True), box, _Label(f"first h and c (B, {N}, {D})")]
+
+
 def _stack(stack: Any, model: Any) -> list[_Item]:
     """A frame for each run of blocks that are built alike, then the last norm."""
     items: list[_Item] = []
@@ -207,7 +271,8 @@ def _stack(stack: Any, model: Any) -> list[_Item]:
             runs.append([block])
     for run in runs:
         parameters = {id(p): p.size for block in run for p in block.parameters()}
-        frame = _Frame(f"× {len(run)}", _number(sum(parameters.values())))
+        together = f"= {_number(sum(parameters.values()))}"  # of all of them
+        frame = _Frame(f"× {len(run)}", together if len(run) > 1 else together[2:])
         causal = _is(run[0], "DecoderBlock") or _is(model, "DecoderOnly")
         others = [p for other in stack.blocks if other is not run[0] for p in other.parameters()]
         shared = {id(p) for p in others}
@@ -328,7 +393,8 @@ class _Pen:
     def item(self, item: _Item, centre: float, width: float, y: float, side: int) -> float:
         height = _height_of(item)
         if isinstance(item, _Label):
-            self.write(centre, y + height / 2, item.text, ha="center")
+            item.at = y + height / 2
+            self.write(centre, item.at, item.text, ha="center")
         elif isinstance(item, _Box):
             self.box(item, centre, width, y)
         elif isinstance(item, _Plus):
@@ -364,7 +430,21 @@ class _Pen:
             self.line([centre, centre], [y, y + PAD + 6])
             top = self.column(item.items, centre, width, y + PAD + 6, side)
             self.line([centre, centre], [top, y + height], arrow=False)
+            for box in _boxes(item.items):
+                self.around(box, centre, width, side)
         return y + height
+
+    def around(self, box: _Box, centre: float, width: float, side: int) -> None:
+        """The ways outside the boxes: past another one into this one, and from this one back to another."""
+        edge = centre + side * width / 2
+        if box.passed is not None:
+            below = box.passed.at[1] - box.passed.height() / 2 - ARROW * 0.65
+            near, y = edge + side * GUTTER * 0.4, box.at[1]
+            self.line([centre, near, near, edge], [below, below, y, y], colour="#0072B2")
+        if box.fed is not None:
+            above = box.at[1] + box.height() / 2 + ARROW * 0.5
+            far, y = edge + side * GUTTER * 0.75, box.fed.at[1]
+            self.line([centre, far, far, edge], [above, above, y, y], colour="#0072B2")
 
     def box(self, box: _Box, centre: float, width: float, y: float) -> None:
         height = box.height()
@@ -387,14 +467,20 @@ class _Pen:
         if box.detail:
             self.write(left + 6, y + 8, box.detail, ha="left", color="#333333")
 
-    def memory(self, start: tuple[float, float], between: float, readers: Sequence[_Box]) -> None:
-        """From the encoder's end over to every box that reads the memory."""
+    def over(self, start: tuple[float, float], between: float, readers: Sequence[_Box], colour: str) -> None:
+        """From the encoder's end over to every box that reads what ends there."""
         if not readers:
             return
         x, y = start
-        self.line([x, x, between, between], [y, y + 8, y + 8, readers[0].at[1]], arrow=False, colour="#D55E00")
+        self.line([x, x, between, between], [y, y + 8, y + 8, readers[0].at[1]], arrow=False, colour=colour)
         for box in readers:
-            self.line([between, between, box.at[0]], [readers[0].at[1], box.at[1], box.at[1]], colour="#D55E00")
+            self.line([between, between, box.at[0]], [readers[0].at[1], box.at[1], box.at[1]], colour=colour)
+
+    def across(self, start: tuple[float, float], between: float, readers: Sequence[_Box]) -> None:
+        """From beside the memory's name to every box that reads it, where the encoder's path goes on above."""
+        x, y = start
+        for box in readers:
+            self.line([x, between, between, box.at[0]], [y, y, box.at[1], box.at[1]], colour="#D55E00")
 
 
 def _width_of(item: _Item) -> float:

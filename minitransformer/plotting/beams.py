@@ -1,12 +1,14 @@
 """Beam search as a tree: every hypothesis that was tried, those that were kept, and the one that won.
 
-A node is one word after its parent's words, with the log-probability of the whole sequence up to it.
+A node is one word after its parent's words. On the line to it stands the word's own log-probability; behind the last
+word of a branch their sum, that of the whole sequence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from matplotlib.axes import Axes
 
@@ -26,6 +28,23 @@ from .style import (
 LINE = 14.0  # points from one hypothesis to the next
 
 
+class Hypothesis(Protocol):
+    """What a picture must know of a hypothesis: `BeamNode` says it, and so does `decoding.Branch`."""
+
+    @property
+    def word(self) -> str: ...
+    @property
+    def log_probability(self) -> float: ...
+    @property
+    def parent(self) -> int | None: ...
+    @property
+    def kept(self) -> bool: ...
+    @property
+    def lives(self) -> bool: ...
+    @property
+    def winner(self) -> bool: ...
+
+
 @dataclass(frozen=True)
 class BeamNode:
     """One hypothesis of a beam search.
@@ -42,6 +61,8 @@ class BeamNode:
         It was among the best of its step.
     winner : bool
         It is part of the sequence that was returned.
+    lives : bool
+        It is part of a sequence that was found in the end: not all that continue it were dropped.
     """
 
     word: str
@@ -49,14 +70,17 @@ class BeamNode:
     parent: int | None = None
     kept: bool = True
     winner: bool = False
+    lives: bool = True
 
 
-def beam_tree(nodes: Sequence[BeamNode], ax: Axes | None = None, title: str | None = None) -> Axes:
-    """The tree of a beam search from left to right, with the log-probability beneath each word.
+def beam_tree(nodes: Sequence[Hypothesis], ax: Axes | None = None, title: str | None = None) -> Axes:
+    """The tree of a beam search from left to right, with log-probabilities on its lines.
+
+    The sequence that won is blue, branches of which nothing was left are pale.
 
     Parameters
     ----------
-    nodes : sequence of BeamNode
+    nodes : sequence of BeamNode, or of what `Translator.beam_tree` returns
         Parents before their children. Siblings are drawn from the most to the least probable.
     """
     nodes = list(nodes)
@@ -67,36 +91,38 @@ def beam_tree(nodes: Sequence[BeamNode], ax: Axes | None = None, title: str | No
             raise ValueError(f"nodes[{i}].parent={node.parent}: it must be None or that of an earlier node, below {i}")
     depth, height = _layout(nodes)
     columns = max(depth) + 1
-    widths = [0.0] * columns
+    small, step, total = TICK_SIZE - 1, _step_numbers(nodes), _total_numbers(nodes)
+    step_widths, widths = [0.0] * columns, [0.0] * columns
     for i, node in enumerate(nodes):
-        number = text_width(_number(node), TICK_SIZE - 1)
-        widths[depth[i]] = max(widths[depth[i]], text_width(node.word, LABEL_SIZE, "bold") + number + 20)
-    lefts = [sum(widths[:c]) + 26.0 * c for c in range(columns)]
-    wide, tall = lefts[-1] + widths[-1] + 4, (max(height) + 1) * LINE + 16
+        step_widths[depth[i]] = max(step_widths[depth[i]], text_width(step[i], small) + 5 if step[i] else 0.0)
+        behind = text_width(total[i], small) + 5 if total[i] else 0.0
+        widths[depth[i]] = max(widths[depth[i]], text_width(node.word, LABEL_SIZE, "bold") + behind + 14)
+    lefts = [sum(step_widths[:c]) + sum(widths[:c]) + 26.0 * c for c in range(columns)]
+    wide, tall = lefts[-1] + step_widths[-1] + widths[-1] + 4, (max(height) + 1) * LINE + 16
     given = ax is not None
     ax = new_axes(ax, max(wide / 72 + 0.2, PAGE_WIDTH / 2), (tall + 34) / 72)
     shrink = min(1.0, *(have / need for have, need in zip(size_in_points(ax), (wide, tall)))) if given else 1.0
     ax.set(xlim=(0, wide), ylim=(tall - LINE / 2, -LINE))
     ax.set_axis_off()
+    words = [lefts[depth[i]] + step_widths[depth[i]] for i in range(len(nodes))]
     ends = [  # where the line to a node's children begins
-        lefts[depth[i]] + text_width(node.word, LABEL_SIZE, "bold") + text_width(_number(node), TICK_SIZE - 1) + 9
-        for i, node in enumerate(nodes)
+        x + text_width(node.word, LABEL_SIZE, "bold" if node.winner else "normal") + 4 for x, node in zip(words, nodes)
     ]
     for i, node in enumerate(nodes):
         x, y = lefts[depth[i]], height[i] * LINE
-        colour = OKABE_ITO["blue"] if node.winner else "black" if node.kept else GREY
+        pale = not (node.kept and node.lives) and not node.winner
+        colour = OKABE_ITO["blue"] if node.winner else GREY if pale else "black"
         if node.parent is not None:
             ax.plot(
                 [ends[node.parent], lefts[depth[i]] - 20, x - 8, x - 2],
                 [height[node.parent] * LINE] * 2 + [y] * 2,
-                color=OKABE_ITO["blue"] if node.winner else GREY if node.kept else PALE,
+                color=OKABE_ITO["blue"] if node.winner else PALE if pale else GREY,
                 linewidth=2.4 if node.winner else 1.0,
-                zorder=3 if node.winner else 2 if node.kept else 1,
+                zorder=3 if node.winner else 1 if pale else 2,
             )
-        word_width = text_width(node.word, LABEL_SIZE, "bold")
         text = {"va": "center_baseline", "ha": "left", "color": colour, "zorder": 4}
         ax.text(
-            x,
+            words[i],
             y,
             node.word,
             fontsize=LABEL_SIZE * shrink,
@@ -104,18 +130,21 @@ def beam_tree(nodes: Sequence[BeamNode], ax: Axes | None = None, title: str | No
             parse_math=False,
             **text,  # type: ignore[arg-type]
         )
-        ax.text(x + word_width + 5, y, _number(node), fontsize=(TICK_SIZE - 1) * shrink, **text)  # type: ignore[arg-type]
+        for at, number in ((x, step[i]), (ends[i] + 1, total[i])):
+            if number:
+                ax.text(at, y, number, fontsize=small * shrink, **text)  # type: ignore[arg-type]
         if not node.kept and not node.winner:
-            ax.plot(ends[i] + 2, y, "x", color=GREY, markersize=3.5 * shrink, markeredgewidth=1)
+            cross = ends[i] + (text_width(total[i], small) + 9 if total[i] else 5)
+            ax.plot(cross, y, "x", color=GREY, markersize=3.5 * shrink, markeredgewidth=1)
     set_title(
         ax,
-        title or "Beam search: blue is the sequence that won, × what was dropped; numbers are log-probabilities",
+        title or "Beam search: blue won, × was dropped; log-probability of each word, and = of the sequence",
         max(wide, 220.0) if not given else None,
     )
     return ax
 
 
-def _layout(nodes: Sequence[BeamNode]) -> tuple[list[int], list[float]]:
+def _layout(nodes: Sequence[Hypothesis]) -> tuple[list[int], list[float]]:
     """Of each node its depth and its height, in lines: leaves one beneath the other, a parent amid its children."""
     depth: list[int] = []
     for node in nodes:
@@ -142,5 +171,19 @@ def _layout(nodes: Sequence[BeamNode]) -> tuple[list[int], list[float]]:
     return depth, height
 
 
-def _number(node: BeamNode) -> str:
-    return f"{node.log_probability:.2f}".replace("-", "−")
+def _step_numbers(nodes: Sequence[Hypothesis]) -> list[str]:
+    """The log-probability of each word after its parent's, as it is written; none for a start."""
+    return [
+        "" if node.parent is None else _number(node.log_probability - nodes[node.parent].log_probability)
+        for node in nodes
+    ]
+
+
+def _total_numbers(nodes: Sequence[Hypothesis]) -> list[str]:
+    """The log-probability of each sequence, as it is written behind its last word; none where it goes on."""
+    parents = {node.parent for node in nodes}
+    return ["" if i in parents else f"= {_number(node.log_probability)}" for i, node in enumerate(nodes)]
+
+
+def _number(log_probability: float) -> str:
+    return f"{log_probability:.2f}".replace("-", "−").replace("−0.00", "0.00")

@@ -121,7 +121,7 @@ def _scores(scores: Array, weights: Array) -> Array:
 
 
 def _matrix(name: str, formula: str, values: Array, words: bool, keys: Sequence[str] = ()) -> _Matrix:
-    cell = max(text_width(text, NUMBER) for text in ["−0.00", *map(_text, values.flat)]) + 3.2
+    cell = max(text_width(text, NUMBER) for text in ["−0.00", *map(_text, values.flat)]) + 4.2
     if words:
         cell = max(cell, min(widest(keys) + 6, 1.6 * cell))
     shape = f"{values.shape[0]} × {values.shape[1]}"

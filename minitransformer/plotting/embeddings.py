@@ -32,6 +32,7 @@ from .style import (
 Array = np.ndarray
 
 _MARKERS = "os^DvPX"
+FARTHER = ((2, 15), (10, 12), (18, 6), (2, 24), (18, 20), (28, 10), (10, 32), (36, 20))  # points
 
 
 def embedding_map(
@@ -66,6 +67,7 @@ def embedding_map(
             colour, marker = (GREY, ".") if i < 0 else (CYCLE[i % len(CYCLE)], _MARKERS[i % len(_MARKERS)])
             ax.plot(*points[rows].T, marker, color=colour, markersize=4.5, label=name, zorder=3)
     ax.margins(0.12)
+    ax.locator_params(nbins=6)
     ax.axhline(0, color=PALE, linewidth=0.6, zorder=0)
     ax.axvline(0, color=PALE, linewidth=0.6, zorder=0)
     tidy(ax, f"component 1 ({shares[0]:.0%} of the variance)", f"component 2 ({shares[1]:.0%} of the variance)")
@@ -98,9 +100,9 @@ def embeddings_before_after(
         raise ValueError(f"after has shape {after.shape}: it must have that of before, {before.shape}")
     _components(before, words)  # complains before anything is drawn
     if figure is None:
-        figure = plt.figure(figsize=(PAGE_WIDTH, 4.0), layout="constrained")
+        figure = plt.figure(figsize=(PAGE_WIDTH, 4.4), layout="constrained")
     axes = figure.subplots(1, 2)
-    for ax, vectors, title in zip(axes, (before, after), ("before training: drawn at random", "after training")):
+    for ax, vectors, title in zip(axes, (before, after), ("before training", "after training")):
         embedding_map(vectors, words, groups, ax=ax, title=title, legend=False)
     if groups:
         handles, names = axes[0].get_legend_handles_labels()
@@ -126,29 +128,26 @@ def _components(vectors: Any, words: Any) -> tuple[Array, Array, list[str]]:
 
 
 def _label(ax: Axes, points: Array, words: Sequence[str]) -> None:
-    """Each word beside its mark, where it touches neither another word nor a mark; none where there is no room."""
+    """Each word beside its mark, or farther off with a line to it, touching no other word and no mark; else none."""
     width, height = (0.8 * size for size in size_in_points(ax))  # axis labels will take a part
     (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
     at = (points - (left, bottom)) / (right - left, top - bottom) * (width, height)
     marks = np.hstack([at - 2.5, at + 2.5])
     taken = list(marks)
+    line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 2}
     for n in np.argsort(-np.hypot(*(at - at.mean(axis=0)).T)):  # those far out first: they have room and matter
         half, tall = text_width(words[n], TICK_SIZE) / 2, 4.5
-        for dx, dy in (
-            (half + 5, 0),
-            (-half - 5, 0),
-            (0, 8),
-            (0, -8),
-            (half + 3, 7),
-            (-half - 3, 7),
-            (half + 3, -7),
-            (-half - 3, -7),
-        ):
+        beside = [(half + 5, 0), (-half - 5, 0), (0, 8), (0, -8)]
+        beside += [(side * (half + 3), up) for up in (7, -7) for side in (1, -1)]
+        farther = [(side * (half + x), up * y) for x, y in FARTHER for up in (1, -1) for side in (1, -1)]
+        for dx, dy in beside + farther:
             x, y = at[n] + (dx, dy)
-            box = np.array([x - half - 0.5, y - tall, x + half + 0.5, y + tall])
+            box = np.array([x - half - 1, y - tall, x + half + 1, y + tall])
             inside = box[0] > 0 and box[2] < width and box[1] > 0 and box[3] < height
             others = [other for other in taken if other is not taken[n]]
-            if inside and not any(_touch(box, other) for other in others):
+            way = at[n] + np.linspace(0, 0.7, 8)[:, None] * (dx, dy) if (dx, dy) in farther else at[n][None]
+            drawn = np.hstack([way, way])  # of the line to a word farther off
+            if inside and not any(_touch(part, other) for other in others for part in (box, *drawn)):
                 taken.append(box)
                 ax.annotate(
                     words[n],
@@ -159,6 +158,7 @@ def _label(ax: Axes, points: Array, words: Sequence[str]) -> None:
                     va="center",
                     fontsize=TICK_SIZE,
                     parse_math=False,
+                    arrowprops=None if (dx, dy) in beside else line,
                 )
                 break
 

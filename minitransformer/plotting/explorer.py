@@ -45,6 +45,22 @@ class Looked(Protocol):
 
 
 @dataclass(frozen=True)
+class Read:
+    """What a language model did with one text.
+
+    Attributes
+    ----------
+    words : list of str
+        The tokens that it read, as they are to be shown.
+    cache : Cache
+        Of the forward pass of that text alone.
+    """
+
+    words: list[str]
+    cache: Any
+
+
+@dataclass(frozen=True)
 class AttentionExplorer:
     """A page that shows itself in a notebook, as a frame of its own.
 
@@ -73,28 +89,27 @@ class AttentionExplorer:
         return Path(path)
 
 
-def explore(look: Looked) -> AttentionExplorer:
+def explore(look: Looked | Read) -> AttentionExplorer:
     """The explorer of one sentence, for a notebook: `explore(translator.look("The cat sleeps."))`."""
-    rows = max(len(look.source), len(look.target))
+    rows = len(look.words) if isinstance(look, Read) else max(len(look.source), len(look.target))
     return AttentionExplorer(explore_html(look), 330 + 34 * rows)
 
 
-def explore_html(look: Looked) -> str:
+def explore_html(look: Looked | Read) -> str:
     """The explorer of one sentence as a whole HTML document.
 
     Parameters
     ----------
     look : with `source`, `target` and `cache`
-        As `Translator.look(text)` returns it.
+        As `Translator.look(text)` returns it; or a `Read`, of a language model.
     """
-    read = [START, *look.target[:-1]]
-    words = {
-        "encoder": (look.source, look.source),
-        "decoder": (read, read),
-        "cross": (look.target, look.source),
-    }
+    if isinstance(look, Read):
+        sentence, source, target, read = look.words, [], look.words, look.words
+    else:
+        sentence, source, target, read = look.source, look.source, look.target, [START, *look.target[:-1]]
+    words = {"encoder": (source, source), "decoder": (read, read), "cross": (target, source)}
     kinds = []
-    found = _maps(look)
+    found = _maps(look.cache, len(source), len(target))
     for kind, (name, left, right) in KINDS.items():
         if maps := found.get(kind):
             queries, keys = words[kind]
@@ -107,17 +122,16 @@ def explore_html(look: Looked) -> str:
     data = json.dumps({"kinds": kinds, "decimals": DECIMALS}, ensure_ascii=False, separators=(",", ":"))
     # Within a script element, what begins with < could end it.
     data = re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", data)
-    parts = {"@SENTENCE@": html.escape(" ".join(look.source)), "@DATA@": data}
+    parts = {"@SENTENCE@": html.escape(" ".join(sentence)), "@DATA@": data}
     # In one pass: a word of the sentence may look like a placeholder.
     return re.sub("@SENTENCE@|@DATA@", lambda found: parts[found[0]], _PAGE)
 
 
-def _maps(look: Looked) -> dict[str, list[Array]]:
+def _maps(cache: Any, S: int, T: int) -> dict[str, list[Array]]:
     """All attention maps of the first sentence, (H, T, S) for each layer, by what looks at what."""
-    S, T = len(look.source), len(look.target)
     found: dict[str, list[Array]] = {}
     seen: set[int] = set()
-    for path, weights in _weights(look.cache, ()):
+    for path, weights in _weights(cache, ()):
         if id(weights) in seen:
             continue
         seen.add(id(weights))
@@ -171,8 +185,8 @@ select { display: block; font: inherit; min-height: 2.5rem; padding: 0 .4rem; co
 :focus-visible { outline: 3px solid var(--focus); outline-offset: 2px }
 #said { min-height: 4.2em; margin: 0 0 .6rem }
 .heads { display: flex; justify-content: space-between; gap: 1rem; font-size: .85rem; color: var(--soft) }
-.heads p { margin: 0 0 .3rem; max-width: 45% }
-.heads p:last-child { text-align: right }
+.heads p { margin: 0 0 .3rem; max-width: 55% }
+.heads p:last-child { width: 40% }
 .board { position: relative; display: flex; justify-content: space-between }
 .board svg { position: absolute; inset: 0; width: 100%; height: 100%; pointer-events: none }
 #queries, #keys { width: 35%; display: flex; flex-direction: column; justify-content: center; gap: 2px; margin: 0;
@@ -193,6 +207,7 @@ summary { cursor: pointer; min-height: 2rem }
 .scroll { overflow-x: auto }
 table { border-collapse: collapse; font-size: .8rem; font-variant-numeric: tabular-nums }
 th, td { padding: .2rem .4rem; text-align: right; border: 1px solid var(--rule); font-weight: normal }
+tbody th { position: sticky; left: 0; background: var(--paper) }
 tbody tr.chosen th { font-weight: 600; background: var(--chosen); color: var(--on-chosen) }
 @media (max-width: 30rem) { body { padding: .7rem } .choices { gap: .6rem }
   #queries button, #keys li { font-size: .9rem; padding: .2rem .3rem } }
@@ -295,7 +310,7 @@ function show(t) {
   const order = row.map((w, s) => s).sort((a, b) => row[b] - row[a]).filter(s => row[s] >= 0.005).slice(0, 4);
   at("said").textContent = "\\u201c" + kind().queries[t] + "\\u201d looks at " +
     order.map(s => "\\u201c" + kind().keys[s] + "\\u201d " + row[s].toFixed(2)).join(", ") +
-    " (" + kind().name + ", layer " + state.layer + ", head " + state.head + ").";
+    " (" + kind().name + ", layer\\u00a0" + state.layer + ", head\\u00a0" + state.head + ").";
   lines();
 }
 

@@ -44,7 +44,11 @@ def gradient_norms(
     if finite.size and finite.max() < 20 * finite.min():  # two whole powers of ten at least, or the axis has no numbers
         middle = float(np.sqrt(finite.max() * finite.min()))
         ax.set_ylim(middle / 12, middle * 12)
+    low, high = np.log10(ax.get_ylim())
+    if high - low > 30:  # round powers, since not every one can have its number
+        ax.set_yticks(10.0 ** np.arange(np.ceil(low / 10) * 10, high, 10))
     ax.xaxis.set_major_locator(MaxNLocator(min(most, 12), integer=True))
+    ax.set_xlim(-0.6, most - 0.4)
     ax.minorticks_off()
     ax.legend(frameon=False, fontsize=TICK_SIZE, loc="best")
     set_title(ax, title or "How much gradient arrives in each block")

@@ -73,7 +73,7 @@ def softmax_saturation(
     ax.minorticks_off()
     ax.set_ylim(0, 1.02)
     ax.legend(frameon=False, fontsize=TICK_SIZE, loc="upper left", bbox_to_anchor=(0, 0.97))
-    set_title(ax, "Without 1/√d softmax settles on one key, and hardly any gradient comes through")
+    set_title(ax, "Without 1/√d softmax settles on one key, and its slope vanishes")
     return ax
 
 

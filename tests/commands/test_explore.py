@@ -1,9 +1,11 @@
 """`explore` writes the page of one sentence of a trained run."""
 
+import numpy as np
 import pytest
 
 from minitransformer import load
-from minitransformer.plotting import explore_html
+from minitransformer.decoding import LanguageModel
+from minitransformer.plotting import Read, explore_html
 
 
 def test_the_page_is_that_of_the_runs_own_look(run, json_of, trained, tmp_path):
@@ -14,6 +16,31 @@ def test_the_page_is_that_of_the_runs_own_look(run, json_of, trained, tmp_path):
     look = load(trained).look("I see the zebra.")
     assert path.read_text(encoding="utf-8") == explore_html(look)
     assert json_of(out) == {"source": look.source, "target": look.target, "page": str(path)}
+
+
+def test_of_a_language_model_the_page_shows_how_it_reads_the_text(run, json_of, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("the cat sees the dog. " * 40, encoding="utf-8")
+    sizes = ("--d-model", "8", "--n-heads", "2", "--blocks", "1", "--context", "8", "--steps", "2", "--workers", "1")
+    folder, page = tmp_path / "lm", tmp_path / "page.html"
+    assert run("lm", "train", text, "--out", folder, *sizes)[0] == 0
+    status, out, err = run("explore", folder, "the cat", "--out", page, "--json")
+    assert status == 0, err
+    words = ["t", "h", "e", "␣", "c", "a", "t"]
+    assert json_of(out) == {"words": words, "page": str(page)}
+    model = LanguageModel.load(folder)
+    cache = model.model.forward(np.array([model.prompt_ids("the cat")]))[1]
+    assert page.read_text(encoding="utf-8") == explore_html(Read(words, cache))
+    for wrong, message in (("the cat sees", "the text has 12 tokens: this model reads at most 8"), ("Z", "had no 'Z'")):
+        status, _, err = run("explore", folder, wrong, "--out", page)
+        assert status == 2
+        assert message in err
+
+
+def test_what_is_no_run_is_named(run, tmp_path):
+    status, _, err = run("explore", tmp_path, "a", "--out", tmp_path / "page.html")
+    assert status == 2
+    assert f"{tmp_path / 'checkpoint.npz'}: cannot be read" in err
 
 
 def test_markup_in_the_sentence_stays_text(run, trained, tmp_path):

@@ -3,7 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.patches import Circle
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Circle, FancyArrowPatch
 
 from minitransformer.layers import (
     Cache,
@@ -22,12 +23,16 @@ from minitransformer.layers import (
 from minitransformer.models import (
     GPT,
     T5,
+    BahdanauLSTM,
     GPTConfig,
+    InputFeedingLSTM,
     Llama,
     LlamaConfig,
+    LSTMConfig,
     MinimalConfig,
     MinimalTransformer,
     PreNormTransformer,
+    Seq2SeqLSTM,
     T5Config,
     T5v11,
     Transformer,
@@ -36,6 +41,7 @@ from minitransformer.models import (
 from minitransformer.plotting import draw, parameter_parts
 
 NOTHING = as_initializer(Unallocated())
+LSTM_SIZES = LSTMConfig(31, 37, d_model=8, d_embedding=6, n_encoder_layers=3, n_decoder_layers=2)
 SMALL = TransformerConfig(31, 37, d_model=8, n_heads=2, d_ff=12, n_encoder_blocks=3, n_decoder_blocks=2)
 MODELS = {
     "minimal": MinimalTransformer(MinimalConfig(50, 60), NOTHING),
@@ -45,7 +51,11 @@ MODELS = {
     "T5 v1.1": T5v11(T5Config.v1_1_small(), NOTHING),
     "GPT-2": GPT(GPTConfig.gpt2(), NOTHING),
     "Llama 2 70B": Llama(LlamaConfig.llama2_70b(), NOTHING),
+    "LSTM": Seq2SeqLSTM(LSTM_SIZES, NOTHING),
+    "Bahdanau": BahdanauLSTM(LSTM_SIZES, NOTHING),
+    "input feeding": InputFeedingLSTM(LSTM_SIZES, NOTHING),
 }
+RECURRENT = ("LSTM", "Bahdanau", "input feeding")
 
 
 def texts_from_below(ax, column=None):
@@ -102,7 +112,8 @@ def test_shapes_stand_where_they_hold():
 
 def test_every_residual_branch_ends_in_a_plus():
     circles = {name: sum(isinstance(p, Circle) for p in draw(model).patches) for name, model in MODELS.items()}
-    assert circles == {"minimal": 3, "2017": 5, "pre-norm": 5, "T5": 5, "T5 v1.1": 5, "GPT-2": 2, "Llama 2 70B": 2}
+    wanted = {"minimal": 3, "2017": 5, "pre-norm": 5, "T5": 5, "T5 v1.1": 5, "GPT-2": 2, "Llama 2 70B": 2}
+    assert circles == wanted | dict.fromkeys(RECURRENT, 0)
 
 
 def test_counts_are_those_of_one_layer_by_hand():
@@ -110,8 +121,8 @@ def test_counts_are_those_of_one_layer_by_hand():
     d = 8192
     wanted = [32000 * d, d, 2 * d * d + 2 * d * (8 * 128), d, 3 * d * 28672, d, 32000 * d]
     counts = [text for text in texts if text.replace(",", "").isdigit()]
-    block = sum(wanted[1:5])
-    assert counts == [f"{n:,}" for n in [*wanted[:5], 80 * block, *wanted[5:]]]
+    assert counts == [f"{n:,}" for n in wanted]
+    assert f"= {80 * sum(wanted[1:5]):,}" in texts  # 80 blocks
     assert "64 query heads of 128, 8 of keys, rotary" in texts
 
 
@@ -131,6 +142,63 @@ def test_the_memory_goes_to_the_attention_that_reads_it():
     orange = [arrow for arrow in ax.patches if arrow.get_edgecolor()[:3] == pytest.approx((0.835, 0.369, 0), abs=0.01)]
     (end,) = [arrow._posA_posB[1][1] for arrow in orange]
     assert abs(end - name.get_position()[1]) < 15  # points: within the box
+
+
+def ends_of(ax, colour):
+    """Where the arrows of one colour end."""
+    arrows = [arrow for arrow in ax.patches if arrow.get_edgecolor()[:3] == pytest.approx(to_rgb(colour), abs=0.01)]
+    return [arrow._posA_posB[1] for arrow in arrows if isinstance(arrow, FancyArrowPatch)]
+
+
+def height_of(ax, name):
+    return next(text.get_position()[1] for text in ax.texts if text.get_text() == name)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_recurrent_model_has_its_layers_in_order_and_no_self_attention(name):
+    ax = draw(MODELS[name])
+    encoder = ("embedding", "(B, S, 6)", "bidirectional LSTM", "bidirectional LSTM × 2", "memory (B, S, 16)")
+    encoder = ("source ids (B, S)", *encoder, "bridge of h and c", "first h and c (B, 2, 8)")
+    assert named(texts_from_below(ax, 0), *encoder) == [*encoder]
+    decoder = ("target ids (B, T)", "embedding", "(B, T, 6)", "LSTM", "LSTM", "attention to the memory")
+    decoder = (*decoder, "attentional state", "dense", "logits (B, T, 37)")
+    assert named(texts_from_below(ax, 1), *decoder) == [*decoder]
+    assert not [text for text in texts_from_below(ax) if "self-attention" in text]
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_the_counts_of_a_recurrent_model_are_those_of_its_layers(name):
+    model, texts = MODELS[name], texts_from_below(draw(MODELS[name]))
+    parts = [model.source_embedding, *model.encoder.lstm.layers[:1], model.encoder.lstm, model.target_embedding]
+    parts += [*model.decoder.lstm.layers, model.decoder.cross_attention, model.decoder.combine, model.decoder]
+    assert {f"{part.n_parameters():,}" for part in [*parts, model.head]} <= set(texts)
+    assert f"{model.encoder.n_parameters() - model.encoder.lstm.n_parameters():,}" in texts  # of the bridge
+
+
+def test_each_score_and_what_is_fed_are_named():
+    scores = {name: texts_from_below(draw(MODELS[name])) for name in RECURRENT}
+    assert "score q · k, 16 → 8" in scores["LSTM"]
+    assert "score v · tanh(q + k), 16 → 8" in scores["Bahdanau"]
+    assert {"score q · k, 16 → 8", "[x; state before], 14 → 8", "decoder, step by step"} <= set(scores["input feeding"])
+    assert not [text for name in ("LSTM", "Bahdanau") for text in scores[name] if "before" in text]
+
+
+def test_the_memory_goes_to_the_attention_and_the_first_state_to_every_layer_of_the_decoder():
+    ax = draw(MODELS["LSTM"])
+    (memory,) = ends_of(ax, "#D55E00")
+    assert abs(memory[1] - height_of(ax, "attention to the memory")) < 15  # points: within the box
+    layers = sorted(text.get_position()[1] for text in ax.texts if text.get_text() == "LSTM")
+    for first, layer in zip(sorted(y for _, y in ends_of(ax, "#009E73")), layers, strict=True):
+        assert abs(first - layer) < 15
+
+
+def test_h_passes_the_attention_and_what_is_fed_enters_the_first_layer_again():
+    for name, boxes in (("LSTM", ["attentional state"]), ("input feeding", ["LSTM", "attentional state"])):
+        ax = draw(MODELS[name])
+        ends = sorted(y for _, y in ends_of(ax, "#0072B2"))
+        heights = [min(t.get_position()[1] for t in ax.texts if t.get_text() == box) for box in boxes]
+        assert len(ends) == len(boxes)
+        assert all(abs(end - height) < 15 for end, height in zip(ends, heights))
 
 
 class Mystery(Layer):

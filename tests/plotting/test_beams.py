@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from minitransformer.plotting import OKABE_ITO, BeamNode, beam_tree
+from minitransformer.plotting.style import GREY, PALE
 
 NODES = [
     BeamNode("<bos>", 0.0, winner=True),
@@ -17,10 +18,13 @@ NODES = [
 ]
 
 
-def test_every_hypothesis_is_drawn_with_its_log_probability(assert_legible):
+def test_every_word_has_its_own_log_probability_and_the_last_that_of_the_sequence(assert_legible):
     ax = beam_tree(NODES)
     texts = [text.get_text() for text in ax.texts]
-    assert texts == [part for node in NODES for part in (node.word, f"{node.log_probability:.2f}".replace("-", "−"))]
+    assert texts == [
+        *("<bos>", "un", "−3.20", "= −3.20", "la", "−1.10", "le", "−0.40"),
+        *("salon", "−1.50", "= −1.90", "chat", "−2.00", "= −2.40", "voiture", "−0.10", "= −1.20"),
+    ]
     assert_legible(ax.figure)
 
 
@@ -41,6 +45,20 @@ def test_the_winner_is_blue_and_what_was_dropped_has_a_cross():
         *("<bos>", "la", "voiture")
     }
     assert sum(line.get_marker() == "x" for line in ax.lines) == 2
+
+
+def test_a_branch_of_which_nothing_was_left_is_pale():
+    nodes = [
+        BeamNode("<bos>", 0.0, winner=True),
+        BeamNode("la", -1.0, 0, winner=True),
+        BeamNode("le", -0.5, 0, lives=False),
+        BeamNode("chat", -4.0, 2, kept=False, lives=False),
+    ]
+    ax = beam_tree(nodes)
+    colours = {text.get_text(): text.get_color() for text in ax.texts}
+    assert colours["la"] == OKABE_ITO["blue"]
+    assert colours["le"] == colours["chat"] == GREY
+    assert sum(line.get_color() == PALE for line in ax.lines) == 2
 
 
 def test_a_wide_beam_is_legible(rng: np.random.Generator, assert_legible):

@@ -36,6 +36,17 @@ def test_labels_do_not_touch(rng, twenty, assert_legible):
     assert_legible(embedding_map(vectors, twenty, {"a": twenty[:4], "b": twenty[4:9]}).figure)
 
 
+def test_where_there_is_no_room_beside_a_mark_its_word_stands_farther_off_with_a_line_to_it(rng, assert_legible):
+    crowd = 0.3 * rng.standard_normal((7, 4))
+    far = 8 * np.array([[1, 1, 0, 0], [-1, 1, 0, 0], [1, -1, 0, 0], [-1, -1, 0, 0]])
+    words = [f"word{i}" for i in range(11)]
+    ax = embedding_map(np.vstack([crowd, far]), words)
+    assert sorted(text.get_text() for text in ax.texts) == sorted(words)
+    assert any(text.arrow_patch is not None for text in ax.texts)
+    assert all(text.arrow_patch is not None for text in ax.texts if abs(text.xyann[1]) > 8)  # points
+    assert_legible(ax.figure)
+
+
 def test_before_and_after_stand_side_by_side(rng, twenty, assert_legible):
     before, after = rng.standard_normal((2, 20, 6))
     axes = embeddings_before_after(before, after, twenty, {"a": twenty[:4], "b": twenty[4:9]})

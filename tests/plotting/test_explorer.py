@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from minitransformer.layers import Cache
-from minitransformer.models import TransformerConfig, build_model
-from minitransformer.plotting import explore, explore_html
+from minitransformer.models import LlamaConfig, TransformerConfig, build_model
+from minitransformer.plotting import Read, explore, explore_html
 
 HOSTILE = [
     '<script>window.hacked="yes"</script>',
@@ -39,14 +39,18 @@ class Sentence:
     cache: Cache
 
 
+def rng():
+    return np.random.default_rng(0)
+
+
 def sentence(source, target):
     """A look into a small model that was never trained."""
     config = TransformerConfig(
         11, 13, d_model=8, n_heads=2, d_ff=6, n_encoder_blocks=2, n_decoder_blocks=1, dropout=0.0
     )
-    rng = np.random.default_rng(0)
-    model = build_model("pre-norm", config, rng)
-    ids = (rng.integers(1, 11, (1, len(source))), rng.integers(1, 13, (1, len(target))))
+    draw = rng()
+    model = build_model("pre-norm", config, draw)
+    ids = (draw.integers(1, 11, (1, len(source))), draw.integers(1, 13, (1, len(target))))
     return Sentence(source, target, model.forward(*ids)[1])
 
 
@@ -109,6 +113,18 @@ def test_an_attention_with_one_head_and_no_encoder_weights_is_explored_too():
     np.testing.assert_allclose(kind["weights"], weights[None], atol=0.5e-4)
 
 
+def test_a_language_model_is_explored_as_it_read():
+    ids = np.random.default_rng(1).integers(0, 13, (1, 5))
+    words = ["to", "be", "or", "not", "<to>"]
+    cache = build_model("llama", LlamaConfig(13, 9, 8, 2, n_kv_heads=1, d_ff=6, n_blocks=2), rng()).forward(ids)[1]
+    explorer = explore(Read(words, cache))
+    (kind,) = data_of(explorer.page)["kinds"]
+    assert (kind["name"], kind["queries"], kind["keys"]) == ("decoder", words, words)
+    weights = [block["attention"]["attention"]["weights"][0] for block in cache["decoder"]["blocks"]]
+    np.testing.assert_allclose(kind["weights"], weights, atol=0.5e-4)
+    assert "to be or not &lt;to&gt;</p>" in explorer.page
+
+
 def test_a_cache_without_attention_is_refused():
     with pytest.raises(ValueError, match=r"look\.cache holds no attention weights of this sentence"):
         explore_html(Sentence(["a"], ["b"], Cache(x=np.zeros(3))))
@@ -136,8 +152,15 @@ def browser():
         pytest.skip(reason)
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    for argument in ("--headless=new", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1000,900"):
-        options.add_argument(argument)
+    quiet = (
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "disable-quic",
+    )
+    for argument in ("headless=new", "disable-gpu", "disable-dev-shm-usage", "window-size=1000,900", *quiet):
+        options.add_argument(f"--{argument}")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.add_argument("--no-sandbox")  # Chromium has no sandbox for root
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
