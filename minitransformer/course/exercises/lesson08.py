@@ -1,0 +1,321 @@
+"""Lesson 08, the decoder: the causal mask, and attention to the memory with its gradients to both sides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...layers import Array, ScaledDotProductAttention, Softmax, causal_mask
+from ...layers.masks import additive
+from ...verify import complex_step
+from ..exercise import Exercise
+
+# -- causal_softmax -------------------------------------------------------------------------------------------------
+
+
+def causal_softmax(scores: Array) -> Array:
+    """Attention weights of a decoder: minus infinity on the upper triangle of the scores, then softmax.
+
+    scores (B, H, T, T) -> weights (B, H, T, T)
+    """
+    T = scores.shape[-1]
+    scores = np.where(np.tri(T, dtype=bool), scores, -np.inf)  # (T, T) fits the last two axes
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights = e / e.sum(axis=-1, keepdims=True)
+    return weights
+
+
+def _causal_softmax_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [(3.0 * rng.standard_normal(shape),) for shape in ((2, 3, 5, 5), (3, 2, 7, 7), (2, 1, 2, 2))]
+
+
+def _causal_softmax_reference(scores: Array) -> Array:
+    return Softmax()(scores + additive(causal_mask(scores.shape[-1]), scores.dtype))
+
+
+def _softmax(scores: Array, axis: int = -1) -> Array:
+    e = np.exp(scores - scores.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def _lower_triangle(scores: Array) -> Array:
+    """The lower triangle is masked: every position sees only itself and the future."""
+    return _softmax(np.where(np.tri(scores.shape[-1], dtype=bool).T, scores, -np.inf))
+
+
+def _diagonal_too(scores: Array) -> Array:
+    """The diagonal is masked too: position 0 may then attend to nothing, and its row is 0/0."""
+    with np.errstate(invalid="ignore"):
+        return _softmax(np.where(np.tri(scores.shape[-1], k=-1, dtype=bool), scores, -np.inf))
+
+
+def _after_softmax(scores: Array) -> Array:
+    """The future is set to 0 after softmax: the rows no longer sum to one."""
+    return _softmax(scores) * np.tri(scores.shape[-1])
+
+
+def _zeros_not_infinity(scores: Array) -> Array:
+    """The upper triangle of the scores is 0 instead of minus infinity: exp(0) = 1, so the future gets weight."""
+    return _softmax(np.tril(scores))
+
+
+def _over_queries(scores: Array) -> Array:
+    """Softmax over the queries: the columns sum to one, not the rows."""
+    return _softmax(np.where(np.tri(scores.shape[-1], dtype=bool), scores, -np.inf), axis=-2)
+
+
+# -- causal_mean_backward -------------------------------------------------------------------------------------------
+
+
+def causal_mean_backward(dy: Array) -> Array:
+    """Backward of y[t] = the mean of x[0], ..., x[t]: causal attention whose scores are all equal.
+
+    dy (B, T, D) -> dx (B, T, D)
+    """
+    T = dy.shape[1]
+    share = dy / np.arange(1, T + 1, dtype=dy.dtype)[:, None]  # y[t] gives each of its t + 1 inputs dy[t] / (t + 1)
+    dx = np.cumsum(share[:, ::-1], axis=1)[:, ::-1]  # x[s] is in y[s], y[s + 1], ..., y[T - 1]
+    return dx
+
+
+def _causal_mean_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [(rng.standard_normal(shape),) for shape in ((2, 5, 3), (3, 7, 2), (2, 2, 5))]
+
+
+def _causal_mean_reference(dy: Array) -> Array:
+    layer, T = ScaledDotProductAttention(), dy.shape[1]
+    nothing = np.zeros_like(dy)[:, None]  # (B, 1, T, D): equal scores
+    _, cache = layer.forward(nothing, nothing, nothing, causal_mask(T))
+    return layer.backward(dy[:, None], cache)[2][:, 0]
+
+
+def _to_the_future(dy: Array) -> Array:
+    """The running sum goes forward in time: the past gets nothing from the future's loss, the future everything."""
+    return np.cumsum(dy / np.arange(1, dy.shape[1] + 1)[:, None], axis=1)
+
+
+def _not_divided(dy: Array) -> Array:
+    """Not divided: that is the backward of a running sum."""
+    return np.cumsum(dy[:, ::-1], axis=1)[:, ::-1]
+
+
+def _divided_by_T(dy: Array) -> Array:
+    """Divided by T: every output is taken for a mean over all positions."""
+    return np.cumsum(dy[:, ::-1], axis=1)[:, ::-1] / dy.shape[1]
+
+
+def _divided_after(dy: Array) -> Array:
+    """Divided by s + 1 after summing, instead of each term by its own t + 1."""
+    return np.cumsum(dy[:, ::-1], axis=1)[:, ::-1] / np.arange(1, dy.shape[1] + 1)[:, None]
+
+
+# -- cross_attention_backward ---------------------------------------------------------------------------------------
+
+
+def cross_attention_backward(
+    dy: Array, x: Array, memory: Array, Wq: Array, Wk: Array, Wv: Array
+) -> tuple[Array, Array]:
+    """Backward of one head of encoder-decoder attention, to both sides: y = softmax(q k^T / sqrt(d)) v with
+    q = x Wq from the decoder, k = memory Wk and v = memory Wv from the encoder.
+
+    dy (B, T, d), x (B, T, D), memory (B, S, D), Wq (D, d), Wk (D, d), Wv (D, d) -> dx (B, T, D), d_memory (B, S, D)
+    """
+    q, k, v = x @ Wq, memory @ Wk, memory @ Wv
+    scale = Wq.shape[1] ** -0.5
+    scores = q @ k.swapaxes(1, 2) * scale  # (B, T, d) (B, d, S) -> (B, T, S)
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights = e / e.sum(axis=-1, keepdims=True)
+
+    dv = weights.swapaxes(1, 2) @ dy  # (B, S, T) (B, T, d) -> (B, S, d)
+    d_weights = dy @ v.swapaxes(1, 2)
+    d_scores = weights * (d_weights - (d_weights * weights).sum(axis=-1, keepdims=True)) * scale
+    dq = d_scores @ k
+    dk = d_scores.swapaxes(1, 2) @ q
+    dx = dq @ Wq.T
+    d_memory = dk @ Wk.T + dv @ Wv.T
+    return dx, d_memory
+
+
+def _cross_attention_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    def arrays(B: int, T: int, S: int, D: int, d: int) -> tuple[Any, ...]:
+        shapes = ((B, T, d), (B, T, D), (B, S, D), (D, d), (D, d), (D, d))
+        return tuple(rng.standard_normal(shape) * (D**-0.5 if i > 2 else 1.0) for i, shape in enumerate(shapes))
+
+    return [arrays(2, 3, 5, 7, 3), arrays(3, 5, 2, 5, 7), arrays(2, 1, 7, 3, 2)]
+
+
+def _cross_attention_reference(
+    dy: Array, x: Array, memory: Array, Wq: Array, Wk: Array, Wv: Array
+) -> tuple[Array, Array]:
+    layer = ScaledDotProductAttention()
+    _, cache = layer.forward((x @ Wq)[:, None], (memory @ Wk)[:, None], (memory @ Wv)[:, None])
+    dq, dk, dv = (gradient[:, 0] for gradient in layer.backward(dy[:, None], cache))
+    return dq @ Wq.T, dk @ Wk.T + dv @ Wv.T
+
+
+def _cross_parts(dy: Array, x: Array, memory: Array, Wq: Array, Wk: Array, Wv: Array) -> tuple[Array, ...]:
+    q, k, v = x @ Wq, memory @ Wk, memory @ Wv
+    weights = _softmax(q @ k.swapaxes(1, 2) * Wq.shape[1] ** -0.5)
+    return q, k, v, weights, dy @ v.swapaxes(1, 2), weights.swapaxes(1, 2) @ dy
+
+
+def _values_only(dy: Array, x: Array, memory: Array, Wq: Array, Wk: Array, Wv: Array) -> tuple[Array, Array]:
+    """The memory gets the gradient of the values alone; that of the keys is forgotten."""
+    dx, _ = cross_attention_backward(dy, x, memory, Wq, Wk, Wv)
+    dv = _cross_parts(dy, x, memory, Wq, Wk, Wv)[-1]
+    return dx, dv @ Wv.T
+
+
+def _keys_only(dy: Array, x: Array, memory: Array, Wq: Array, Wk: Array, Wv: Array) -> tuple[Array, Array]:
+    """The memory gets the gradient of the keys alone; that of the values is forgotten."""
+    dx, d_memory = cross_attention_backward(dy, x, memory, Wq, Wk, Wv)
+    dv = _cross_parts(dy, x, memory, Wq, Wk, Wv)[-1]
+    return dx, d_memory - dv @ Wv.T
+
+
+def _scale_once(dy: Array, x: Array, memory: Array, Wq: Array, Wk: Array, Wv: Array) -> tuple[Array, Array]:
+    """1 / sqrt(d) is in the forward but forgotten in the backward."""
+    q, k, _, weights, d_weights, dv = _cross_parts(dy, x, memory, Wq, Wk, Wv)
+    d_scores = weights * (d_weights - (d_weights * weights).sum(axis=-1, keepdims=True))
+    return d_scores @ k @ Wq.T, d_scores.swapaxes(1, 2) @ q @ Wk.T + dv @ Wv.T
+
+
+def _no_projection_term(dy: Array, x: Array, memory: Array, Wq: Array, Wk: Array, Wv: Array) -> tuple[Array, Array]:
+    """Softmax's backward without its sum: weights * d_weights, as if each weight stood alone."""
+    q, k, _, weights, d_weights, dv = _cross_parts(dy, x, memory, Wq, Wk, Wv)
+    d_scores = weights * d_weights * Wq.shape[1] ** -0.5
+    return d_scores @ k @ Wq.T, d_scores.swapaxes(1, 2) @ q @ Wk.T + dv @ Wv.T
+
+
+def _keys_and_values_exchanged(
+    dy: Array, x: Array, memory: Array, Wq: Array, Wk: Array, Wv: Array
+) -> tuple[Array, Array]:
+    """The gradients of keys and values go back through each other's matrices."""
+    q, k, _, weights, d_weights, dv = _cross_parts(dy, x, memory, Wq, Wk, Wv)
+    d_scores = weights * (d_weights - (d_weights * weights).sum(axis=-1, keepdims=True)) * Wq.shape[1] ** -0.5
+    return d_scores @ k @ Wq.T, d_scores.swapaxes(1, 2) @ q @ Wv.T + dv @ Wk.T
+
+
+# -- memory_backward ------------------------------------------------------------------------------------------------
+
+
+def memory_backward(dk: Array, dv: Array, Wk: Array, Wv: Array) -> Array:
+    """The gradient of the memory, which all N decoder blocks read: k_n = memory Wk_n and v_n = memory Wv_n.
+
+    dk (N, B, S, d), dv (N, B, S, d), Wk (N, D, d), Wv (N, D, d) -> d_memory (B, S, D)
+    """
+    N, B, S, _ = dk.shape
+    d_memory = np.zeros((B, S, Wk.shape[1]), dk.dtype)
+    for n in range(N):
+        d_memory += dk[n] @ Wk[n].T + dv[n] @ Wv[n].T  # the same memory was read N times, so its gradients add
+    return d_memory
+
+
+def _memory_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    def arrays(N: int, B: int, S: int, D: int, d: int) -> tuple[Any, ...]:
+        shapes = ((N, B, S, d), (N, B, S, d), (N, D, d), (N, D, d))
+        return tuple(rng.standard_normal(shape) for shape in shapes)
+
+    return [arrays(3, 2, 5, 7, 3), arrays(2, 3, 3, 2, 5), arrays(5, 2, 2, 3, 3)]
+
+
+def _memory_reference(dk: Array, dv: Array, Wk: Array, Wv: Array) -> Array:
+    _, B, S, _ = dk.shape
+
+    def upstream_times_outputs(memory: Array) -> complex:
+        return sum((dk[n] * (memory @ Wk[n])).sum() + (dv[n] * (memory @ Wv[n])).sum() for n in range(len(Wk)))
+
+    return complex_step(upstream_times_outputs, np.ones((B, S, Wk.shape[1])))
+
+
+def _last_block(dk: Array, dv: Array, Wk: Array, Wv: Array) -> Array:
+    """Only the last block's gradient is kept: each overwrites the one before."""
+    return dk[-1] @ Wk[-1].T + dv[-1] @ Wv[-1].T
+
+
+def _mean_of_blocks(dk: Array, dv: Array, Wk: Array, Wv: Array) -> Array:
+    """The mean over the blocks instead of their sum."""
+    return memory_backward(dk, dv, Wk, Wv) / len(dk)
+
+
+def _first_matrices(dk: Array, dv: Array, Wk: Array, Wv: Array) -> Array:
+    """Every block's gradient goes back through the first block's matrices."""
+    return memory_backward(dk, dv, np.broadcast_to(Wk[:1], Wk.shape), np.broadcast_to(Wv[:1], Wv.shape))
+
+
+def _keys_forgotten(dk: Array, dv: Array, Wk: Array, Wv: Array) -> Array:
+    """The keys are forgotten: the memory is read through them too."""
+    return memory_backward(0 * dk, dv, Wk, Wv)
+
+
+EXERCISES = [
+    Exercise(
+        name="causal_softmax",
+        lesson=8,
+        title="No look at the future",
+        solution=causal_softmax,
+        cases=_causal_softmax_cases,
+        reference=_causal_softmax_reference,
+        wrong=(_lower_triangle, _diagonal_too, _after_softmax, _zeros_not_infinity, _over_queries),
+        hints=(
+            "Rows are queries, columns are keys. Query t may attend to keys 0 ... t: is that on, below or above the "
+            "diagonal?",
+            "np.tri(T, dtype=bool) is True on and below the diagonal. Where it is False the score must be -np.inf "
+            "before softmax.",
+            "scores = np.where(np.tri(T, dtype=bool), scores, -np.inf); subtract each row's maximum; exp; divide by "
+            "each row's sum.",
+        ),
+        backward=False,
+    ),
+    Exercise(
+        name="causal_mean_backward",
+        lesson=8,
+        title="Gradients flow to the past",
+        solution=causal_mean_backward,
+        cases=_causal_mean_cases,
+        reference=_causal_mean_reference,
+        wrong=(_to_the_future, _not_divided, _divided_by_T, _divided_after),
+        hints=(
+            "In which outputs does x[s] appear, and with which factor in each of them?",
+            "x[s] is in y[t] for every t >= s, with the factor 1/(t + 1): dx[s] = sum over t >= s of dy[t] / (t + 1).",
+            "share = dy / np.arange(1, T + 1, dtype=dy.dtype)[:, None]; then a running sum from the end: reverse, "
+            "cumsum, reverse.",
+        ),
+        backward=True,
+    ),
+    Exercise(
+        name="cross_attention_backward",
+        lesson=8,
+        title="Encoder-decoder attention, backward to both sides",
+        solution=cross_attention_backward,
+        cases=_cross_attention_cases,
+        reference=_cross_attention_reference,
+        wrong=(_values_only, _keys_only, _scale_once, _no_projection_term, _keys_and_values_exchanged),
+        hints=(
+            "Run the forward first and keep q, k, v and the weights; then go back line by line. How often was the "
+            "memory used?",
+            "y = weights v: dv = weights^T dy, d_weights = dy v^T. Softmax, row by row: w * (dw - sum(dw * w)). The "
+            "memory made both k and v, so two gradients add.",
+            "d_scores times scale once; dq = d_scores k; dk = d_scores^T q; dx = dq Wq^T; "
+            "d_memory = dk Wk^T + dv Wv^T.",
+        ),
+        backward=True,
+    ),
+    Exercise(
+        name="memory_backward",
+        lesson=8,
+        title="One memory for all blocks",
+        solution=memory_backward,
+        cases=_memory_cases,
+        reference=_memory_reference,
+        wrong=(_last_block, _mean_of_blocks, _first_matrices, _keys_forgotten),
+        hints=(
+            "The memory is an input of every decoder block. What happens to the gradient of something that was used N "
+            "times?",
+            "For one block k = memory Wk gives d_memory = dk Wk^T, and the values give dv Wv^T. Add over the blocks.",
+            "d_memory = zeros (B, S, D); for n in range(N): d_memory += dk[n] @ Wk[n].T + dv[n] @ Wv[n].T",
+        ),
+        backward=True,
+    ),
+]

@@ -1,0 +1,323 @@
+"""Lesson 11, T5, GPT and Llama: what they changed, backward, and how many parameters that makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...layers import Array, Cache, GatedFeedForward, RelativePositionBias, Unallocated
+from ...layers.rotary import rotate
+from ...models import Llama, LlamaConfig
+from ...verify import complex_step
+from ..exercise import Exercise
+
+# -- relative_bias_backward -----------------------------------------------------------------------------------------
+
+
+def relative_bias_backward(d_scores: Array, buckets: Array, n_buckets: int) -> Array:
+    """Backward of T5's bias: score[b, h, t, s] has table[buckets[t, s], h] added to it, the same in every sentence.
+
+    d_scores (B, H, T, S), buckets (T, S) of integers below n_buckets -> d_table (n_buckets, H)
+    """
+    H = d_scores.shape[1]
+    d_bias = d_scores.sum(axis=0)  # every sentence had the same bias
+    d_table = np.zeros((n_buckets, H), d_scores.dtype)
+    np.add.at(d_table, buckets, d_bias.transpose(1, 2, 0))  # (H, T, S) -> (T, S, H); a bucket has many pairs
+    return d_table
+
+
+def _relative_bias_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    cases = []
+    for B, H, T, S, n in ((2, 3, 5, 7, 4), (3, 2, 7, 5, 8), (2, 5, 3, 3, 4)):
+        buckets = np.clip(np.arange(S) - np.arange(T)[:, None], -n // 2, n // 2 - 1) + n // 2
+        cases.append((rng.standard_normal((B, H, T, S)), buckets, n))
+    return cases
+
+
+def _relative_bias_reference(d_scores: Array, buckets: Array, n_buckets: int) -> Array:
+    layer = RelativePositionBias(d_scores.shape[1], np.random.default_rng(0), n_buckets)
+    layer.table.grad = np.zeros(layer.table.shape)
+    _, cache = layer.forward(*buckets.shape)
+    layer.backward(d_scores.sum(axis=0, keepdims=True), Cache(cache, buckets=buckets))
+    return layer.table.grad
+
+
+def _overwritten(d_scores: Array, buckets: Array, n_buckets: int) -> Array:
+    """Assigned with `=` in place of added: of all the pairs in a bucket only the last one counts."""
+    d_table = np.zeros((n_buckets, d_scores.shape[1]), d_scores.dtype)
+    d_table[buckets] = d_scores.sum(axis=0).transpose(1, 2, 0)
+    return d_table
+
+
+def _bucket_mean(d_scores: Array, buckets: Array, n_buckets: int) -> Array:
+    """Averaged over the pairs of a bucket instead of summed."""
+    counts = np.bincount(buckets.reshape(-1), minlength=n_buckets)
+    return relative_bias_backward(d_scores, buckets, n_buckets) / np.maximum(counts, 1)[:, None]
+
+
+def _batch_mean(d_scores: Array, buckets: Array, n_buckets: int) -> Array:
+    """Averaged over the sentences instead of summed."""
+    return relative_bias_backward(d_scores, buckets, n_buckets) / len(d_scores)
+
+
+def _first_of_batch(d_scores: Array, buckets: Array, n_buckets: int) -> Array:
+    """Only the first sentence of the batch is counted."""
+    return relative_bias_backward(d_scores[:1], buckets, n_buckets)
+
+
+# -- rotary_backward ------------------------------------------------------------------------------------------------
+
+
+def rotary_backward(dy: Array, angle: Array) -> Array:
+    """Backward of rotary positions: of every pair of neighbouring features (a, b) at position t forward made
+    (a cos - b sin, a sin + b cos) of the angle [t, pair].
+
+    dy (B, T, d), angle (T, d / 2) -> dx (B, T, d)
+    """
+    cos, sin = np.cos(angle), np.sin(angle)
+    d_even, d_odd = dy[..., 0::2], dy[..., 1::2]  # (B, T, d) -> (B, T, d / 2) twice
+    dx = np.empty_like(dy)
+    dx[..., 0::2] = d_even * cos + d_odd * sin  # a rotation's transpose turns back
+    dx[..., 1::2] = -d_even * sin + d_odd * cos
+    return dx
+
+
+def _rotary_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    cases = []
+    for B, T, d in ((2, 5, 6), (3, 7, 2), (2, 3, 10)):
+        angle = np.arange(T)[:, None] * 10.0 ** (-np.arange(0, d, 2) / d) + 0.3
+        cases.append((rng.standard_normal((B, T, d)), angle))
+    return cases
+
+
+def _rotary_reference(dy: Array, angle: Array) -> Array:
+    return complex_step(lambda x: (dy * rotate(x, np.cos(angle), np.sin(angle))).sum(), np.zeros(dy.shape))
+
+
+def _same_direction(dy: Array, angle: Array) -> Array:
+    """Turned the same way as forward: that is the rotation again, not its transpose."""
+    return rotate(dy, np.cos(angle), np.sin(angle))
+
+
+def _halves(dy: Array, angle: Array) -> Array:
+    """Feature i is paired with i + d / 2, the convention of other code."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    a, b = np.split(dy, 2, axis=-1)
+    return np.concatenate([a * cos + b * sin, b * cos - a * sin], axis=-1)
+
+
+def _one_angle(dy: Array, angle: Array) -> Array:
+    """All positions are turned back by the angle of the first one."""
+    return rotate(dy, np.cos(angle[:1]), -np.sin(angle[:1]))
+
+
+def _both_signs(dy: Array, angle: Array) -> Array:
+    """Both sines have the same sign: that is no rotation."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    dx = np.empty_like(dy)
+    dx[..., 0::2] = dy[..., 0::2] * cos + dy[..., 1::2] * sin
+    dx[..., 1::2] = dy[..., 0::2] * sin + dy[..., 1::2] * cos
+    return dx
+
+
+# -- swiglu_backward ------------------------------------------------------------------------------------------------
+
+
+def swiglu_backward(dy: Array, x: Array, Wg: Array, W1: Array, W2: Array) -> tuple[Array, ...]:
+    """Backward of Llama's feed-forward layer, y = (silu(x Wg) * (x W1)) W2 with silu(z) = z / (1 + exp(-z)).
+
+    dy (M, D), x (M, D), Wg (D, F), W1 (D, F), W2 (F, D) -> dx, dWg, dW1, dW2, shaped alike
+    """
+    gate, wide = x @ Wg, x @ W1
+    sigmoid = 1 / (1 + np.exp(-gate))
+    bent = gate * sigmoid
+    product = bent * wide
+
+    dW2 = product.T @ dy
+    d_product = dy @ W2.T
+    d_wide = d_product * bent
+    d_gate = d_product * wide * sigmoid * (1 + gate * (1 - sigmoid))
+    dW1 = x.T @ d_wide
+    dWg = x.T @ d_gate
+    dx = d_wide @ W1.T + d_gate @ Wg.T
+    return dx, dWg, dW1, dW2
+
+
+def _swiglu_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    def arrays(M: int, D: int, F: int) -> tuple[Any, ...]:
+        return tuple(rng.standard_normal(shape) for shape in ((M, D), (M, D), (D, F), (D, F), (F, D)))
+
+    return [arrays(3, 5, 7), arrays(7, 2, 3), arrays(2, 7, 5)]
+
+
+def _swiglu_reference(dy: Array, x: Array, Wg: Array, W1: Array, W2: Array) -> tuple[Array, ...]:
+    D, F = Wg.shape
+    layer = GatedFeedForward(D, F, np.random.default_rng(0))
+    for parameter, value in zip(layer.parameters(), (Wg, W1, W2)):
+        parameter.value, parameter.grad = value, np.zeros_like(value)
+    _, cache = layer.forward(x)
+    return (layer.backward(dy, cache), *(parameter.grad for parameter in layer.parameters()))
+
+
+def _swiglu_with(
+    dy: Array, x: Array, Wg: Array, W1: Array, W2: Array, slope: Callable[[Array, Array], Array]
+) -> tuple[Array, ...]:
+    """The whole backward with another slope of silu, (gate, sigmoid) -> array."""
+    gate, wide = x @ Wg, x @ W1
+    sigmoid = 1 / (1 + np.exp(-gate))
+    d_product = dy @ W2.T
+    d_wide, d_gate = d_product * gate * sigmoid, d_product * wide * slope(gate, sigmoid)
+    dx = d_wide @ W1.T + d_gate @ Wg.T
+    return dx, x.T @ d_gate, x.T @ d_wide, (gate * sigmoid * wide).T @ dy
+
+
+def _silu_as_sigmoid(dy: Array, x: Array, Wg: Array, W1: Array, W2: Array) -> tuple[Array, ...]:
+    """The derivative of the sigmoid in place of that of z sigmoid(z)."""
+    return _swiglu_with(dy, x, Wg, W1, W2, lambda gate, sigmoid: sigmoid * (1 - sigmoid))
+
+
+def _silu_factor_only(dy: Array, x: Array, Wg: Array, W1: Array, W2: Array) -> tuple[Array, ...]:
+    """z sigmoid(z) differentiated as if the sigmoid were a constant: the product rule is half done."""
+    return _swiglu_with(dy, x, Wg, W1, W2, lambda gate, sigmoid: sigmoid)
+
+
+def _one_use(dy: Array, x: Array, Wg: Array, W1: Array, W2: Array) -> tuple[Array, ...]:
+    """x gets the gradient of one of its two uses: that of the gate is forgotten."""
+    _, dWg, dW1, dW2 = swiglu_backward(dy, x, Wg, W1, W2)
+    gate = x @ Wg
+    d_wide = (dy @ W2.T) * gate / (1 + np.exp(-gate))
+    return d_wide @ W1.T, dWg, dW1, dW2
+
+
+def _exchanged(dy: Array, x: Array, Wg: Array, W1: Array, W2: Array) -> tuple[Array, ...]:
+    """The gradients of the gate's and the other matrix are exchanged."""
+    dx, dWg, dW1, dW2 = swiglu_backward(dy, x, Wg, W1, W2)
+    return dx, dW1, dWg, dW2
+
+
+# -- llama_parameters -----------------------------------------------------------------------------------------------
+
+
+def llama_parameters(vocab: int, d_model: int, n_heads: int, n_kv_heads: int, d_ff: int, n_blocks: int) -> int:
+    """How many numbers a Llama trains: an embedding, n_blocks blocks (attention with n_kv_heads key and value heads of
+    width d_model / n_heads, SwiGLU, two RMSNorms), a last RMSNorm and a head of its own. There are no biases.
+
+    All arguments are integers -> an integer
+    """
+    d_kv = n_kv_heads * d_model // n_heads  # all key heads side by side
+    attention = 2 * d_model * d_model + 2 * d_model * d_kv  # queries and output; keys and values
+    feed_forward = 3 * d_model * d_ff  # gate, widen, narrow
+    block = attention + feed_forward + 2 * d_model
+    return 2 * vocab * d_model + n_blocks * block + d_model
+
+
+def _llama_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    cases: list[tuple[Any, ...]] = [(32000, 8192, 64, 8, 28672, 80)]
+    for n_heads, n_kv_heads in ((6, 2), (5, 1)):
+        d_head, vocab, d_ff, n_blocks = 2 * rng.integers(1, 9), *rng.integers(2, 99, 2), rng.integers(2, 9)
+        cases.append((int(vocab), int(n_heads * d_head), n_heads, n_kv_heads, int(d_ff), int(n_blocks)))
+    return cases
+
+
+def _llama_reference(vocab: int, d_model: int, n_heads: int, n_kv_heads: int, d_ff: int, n_blocks: int) -> int:
+    config = LlamaConfig(vocab, d_model=d_model, n_heads=n_heads, n_kv_heads=n_kv_heads, d_ff=d_ff, n_blocks=n_blocks)
+    return Llama(config, Unallocated()).n_parameters()
+
+
+def _all_heads_have_keys(vocab: int, d_model: int, n_heads: int, n_kv_heads: int, d_ff: int, n_blocks: int) -> int:
+    """Keys and values are counted as if every query head had its own."""
+    return llama_parameters(vocab, d_model, n_heads, n_heads, d_ff, n_blocks)
+
+
+def _three_squares(vocab: int, d_model: int, n_heads: int, n_kv_heads: int, d_ff: int, n_blocks: int) -> int:
+    """Attention is counted as 3 d_model^2: every head with its own keys, and no output projection."""
+    block = 3 * d_model**2 + 3 * d_model * d_ff + 2 * d_model
+    return 2 * vocab * d_model + n_blocks * block + d_model
+
+
+def _no_gate(vocab: int, d_model: int, n_heads: int, n_kv_heads: int, d_ff: int, n_blocks: int) -> int:
+    """Two matrices in the feed-forward layer: the gate is forgotten."""
+    return llama_parameters(vocab, d_model, n_heads, n_kv_heads, d_ff, n_blocks) - n_blocks * d_model * d_ff
+
+
+def _tied(vocab: int, d_model: int, n_heads: int, n_kv_heads: int, d_ff: int, n_blocks: int) -> int:
+    """The head is counted as if it were the embedding's table."""
+    return llama_parameters(vocab, d_model, n_heads, n_kv_heads, d_ff, n_blocks) - vocab * d_model
+
+
+def _last_norm_forgotten(vocab: int, d_model: int, n_heads: int, n_kv_heads: int, d_ff: int, n_blocks: int) -> int:
+    """The norm behind the last block is forgotten."""
+    return llama_parameters(vocab, d_model, n_heads, n_kv_heads, d_ff, n_blocks) - d_model
+
+
+EXERCISES = [
+    Exercise(
+        name="relative_bias_backward",
+        lesson=11,
+        title="T5's positions, backward",
+        solution=relative_bias_backward,
+        cases=_relative_bias_cases,
+        reference=_relative_bias_reference,
+        wrong=(_overwritten, _bucket_mean, _batch_mean, _first_of_batch),
+        hints=(
+            "One number of the table was added to many scores: in every sentence, and at every pair in its bucket. "
+            "What happens to the gradient of a number that was used many times?",
+            "Sum over the sentences; then it is an embedding's backward, with buckets in the place of ids: repeated "
+            "buckets add.",
+            "np.add.at(d_table, buckets, d_scores.sum(axis=0).transpose(1, 2, 0)), d_table being zeros (n_buckets, H).",
+        ),
+        backward=True,
+    ),
+    Exercise(
+        name="rotary_backward",
+        lesson=11,
+        title="Rotary positions, backward",
+        solution=rotary_backward,
+        cases=_rotary_cases,
+        reference=_rotary_reference,
+        wrong=(_same_direction, _halves, _one_angle, _both_signs),
+        hints=(
+            "y = R x with a rotation R; what is the backward of a product with a matrix?",
+            "dx = R^T dy, and the transpose of a rotation is the rotation by the opposite angle: the signs of the "
+            "sines change.",
+            "dx[..., 0::2] = d_even cos + d_odd sin; dx[..., 1::2] = -d_even sin + d_odd cos.",
+        ),
+        backward=True,
+    ),
+    Exercise(
+        name="swiglu_backward",
+        lesson=11,
+        title="SwiGLU, backward",
+        solution=swiglu_backward,
+        cases=_swiglu_cases,
+        reference=_swiglu_reference,
+        wrong=(_silu_as_sigmoid, _silu_factor_only, _one_use, _exchanged),
+        hints=(
+            "Name the parts: gate = x Wg, bent = silu(gate), wide = x W1, product = bent * wide, y = product W2. Go "
+            "back through them in reverse; x was used twice.",
+            "A product of two arrays: each factor's gradient is d_product times the other factor. "
+            "silu(z) = z s with s = sigmoid(z), and s' = s (1 - s).",
+            "silu'(z) = s + z s (1 - s); d_wide = d_product * bent; d_gate = d_product * wide * silu'(gate); "
+            "dx = d_wide W1^T + d_gate Wg^T.",
+        ),
+        backward=True,
+    ),
+    Exercise(
+        name="llama_parameters",
+        lesson=11,
+        title="Counting to 70 billion",
+        solution=llama_parameters,
+        cases=_llama_cases,
+        reference=_llama_reference,
+        wrong=(_all_heads_have_keys, _three_squares, _no_gate, _tied, _last_norm_forgotten),
+        hints=(
+            "Count one block: four matrices of attention, two of which are narrower; three of the feed-forward "
+            "layer; two norms of one number a feature.",
+            "A head is d_model / n_heads wide, so keys and values are n_kv_heads * d_model / n_heads wide together.",
+            "2 vocab d_model + n_blocks (2 d_model^2 + 2 d_model d_kv + 3 d_model d_ff + 2 d_model) + d_model",
+        ),
+        backward=False,
+    ),
+]

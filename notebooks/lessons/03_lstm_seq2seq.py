@@ -1,0 +1,278 @@
+# %% [markdown]
+# # 03 · What came before: LSTM, sequence to sequence, attention
+#
+# **Goal.** See attention where it was invented, as a short cut between two recurrent networks, and measure what it is a
+# short cut *for*: the gradient's way back through time.
+#
+# - **What you'll do:** write attention for one query and its backward, take a gradient back through an LSTM, measure
+#   how much of it arrives, and train a translator that learns where to look.
+# - **What you'll learn:** query, key and value in their first meaning; why $c$ in an LSTM is *added to*; what a
+#   bottleneck costs.
+# - **What you'll need:** lesson 01; the chain rule through a loop.
+# - **On your own:** three open questions at the end.
+
+# %%
+import numpy as np
+
+from minitransformer.course import check, hint, show_solution, show_source
+from minitransformer.data import FreshBatches, PairBatches, ToyTask
+from minitransformer.layers import Array, Cache, DotAttention, DotScore, Glorot, Layer, LSTMLayer, MemoryAttention
+from minitransformer.models import LSTMConfig, Seq2SeqLSTM
+from minitransformer.plotting import alignment_over_training, attention_map, draw, gradient_norms
+from minitransformer.training import Every, Trainer, WarmupCosine, evaluate
+from minitransformer.verify import check_gradients
+
+# %% [markdown]
+# ## 1 · Reading one word after the other
+#
+# Before 2017 a translator was two recurrent networks. The **encoder** reads the source word by word and keeps a state
+# $h_t$; its last state is all that the **decoder** gets, and from it the target is written word by word:
+#
+# $$ h_{t+1} = f(h_t, x_t). $$
+#
+# The simplest $f$ is $\tanh(h_t U + x_t)$. Backward, the gradient of the last state goes back through *every* step:
+#
+# $$ dh_t = \big(dh_{t+1} \odot (1 - h_{t+1}^2)\big)\, U^\top, \qquad
+# dU = \sum_t h_t^\top \big(dh_{t+1} \odot (1 - h_{t+1}^2)\big). $$
+#
+# One matrix is used in all steps, so its gradient is a sum over time (lesson 01: what is used twice gets the sum).
+#
+# ### Exercise: back through time
+
+# %% exercise="through_time_backward"
+
+# %% [markdown]
+# ## 2 · The LSTM: a cell that is added to
+#
+# Every step multiplies the gradient by $U^\top$ and by a slope below one. After forty steps, what is left? The LSTM
+# (Hochreiter and Schmidhuber 1997) keeps a second state, the **cell** $c$, and *adds* to it, through gates between 0
+# and 1:
+#
+# $$ g = \tanh(a_g), \quad i, f, o = \sigma(a_i, a_f, a_o), \qquad
+# c_{t+1} = f \odot c_t + i \odot g, \qquad h_{t+1} = o \odot \tanh(c_{t+1}) $$
+#
+# with each $a = x_t W + h_t U + b$. Along the cell the gradient is multiplied by the forget gate alone:
+#
+# $$ dc_t = dc_{t+1} \odot f . $$
+#
+# ### Exercise: back through one step of an LSTM
+
+# %% exercise="lstm_step_backward"
+
+# %% [markdown]
+# The package's LSTM does the same for all steps of a sequence, with the slopes computed for all of them at once:
+
+# %%
+show_source(LSTMLayer.backward)
+
+# %%
+rng = np.random.default_rng(0)
+mask = np.array([[True] * 5, [True] * 3 + [False] * 2])  # the second sentence has two words less
+check_gradients(LSTMLayer(3, 2, rng), rng.standard_normal((2, 5, 3)), mask)
+
+# %% [markdown]
+# ## 3 · Attention: a short cut
+#
+# All of the source has to pass through one last state. Bahdanau (2015) and Luong (2015) let the decoder look back at
+# **all** states of the encoder instead. In the words of the lecture notes:
+#
+# | word | here |
+# |---|---|
+# | **query** | the decoder's state: *what do I need now?* |
+# | **keys** | the encoder's states (of its last layer): *what is there?* |
+# | **values** | the same encoder's states: *what is taken* |
+# | **similarity** | dot product of the query with each key |
+# | **softmax** | similarities become weights, positive, with sum 1 |
+# | **weighted average** | of the values: the **context** |
+#
+# $$ s_j = q \cdot h_j, \qquad w = \mathrm{softmax}(s), \qquad \mathrm{context} = \sum_j w_j h_j $$
+#
+# ### Exercise: attention of one query
+
+# %% exercise="attend"
+
+# %%
+show_source(DotScore.forward, MemoryAttention.read)
+
+# %% [markdown]
+# The states are used twice, as keys and as values, so two gradients come back to them:
+#
+# $$ dh_j = \underbrace{w_j\; d\mathrm{context}}_{\text{as a value}} + \underbrace{ds_j\; q}_{\text{as a key}}, \qquad
+# dq = \sum_j ds_j\, h_j , $$
+#
+# with $ds_j = w_j \,(dw_j - \sum_k w_k\, dw_k)$ from the softmax (lesson 04 derives it) and
+# $dw_j = d\mathrm{context} \cdot h_j$.
+#
+# ### Exercise: back through attention
+
+# %% exercise="attend_backward"
+
+# %% [markdown]
+# ## 4 · The gradient against time
+#
+# Now measure. Four networks with 32 units read 40 random steps. A random gradient of length 1 comes in at the very
+# end; we draw how much of it arrives at the input of each step.
+#
+# **Predict before you run.** An LSTM whose forget gates have the bias $b$ keeps about $\sigma(b)$ of the cell's
+# gradient a step. $\sigma(1) = 0.73$ and $\sigma(3) = 0.95$: what is left after 40 steps? And with attention at the
+# end?
+
+# %%
+T, H = 40, 32
+x = np.random.default_rng(1).standard_normal((8, T, H))
+d_last = np.random.default_rng(2).standard_normal((8, H))
+d_last /= np.linalg.norm(d_last)
+zeros = np.zeros((8, T, H))
+
+
+def by_step(dx: Array) -> Array:
+    """The norm of the gradient at each step's input: (B, T, D) -> (T,)."""
+    return np.sqrt((dx**2).sum(axis=(0, 2)))
+
+
+def plain_recurrence() -> Array:
+    """tanh(h U + x): forward through all steps, then back."""
+    U = Glorot(np.random.default_rng(3), np.float64).matrix(H, H)
+    h, hs = np.zeros((8, H)), []
+    for t in range(T):
+        h = np.tanh(h @ U + x[:, t])
+        hs.append(h)
+    dh, dx = d_last, np.empty_like(x)
+    for t in reversed(range(T)):
+        dx[:, t] = dh * (1.0 - hs[t] ** 2)
+        dh = dx[:, t] @ U.T
+    return by_step(dx)
+
+
+def lstm(forget_bias: float) -> LSTMLayer:
+    """An LSTM whose forget gates begin with this bias."""
+    layer = LSTMLayer(H, H, Glorot(np.random.default_rng(3), np.float64))
+    layer.input.bias.value[2 * H : 3 * H] = forget_bias
+    return layer
+
+
+def last_state_alone(layer: LSTMLayer) -> Array:
+    """The loss reads the last h."""
+    _, cache = layer.forward(x)
+    return by_step(layer.backward((zeros, d_last, np.zeros((8, H))), cache))
+
+
+def with_attention(layer: LSTMLayer) -> Array:
+    """The loss reads a context: the last h asks all states."""
+    (y, last, _), cache = layer.forward(x)
+    attention = DotAttention()
+    _, attention_cache = attention.forward(last[:, None], y)
+    d_query, d_states = attention.backward(d_last[:, None], attention_cache)
+    return by_step(layer.backward((d_states, d_query[:, 0], np.zeros((8, H))), cache))
+
+
+norms = {
+    "tanh(h U + x)": plain_recurrence(),
+    "LSTM, forget bias 1": last_state_alone(lstm(1.0)),
+    "LSTM, forget bias 3": last_state_alone(lstm(3.0)),
+    "LSTM, forget bias 1, and attention": with_attention(lstm(1.0)),
+}
+axes = gradient_norms(
+    norms,
+    title="How much gradient arrives at each step of 40",
+    xlabel="step, from the first word (left) to the last (right)",
+)
+for name, values in norms.items():
+    print(f"{name:35}: at the first step {values[0]:.1e}, at the last {values[-1]:.1e}")
+
+# %% [markdown]
+# On a logarithmic axis a straight line is a constant factor a step: that is what "the gradient vanishes" means. A
+# good forget gate makes the slope gentle. **Attention takes the slope away:** from any output to any input it is one
+# step, however long the sentence is. That is the idea that lesson 04 makes everything of.
+#
+# ## 5 · Live: a translator that learns where to look
+#
+# The whole model: an encoder that reads in both directions, a decoder, and attention between them. The task is to
+# reverse a list again; then we know where it *should* look.
+
+# %%
+task = ToyTask("reverse", n_symbols=10, min_length=4, max_length=10)
+data = FreshBatches(task.sample, 48, seed=0)
+held_out = PairBatches(task.sample(np.random.default_rng(1), 200, "test"), 200, seed=0).batch(0)
+nine = next(pair for pair in task.sample(np.random.default_rng(4), 50, "test") if len(pair[0]) == 9)
+example = PairBatches([nine], 1, seed=0).batch(0)
+
+
+def new_model() -> Seq2SeqLSTM:
+    config = LSTMConfig(source_vocab=len(task.vocabulary.tokens), d_model=48, dropout=0.0)
+    return Seq2SeqLSTM(config, Glorot(np.random.default_rng(0)))
+
+
+axes = draw(new_model())
+
+# %% [markdown]
+# For comparison: the same model with nothing to look at. Its decoder has only the state in which the encoder ended.
+
+
+# %%
+class NothingToLookAt(Layer):
+    """A context of zeros, in place of attention."""
+
+    def forward(self, x: Array, memory: Array, mask: Array | None = None, rng=None) -> tuple[Array, Cache]:
+        return np.zeros((*x.shape[:2], memory.shape[-1]), x.dtype), Cache(x=x, memory=memory)
+
+    def backward(self, d_context: Array, cache: Cache) -> tuple[Array, Array]:
+        return np.zeros_like(cache["x"]), np.zeros_like(cache["memory"])
+
+
+# %% [markdown]
+# **Predict before you run.** 250 steps each. A list of ten symbols out of ten has $10 \cdot \log_2 10 = 33$ bits, and
+# the last states are 96 numbers and 96 more: room enough. Will the model without attention get there as well?
+
+# %%
+snapshots = {}
+
+
+def look(trainer: Trainer) -> dict:
+    """Keep the attention map of one example, and measure on lists that were never trained on."""
+    _, cache = trainer.model.forward(*example.inputs)
+    weights = cache["decoder"]["blocks"][0]["cross_attention"]["weights"]  # (1, 1, T, S): one sentence, one head
+    snapshots[trainer.step] = weights[0, 0]
+    return evaluate(trainer.model, [held_out])
+
+
+without = new_model()
+without.decoder.cross_attention = NothingToLookAt()
+model = new_model()
+runs = {
+    "without attention": (without, lambda trainer: evaluate(trainer.model, [held_out])),
+    "with attention": (model, look),
+}
+for name, (trained, action) in runs.items():
+    trainer = Trainer(trained, schedule=WarmupCosine(5e-3, 250, 25), workers=1)
+    for record in trainer.fit(data, 250, [Every(25, action)]).validations[1::2]:
+        right, whole = record["token_accuracy"], record["exact_match"]
+        print(f"{name:17}  step {record['step']:3}: symbols right {right:4.0%}, whole lists right {whole:4.0%}")
+
+# %% [markdown]
+# Room is not all: what was read first has to survive every step after it, forward and backward. Where does the other
+# model look?
+
+# %%
+source, target = (task.vocabulary.labels(row) for row in (example.inputs[0][0], example.targets[0]))
+last = max(snapshots)
+axes = attention_map(snapshots[last], target, source, title="To write the word of a row, it looks here")
+
+# %% [markdown]
+# Nobody gave it this diagonal. It is an **alignment**: which source word each target word was made from. While it
+# trained:
+
+# %%
+axes = alignment_over_training({step: snapshots[step] for step in (25, 50, last)}, target, source)
+
+# %% [markdown]
+# **What remains.** The short cut is there, but both networks still go word by word: step $t + 1$ cannot begin before
+# step $t$ has ended, in training as in use. Lesson 04 keeps the short cut and drops the recurrence.
+#
+# ## On your own
+#
+# 1. Set the forget bias to 0 and to 6 in section 4. What happens, and why not simply take 6? (What can such a cell
+#    not do?)
+# 2. In section 5 use lists of 4 to 16 symbols. How much longer does each of the two models need?
+# 3. `BahdanauLSTM` has the additive score $v \cdot \tanh(W x + U h)$. Look at its source, and train it in place of
+#    `Seq2SeqLSTM`. Does the alignment come sooner?

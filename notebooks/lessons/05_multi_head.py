@@ -1,0 +1,265 @@
+# %% [markdown]
+# # 05 · Multi-head attention: several looks at once
+#
+# **Goal.** Split $n$ features into $h$ heads of $n/h$, see what that buys and that it costs nothing, and take the
+# gradient through the split and back.
+#
+# - **What you'll do:** split and merge heads, count weights and multiplications, write three backward passes, and
+#   train one head against two.
+# - **What you'll learn:** why one softmax is not enough; why $h$ heads cost what one costs; $3n^2$ or $4n^2$ weights;
+#   $\sqrt{n/h}$, not $\sqrt n$.
+# - **What you'll need:** lesson 04; reshape and swapaxes.
+# - **On your own:** three open questions at the end.
+
+# %%
+import time
+
+import numpy as np
+
+from minitransformer.course import check, hint, show_solution, show_source
+from minitransformer.data import Batch
+from minitransformer.layers import (
+    Array,
+    Chain,
+    Dense,
+    Embedding,
+    Glorot,
+    Identity,
+    Linear,
+    MultiHeadAttention,
+    SelfAttention,
+    SinusoidalPositions,
+    Softmax,
+    Unallocated,
+)
+from minitransformer.layers.attention import merge_heads
+from minitransformer.layers.attention import split_heads as package_split_heads
+from minitransformer.plotting import attention_grid, attention_map
+from minitransformer.training import Every, Trainer, WarmupCosine, evaluate
+from minitransformer.verify import check_gradients
+
+# %% [markdown]
+# ## 1 · One softmax, one average
+#
+# A word often needs several things at once: a verb its subject *and* its object, a pronoun its noun *and* its number.
+# One head has one row of weights, which sum to 1, and hands over **one** average:
+
+# %%
+v = np.eye(3)  # the values of three words: each is told from the others with certainty
+for weights in ([0.5, 0.5, 0.0], [0.5, 0.0, 0.5]):
+    print("weights", weights, "-> context", np.array(weights) @ v)
+
+# %% [markdown]
+# Look at two words and you get their mean. That *both* were there can be read off it, but **which was which** (the
+# one before or the one three before, the subject or the object) only if the weights differ, and then as a difference
+# in strength. With two heads there are two contexts, side by side, each with its own weights.
+#
+# ## 2 · Split and merge
+#
+# Head $j$ gets $n/h$ of the features, $d = n/h$ of them, of every word:
+#
+# $$ (B, T, n) \;\to\; (B, T, h, d) \;\to\; (B, h, T, d) $$
+#
+# Then $h$ attentions run at once, in the same four lines as before: `@` does not care how many leading axes there
+# are. Merging goes back the same way.
+#
+# **Predict before you run.** `x.reshape(B, h, T, d)` has the right shape at once, and no error is raised. What would
+# be in it?
+
+# %%
+x = np.arange(12).reshape(1, 3, 4)  # three words of four features: word t has the numbers 4 t ... 4 t + 3
+print("x:\n", x[0])
+print("split into two heads, head 0:\n", package_split_heads(x, 2)[0, 0])
+print("reshaped, 'head 0':\n", x.reshape(1, 2, 3, 2)[0, 0])
+
+# %% [markdown]
+# The reshape alone gives "head 0" the first word, and half of the second, cut into pairs and called three words. Its
+# gradient would be right, too, for that other function: **a gradient check does not find it.** What finds it is a
+# comparison of outputs, or the thought that a head must see all words.
+#
+# ### Exercise: deal features out to heads
+
+# %% exercise="split_heads"
+
+# %% [markdown]
+# Splitting computes nothing, it moves numbers. So its backward moves them back:
+#
+# ### Exercise: back through the split
+
+# %% exercise="split_heads_backward"
+
+# %%
+show_source(package_split_heads, merge_heads)
+
+# %% [markdown]
+# ## 3 · $h$ matrices $n \times n/h$, or one $n \times n$
+#
+# Lecture notes draw $h$ heads, each with its own three matrices of size $n \times n/h$. Written side by side these
+# are three matrices $n \times n$. It is the same thing, and one large product is faster than $h$ small ones:
+
+# %%
+rng = np.random.default_rng(0)
+B, T, n, h = 2, 5, 24, 4
+x = rng.standard_normal((B, T, n))
+per_head = [rng.standard_normal((n, n // h)) for _ in range(h)]
+
+separately = np.stack([x @ w for w in per_head], axis=1)  # h products (B, T, n) (n, n/h) -> (B, h, T, n/h)
+together = package_split_heads(x @ np.concatenate(per_head, axis=1), h)  # one product, then the split
+print(separately.shape, "the same:", np.allclose(separately, together))
+
+# %%
+show_source(MultiHeadAttention.forward)
+
+# %% [markdown]
+# **Predict before you run.** How do the number of weights and the number of multiplications grow from 1 head to 8?
+# How many weights are it: $n^2$, $3n^2$, $4n^2$? ($n = 512$, 64 words.)
+
+# %%
+n, T = 512, 64
+unallocated = Unallocated()  # counts without memory
+print("heads   in the notes   4 projections   with biases      scores   multiplications for them")
+for h in (1, 2, 4, 8):
+    notes = SelfAttention(n, h, unallocated, projection=Linear, output=Identity).n_parameters()
+    weights = SelfAttention(n, h, unallocated, projection=Linear, output=Linear).n_parameters()
+    biases = SelfAttention(n, h, unallocated).n_parameters()
+    products = h * T * T * (n // h)  # every head: T queries with T keys, each n/h long
+    print(f"{h:5} {notes:14,} {weights:15,} {biases:13,} {h * T * T:11,} {products:26,}")
+print("3 n^2 =", f"{3 * n * n:,}", "  4 n^2 =", f"{4 * n * n:,}")
+
+# %% [markdown]
+# **Settled:** the count does not depend on $h$. Notes that stop at the concatenation have $3n^2$ weights; the
+# Transformer of 2017 multiplies the concatenation by one more matrix $W_o$ ($n \times n$), which lets the heads'
+# findings mix: $4n^2$.
+#
+# What does grow with $h$ is the number of *scores*, and so of exponentials. On the clock:
+
+# %%
+x = rng.standard_normal((16, T, 256)).astype(np.float32)
+layers = {h: SelfAttention(256, h, rng) for h in (1, 2, 4, 8)}
+times = {h: [] for h in layers}
+for _ in range(15):
+    for h, layer in layers.items():  # in turns, so that whatever else runs disturbs all of them alike
+        start = time.perf_counter()
+        y, cache = layer.forward(x)
+        layer.backward(y, cache)
+        times[h].append(time.perf_counter() - start)
+for h in layers:
+    print(f"{h} heads: forward and backward take {min(times[h]) / min(times[1]):.2f} times as long as with one")
+
+# %% [markdown]
+# So "$h$ heads cost what one costs" is exact for weights and products, and nearly so on the clock, as long as
+# sentences are short beside $n$.
+#
+# ## 4 · $\sqrt{n/h}$, not $\sqrt n$
+#
+# Notes that introduce $\sqrt n$ for one head and split later often forget to change it. A head's queries have
+# $d = n/h$ entries, so their products are of the order of $\sqrt d$.
+#
+# **Predict before you run.** What happens to the weights if eight heads divide by $\sqrt n$?
+
+# %%
+n, T = 512, 10
+print("          scores' standard deviation   largest of 10 weights, on average")
+print("heads      / sqrt(d)     / sqrt(n)          / sqrt(d)     / sqrt(n)")
+for h in (1, 2, 4, 8, 16):
+    d = n // h
+    q, k = rng.standard_normal((2, 200, h, T, d))
+    products = q @ k.swapaxes(-1, -2)
+    spread = [(products * size**-0.5).std() for size in (d, n)]
+    largest = [Softmax()(products * size**-0.5).max(axis=-1).mean() for size in (d, n)]
+    print(f"{h:5} {spread[0]:13.2f} {spread[1]:13.2f} {largest[0]:18.2f} {largest[1]:13.2f}")
+
+# %% [markdown]
+# With $\sqrt n$ the more heads there are, the flatter they look: sixteen heads would begin as sixteen times nearly
+# the same average.
+#
+# ## 5 · The way back
+#
+# From the end: $y = \mathrm{concat}(c_1 \dots c_h)\, W_o$ is a linear layer of the merged contexts.
+#
+# ### Exercise: back through the output projection
+
+# %% exercise="output_backward"
+
+# %% [markdown]
+# Attention itself you have done (lesson 04): it has one more axis now, and not one line is different. At the
+# beginning three projections read the same $x$, so three gradients come back to it:
+#
+# $$ dx = dQ\, W_q^\top + dK\, W_k^\top + dV\, W_v^\top $$
+#
+# ### Exercise: three paths back to x
+
+# %% exercise="projections_backward"
+
+# %%
+show_source(MultiHeadAttention.backward, SelfAttention.backward)
+
+# %%
+check_gradients(SelfAttention(6, 3, rng), rng.standard_normal((2, 5, 6)))
+
+# %% [markdown]
+# ## 6 · Live: one head against two
+#
+# A task made for the point of section 1. Words are numbers from 1 to 6; at every position the model must name **two**
+# of them, in order: the one before, and the one three before. 36 answers are possible. One layer of attention, 32
+# features, 400 steps.
+#
+# **Predict before you run.** Both models have exactly the same number of parameters. How well can one head do?
+
+# %%
+WORDS, LENGTH, D = 6, 12, 32
+
+
+class TwoLooks:
+    """A batch for every step: words, and for each position the pair (1 back, 3 back) as one number, 1 ... 36."""
+
+    def batch(self, step: int) -> Batch:
+        ids = np.random.default_rng([0, step]).integers(1, WORDS + 1, (64, LENGTH))
+        targets = np.zeros_like(ids)  # 0: nothing to name
+        targets[:, 3:] = 1 + (ids[:, 2:-1] - 1) * WORDS + (ids[:, :-3] - 1)
+        return Batch((ids,), targets)
+
+
+def new_model(n_heads: int) -> Chain:
+    init = Glorot(np.random.default_rng(0))
+    return Chain(
+        tokens=Embedding(WORDS + 1, D, init, scale=D**0.5),
+        positions=SinusoidalPositions(D),
+        attention=SelfAttention(D, n_heads, init),
+        head=Dense(D, WORDS * WORDS + 1, init),
+    )
+
+
+held_out = TwoLooks().batch(1_000_000)
+models = {}
+for n_heads in (1, 2, 4):
+    model = models[n_heads] = new_model(n_heads)
+    trainer = Trainer(model, schedule=WarmupCosine(1e-2, 400, 40), workers=1)
+    history = trainer.fit(TwoLooks(), 400, [Every(100, lambda trainer: evaluate(trainer.model, [held_out]))])
+    right = ", ".join(f"{record['token_accuracy']:4.0%}" for record in history.validations)
+    print(f"{n_heads} heads, {model.n_parameters():,} parameters: pairs right after 100, 200, 300, 400 steps: {right}")
+
+# %% [markdown]
+# Guessing is 1 in 36. One head finds the two words and mixes them up; to tell them apart it would have to give them
+# unequal weights, and to read strengths off a mean. Two heads give each its own place. Where do they look? (The
+# average over 64 lists, since here it is the position that matters, not the word.)
+
+# %%
+steps = [str(t) for t in range(LENGTH)]
+weights = models[2].forward(*held_out.inputs)[1]["attention"]["weights"].mean(axis=0)  # (h, T, T)
+axes = attention_grid(weights, steps, steps, title="Two heads, trained: one looks one back, the other three back")
+
+# %%
+weights = models[1].forward(*held_out.inputs)[1]["attention"]["weights"].mean(axis=0)
+axes = attention_map(weights[0], steps, steps, title="One head, trained as long: a smear around both")
+
+# %% [markdown]
+# Nobody told the heads to share the work. The loss did: this is by far the easiest way down.
+#
+# ## On your own
+#
+# 1. Train the one head of section 6 for 3,000 steps (about ten times as long). It gets better, and stays behind. Look
+#    at its map again: how does it tell the two words apart?
+# 2. In which rows of the map of two heads is the stripe missing, and why does nothing in the loss ask for it there?
+# 3. Set `output=Identity` in `new_model`, so that there is no $W_o$. The head behind it reads the contexts side by
+#    side. Does this task need $W_o$? When would a model need it?
