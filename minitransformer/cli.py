@@ -6,18 +6,39 @@ Exit status: 0 done, 1 done but not passed (`check`), 2 a mistake in what was gi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import os
 import sys
+import time
+import traceback
 from collections.abc import Sequence
 
 from . import __version__
-from .commands import check, count, demo, evaluate, explore, lm, mutants, train, translate
+from .commands import (
+    check,
+    compare,
+    count,
+    decoders,
+    demo,
+    evaluate,
+    explore,
+    figures,
+    grade,
+    lm,
+    mutants,
+    reproduce,
+    train,
+    translate,
+)
 from .commands.errors import CommandError
 from .data import DataError
-from .training import CheckpointError, NotFinite
+from .training import CheckpointError, NoMPI, NotFinite, Ranks, world
 
-COMMANDS = (demo, train, translate, evaluate, explore, lm, count, check, mutants)
+COMMANDS = (
+    *(demo, train, translate, evaluate, decoders, explore, compare, figures),
+    *(lm, reproduce, count, check, mutants, grade),
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,6 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     options.arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        ranks = world()
+    except NoMPI as error:
+        print(f"minitransformer {options.command}: {error}", file=sys.stderr)
+        return 2
+    return answer(options) if ranks is None else answer_as_rank(ranks, options)
+
+
+def answer(options: argparse.Namespace) -> int:
+    """Run the command that the options name; a mistake in them is one line on standard error."""
+    try:
         return int(options.run(options))
     except (CommandError, DataError, CheckpointError, NotFinite) as error:
         print(f"minitransformer {options.command}: {error}", file=sys.stderr)
@@ -55,6 +86,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder that was taken away
         print(f"minitransformer {options.command}: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return 2
+
+
+def answer_as_rank(ranks: Ranks, options: argparse.Namespace) -> int:
+    """The same as one of several processes: the first speaks for all, and one that fails ends them all."""
+    if not getattr(options, "on_all_ranks", False) and ranks.rank != 0:
+        return 0
+    status = 1
+    try:
+        if ranks.rank == 0:
+            status = answer(options)
+        else:
+            said = io.StringIO()
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+                status = answer(options)
+            if status:
+                time.sleep(1.0)  # what is wrong for all is said by the first
+                print(f"rank {ranks.rank}: {said.getvalue().strip()}", file=sys.stderr)
+    except SystemExit as leaving:
+        status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if status:
+        ranks.abort(status)
+    return status
 
 
 if __name__ == "__main__":

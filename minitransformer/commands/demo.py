@@ -18,10 +18,11 @@ from .options import (
     number,
     report,
     say,
+    takes_ranks,
     trainer_from,
 )
 from .pronouns import Head, exact_match, forced_scores, intervene, measure_heads, pronoun_accuracy
-from .runs import new_run, save_run
+from .runs import leave_to_first_rank, new_run, save_run
 
 SHOWROOM = "I got my car straight from the showroom, it was new."
 # What each generator is for: a third number behind (seed, 0), so that none is a training batch's (seed, step).
@@ -49,6 +50,7 @@ def add_parser(commands: Any) -> None:
         parser, model="pre-norm", d_model=64, n_heads=4, d_ff=128, encoder_blocks=2, decoder_blocks=1, dropout=0.0
     )
     add_training_options(parser, steps=5000, batch_size=32, rate=3e-3, warmup=200, label_smoothing=0.0)
+    takes_ranks(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -62,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
     )
 
     numbers = train(options, grammar, translator, trainer)
+    leave_to_first_rank()
     checkpoint = save_run(folder, translator, trainer, task="english-french", results=numbers)
     heads = best_heads(translator, grammar, options)
     say("Who finds the noun, in held-out sentences like the first below (average attention weights):")

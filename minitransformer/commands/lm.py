@@ -1,8 +1,9 @@
-"""`lm train`, `lm generate`, `lm sort`: language models of texts and of digits, and what they go on to write."""
+"""`lm train`, `lm generate`, `lm export`, `lm sort`: language models of texts and of digits, and what they write."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import math
 import sys
 from typing import Any
@@ -11,10 +12,11 @@ import numpy as np
 
 from ..data import PAD, CharacterVocabulary, SortingTask, TextBatches, documentation, read_text, text_windows
 from ..data.texts import NO_PAD
-from ..decoding import LanguageModel, greedy
-from ..layers import Normal
+from ..decoding import LanguageModel, greedy, load_language_model
+from ..layers import Glorot
 from ..models import GPT, LANGUAGE_MODELS, GPTConfig, build_model
 from ..training import Every, ProgressBar, evaluate
+from ..weights import WeightsError, save_pretrained
 from .errors import CommandError
 from .options import (
     FRACTION,
@@ -27,9 +29,10 @@ from .options import (
     report,
     say,
     setting,
+    takes_ranks,
     trainer_from,
 )
-from .runs import new_run, save_run
+from .runs import Stopped, add_run_options, fit_and_save, leave_to_first_rank, new_run
 
 
 def add_parser(commands: Any) -> None:
@@ -38,6 +41,7 @@ def add_parser(commands: Any) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_train(actions)
     _add_generate(actions)
+    _add_export(actions)
     _add_sort(actions)
 
 
@@ -47,11 +51,11 @@ def _add_train(actions: Any) -> None:
         "train",
         train,
         "Train a language model on a text, character by character. Without TEXT: on the documentation that every "
-        "Python carries. The defaults are nanoGPT's settings for a computer without a graphics card.",
+        "Python carries. The defaults are nanoGPT's settings for a computer without a graphics card, but for the first "
+        "weights, which are drawn as the width asks for.",
     )
     parser.add_argument("text", metavar="TEXT", nargs="?", help="a text file (UTF-8)")
-    parser.add_argument("--out", default="runs/lm", help="folder for the run")
-    parser.add_argument("--overwrite", action="store_true", help="replace the run that the folder holds")
+    add_run_options(parser, out="runs/lm")
     parser.add_argument(
         "--validation", type=number(float, 0, 1, below=True), default=0.1, help="share of the text, from its end"
     )
@@ -78,6 +82,7 @@ def _add_train(actions: Any) -> None:
         weight_decay=0.1,
         label_smoothing=0.0,
     )
+    takes_ranks(parser)
 
 
 def _add_generate(actions: Any) -> None:
@@ -85,16 +90,45 @@ def _add_generate(actions: Any) -> None:
         actions,
         "generate",
         generate,
-        "Go on from a prompt, and show each character as it is drawn. The prompt is not repeated.",
+        "Go on from a prompt, and show the text as it is drawn. The prompt is not repeated. The model is that of a "
+        "run, or comes from elsewhere: a GPT-2 or Llama as Hugging Face has them, or a .bin file of llama2.c.",
     )
-    parser.add_argument("run_folder", metavar="RUN", help="folder of a run, or its checkpoint")
-    parser.add_argument("--prompt", default="\n", help="what to go on from")
-    parser.add_argument("--max-new-tokens", type=number(int, 1), default=300, help="characters to write")
-    parser.add_argument("--greedy", action="store_true", help="always the most probable character: draw nothing")
+    _add_source(parser)
+    parser.add_argument(
+        "--prompt",
+        help="what to go on from (default: the beginning of a text, or of a line where nothing stands for that)",
+    )
+    parser.add_argument("--max-new-tokens", type=number(int, 1), default=300, help="tokens (characters) to write")
+    parser.add_argument("--greedy", action="store_true", help="always the most probable token: draw nothing")
     belonging(parser, "--temperature", number(float, 1e-6), 0.8, "below 1 more careful, above 1 wilder")
     parser.add_argument("--top-k", type=number(int, 1), help="draw from the k most probable only")
     parser.add_argument(
         "--top-p", type=number(float, 1e-9, 1), help="draw from the most probable that make up this share only"
+    )
+
+
+def _add_export(actions: Any) -> None:
+    parser = new_parser(
+        actions,
+        "export",
+        export,
+        "Write a language model as a folder that Hugging Face's transformers loads: config.json, model.safetensors, "
+        "tokenizer.json. It needs the extra `huggingface`.",
+    )
+    _add_source(parser)
+    parser.add_argument("folder", metavar="FOLDER", help="where to write: a new folder, or an empty one")
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source",
+        metavar="RUN",
+        help="folder of a run, or its checkpoint; folder with config.json; .bin file",
+    )
+    parser.add_argument(
+        "--tokenizer",
+        metavar="FILE",
+        help="of a .bin file (default, beside it: tok512.bin for 512 tokens, or tokenizer.bin)",
     )
 
 
@@ -118,6 +152,7 @@ def _add_sort(actions: Any) -> None:
         weight_decay=0.1,
         label_smoothing=0.0,
     )
+    takes_ranks(parser)
 
 
 def sort(options: argparse.Namespace) -> int:
@@ -126,9 +161,10 @@ def sort(options: argparse.Namespace) -> int:
     say(f"{model.n_parameters():,} parameters")
     trainer = trainer_from(options, model, pad=PAD)
     trainer.fit(task, options.steps, [ProgressBar()])
+    leave_to_first_rank()
 
     inputs = task.inputs()
-    answers = np.array(greedy(model, inputs, start=None, eos=NO_PAD, max_new_tokens=task.length))
+    answers = np.array([h.ids for h in greedy(model, inputs, start=None, eos=NO_PAD, max_new_tokens=task.length)])
     right = (answers == np.sort(inputs, axis=1)).all(axis=1)
     held_out = task.held_out(inputs)
     numbers = {
@@ -147,29 +183,42 @@ def sort(options: argparse.Namespace) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
+    stopped = None
+    if options.resume is not None:
+        stopped = Stopped(options, _add_train, "train", data=("text",))
+        options = stopped.options
+        options.command, options.action = "lm", "train"
     text = documentation() if options.text is None else read_text(options.text)
     vocabulary = CharacterVocabulary.build([text])
     ids = np.array(vocabulary.encode(text))
     cut = round(len(ids) * (1 - options.validation))
     if min(cut, len(ids) - cut if options.validation else cut) <= options.context:
         raise CommandError(f"--context {options.context}: the text of {len(ids):,} characters is too short for that")
-    folder = new_run(options.out, options.overwrite)
+    facts = {"task": "text", "data": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()}
+    if stopped is None:
+        folder = new_run(setting(options, "out"), options.overwrite)
+        language_model = LanguageModel(options.model, model_from(options, len(vocabulary)), vocabulary)
+    else:
+        stopped.same("data", facts["data"], "this is not the text that it began with")
+        folder = stopped.folder
+        language_model = LanguageModel.from_checkpoint(stopped.path, stopped.arrays, stopped.description)
 
-    model = model_from(options, len(vocabulary))
-    language_model = LanguageModel(options.model, model, vocabulary)
+    model = language_model.model
     say(
         f"{cut:,} characters to train on, {len(ids) - cut:,} to validate; {len(vocabulary)} different; "
         f"{model.n_parameters():,} parameters"
     )
     batches = TextBatches(ids[:cut], options.context, options.batch_size, seed=options.seed)
     trainer = trainer_from(options, model)
+    if stopped is not None:
+        stopped.restore(trainer)
     callbacks: list[Any] = [ProgressBar()]
     if options.validation:
         few = list(text_windows(ids[cut:], options.context, 64))[:8]  # a look on the way; the end measures it all
         callbacks.append(Every(500, lambda trainer: evaluate(model, few, pad=few[0].pad)))
-    trainer.fit(batches, options.steps, callbacks)
+    steps = options.steps if stopped is None else stopped.steps
+    checkpoint = fit_and_save(options, folder, language_model, trainer, batches, callbacks, steps, **facts)
 
-    checkpoint = save_run(folder, language_model, trainer, task="text")
     numbers: dict[str, Any] = {
         "seed": options.seed,
         "steps": trainer.step,
@@ -206,13 +255,15 @@ def model_from(options: argparse.Namespace, vocab: int) -> Any:
         sizes["n_kv_heads"] = options.n_kv_heads or options.n_heads
     try:
         config = LANGUAGE_MODELS[options.model][1](**sizes)
-        return build_model(options.model, config, Normal(np.random.default_rng(options.seed)))
+        # Glorot's draws grow as the width shrinks; GPT-2's 0.02 is meant for 768 and more, and learns slowly below.
+        return build_model(options.model, config, Glorot(np.random.default_rng(options.seed)))
     except ValueError as error:
         raise CommandError(f"these sizes make no model: {error}") from None
 
 
 def generate(options: argparse.Namespace) -> int:
-    language_model = LanguageModel.load(options.run_folder)
+    language_model = load_language_model(options.source, options.tokenizer)
+    prompt = language_model.default_prompt() if options.prompt is None else options.prompt
     settings: dict[str, Any] = {"max_new_tokens": options.max_new_tokens}
     if options.greedy:
         refuse(options, "--greedy", "temperature", "top_k", "top_p")
@@ -220,16 +271,31 @@ def generate(options: argparse.Namespace) -> int:
         settings |= {"temperature": setting(options, "temperature"), "seed": options.seed}
         settings |= {"top_k": options.top_k, "top_p": options.top_p}
     try:
-        tokens = language_model.stream_ids(options.prompt, **settings)
+        pieces = language_model.stream(prompt, **settings)
     except ValueError as error:
         raise CommandError(f"--{error}") from None
     written = []
-    for token in tokens:
-        written.append(language_model.vocabulary.decode([token]))
+    for piece in pieces:
+        written.append(piece)
         if not options.json:
-            sys.stdout.write(written[-1])
+            sys.stdout.write(piece)
             sys.stdout.flush()
     if not options.json:
         print()
-    report(options, {"prompt": options.prompt, "text": "".join(written), "seed": options.seed})
+    report(options, {"prompt": prompt, "text": "".join(written), "seed": options.seed})
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    language_model = load_language_model(options.source, options.tokenizer)
+    try:
+        folder = save_pretrained(language_model.model, options.folder, language_model.vocabulary)  # type: ignore[arg-type]
+    except WeightsError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise CommandError(f"{options.source}: cannot be exported: {error}") from None
+    files = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+    for name, size in files.items():
+        print(f"{folder / name}  {size:,} bytes")
+    report(options, {"folder": str(folder), "files": files})
     return 0

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..layers import CrossEntropy
 from ..models import MODELS, EncoderDecoder, build_model
-from ..training import SGD, Adam, AdamW, Constant, Noam, Optimizer, Trainer, WarmupCosine
+from ..training import SGD, Adam, AdamW, Constant, Noam, Optimizer, Trainer, WarmupCosine, world
 from .errors import CommandError
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -115,6 +115,11 @@ def add_model_options(parser: argparse.ArgumentParser, **defaults: Any) -> None:
     group.add_argument("--start", choices=("bos", "eos"), default="bos", help="the token that decoding begins with")
 
 
+def takes_ranks(parser: argparse.ArgumentParser) -> None:
+    """Under mpiexec every process runs this command; of the others, the first process alone runs them."""
+    parser.set_defaults(on_all_ranks=True)
+
+
 def add_training_options(parser: argparse.ArgumentParser, **defaults: Any) -> None:
     group = parser.add_argument_group("training")
     group.add_argument("--steps", type=number(int, 1), default=defaults["steps"], help="training steps")
@@ -192,6 +197,7 @@ def trainer_from(options: argparse.Namespace, model: Any, pad: int | None = None
         clip=options.clip or None,
         seed=options.seed,
         workers=options.workers,
+        ranks=world() if getattr(options, "on_all_ranks", False) else None,
     )
 
 

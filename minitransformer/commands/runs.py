@@ -23,6 +23,7 @@ from ..training import (
     restore_trainer,
     save_checkpoint,
     trainer_state,
+    world,
 )
 from ..training.trainer import Batches
 from .errors import CommandError
@@ -30,6 +31,7 @@ from .options import belonging, number, refuse, say, setting
 
 # Options that are not settings of the training: they may be others when a run goes on.
 NOT_SETTINGS = {"run", "command", "action", "arguments", "json", "overwrite", "resume", "out", "save_every"}
+NOT_SETTINGS |= {"on_all_ranks"}
 
 
 class Saved(Protocol):
@@ -56,6 +58,8 @@ def add_run_options(parser: argparse.ArgumentParser, out: str) -> None:
 def new_run(folder: str, overwrite: bool = False) -> Path:
     """Make the folder before hours are spent on what it is to hold; CommandError where that cannot be."""
     path = Path(folder)
+    if not writes():
+        return path
     try:
         if (path / "checkpoint.npz").exists() and not overwrite:
             raise CommandError(f"{path}: holds a run already: give another --out, or --overwrite to replace it")
@@ -65,6 +69,18 @@ def new_run(folder: str, overwrite: bool = False) -> Path:
     if not os.access(path, os.W_OK):
         raise CommandError(f"{path}: cannot be written to")
     return path
+
+
+def writes() -> bool:
+    """Whether this process is the one that writes: of all ranks under mpiexec, the first."""
+    ranks = world()
+    return ranks is None or ranks.rank == 0
+
+
+def leave_to_first_rank() -> None:
+    """What follows training, measuring and writing, is not for the other ranks: they end here, and end well."""
+    if not writes():
+        raise SystemExit(0)
 
 
 def save_run(folder: Path, saved: Saved, trainer: Trainer, **facts: Any) -> Path:
@@ -88,6 +104,8 @@ class Stopped:
         Of the command.
     data : sequence of str
         Options that say where the data are; if none is given they are where they were.
+    several : sequence of str
+        Those of them that take more than one word.
 
     Attributes
     ----------
@@ -98,7 +116,12 @@ class Stopped:
     """
 
     def __init__(
-        self, options: argparse.Namespace, add_parser: Callable[[Any], Any], name: str, data: Sequence[str]
+        self,
+        options: argparse.Namespace,
+        add_parser: Callable[[Any], Any],
+        name: str,
+        data: Sequence[str],
+        several: Sequence[str] = (),
     ) -> None:
         refuse(options, "a run that goes on", "out")
         if options.overwrite:
@@ -112,7 +135,7 @@ class Stopped:
         for option in began:
             if option not in vars(options) or option in NOT_SETTINGS:
                 raise CommandError(f"{self.path}: cannot go on: this program has no setting {option!r}")
-        if not all(isinstance(began.get(option), (str, type(None))) for option in data):
+        if not all(_says_where(began.get(option), option in several) for option in data):
             raise CommandError(f"{self.path}: cannot go on: it does not say where its data are")
         words = [word for option, value in began.items() if option not in data for word in _typed(option, value)]
         typed = options.arguments[options.arguments.index(name) + 1 :]
@@ -177,7 +200,8 @@ def fit_and_save(
         save_run(folder, saved, trainer, **facts, steps=steps, options=began)
 
     try:
-        trainer.fit(batches, steps, [*callbacks, Saving(options.save_every, save)])
+        trainer.fit(batches, steps, [*callbacks, Saving(options.save_every, save)] if writes() else [])
+        leave_to_first_rank()
     except Interrupted:
         words = [word for word in (options.command, getattr(options, "action", None)) if word]
         say(f"\nstopped after step {trainer.step:,} of {steps:,}, all of it saved in {path}; to go on:")
@@ -187,8 +211,15 @@ def fit_and_save(
 
 
 def _settings(options: argparse.Namespace) -> dict[str, Any]:
-    kinds = (str, int, float, type(None))
+    kinds = (str, int, float, list, type(None))
     return {name: v for name, v in vars(options).items() if name not in NOT_SETTINGS and isinstance(v, kinds)}
+
+
+def _says_where(value: Any, several: bool) -> bool:
+    """Whether a checkpoint's value can be that of an option that names files."""
+    if several and isinstance(value, list):
+        return all(isinstance(word, str) for word in value)
+    return value is None or isinstance(value, str)
 
 
 def _typed(option: str, value: Any) -> list[str]:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from ..data import (
+    TASKS,
     BytePairVocabulary,
     CharacterVocabulary,
     PairBatches,
     Vocabulary,
     WordVocabulary,
     evaluation_batches,
+    read_aligned,
+    read_pairs,
     split_by_source,
 )
 from ..decoding import Translator
@@ -22,6 +25,7 @@ from ..training import Every, ProgressBar, evaluate
 from .errors import CommandError
 from .evaluate import Pairs, add_pair_options, measure, pairs_from, table
 from .options import (
+    FRACTION,
     add_model_options,
     add_training_options,
     belonging,
@@ -32,9 +36,14 @@ from .options import (
     report,
     say,
     setting,
+    takes_ranks,
     trainer_from,
 )
 from .runs import Stopped, add_run_options, fit_and_save, new_run
+
+# Options that say where the pairs are.
+SEVERAL = ("validation_pairs", "test_pairs")
+DATA = ("pairs", "source", "target", "task", *SEVERAL)
 
 
 def add_parser(commands: Any) -> None:
@@ -46,30 +55,34 @@ def add_parser(commands: Any) -> None:
         "for a test at the end; the test's pairs are written to RUN/test.tsv.",
     )
     add_pair_options(parser)
+    parser.add_argument("--task", choices=tuple(TASKS), help="in place of PAIRS.tsv: pairs that are made, in parts")
     add_run_options(parser, out="runs/train")
     group = parser.add_argument_group("data")
     group.add_argument("--vocabulary", choices=("bpe", "word", "character"), default="bpe", help="what a token is")
     belonging(group, "--vocab-size", number(int, 64), 4000, "tokens of each vocabulary, at most")
     group.add_argument("--shared", action="store_true", help="one vocabulary for both languages, and one embedding")
     group.add_argument("--max-length", type=number(int, 1), default=100, help="pairs with more tokens are left out")
-    group.add_argument("--validation", type=number(float, 0, 1, below=True), default=0.02, help="share of the pairs")
-    group.add_argument("--test", type=number(float, 0, 1, below=True), default=0.05, help="share of the pairs")
+    for part, share in (("validation", 0.02), ("test", 0.05)):
+        belonging(group, f"--{part}", FRACTION, share, f"share of the pairs kept back for {part}")
+        group.add_argument(
+            f"--{part}-pairs",
+            metavar="FILE",
+            nargs="+",
+            help=f"pairs for {part} in place of such a share: FILE.tsv, or two files line by line",
+        )
     add_model_options(
         parser, model="pre-norm", d_model=128, n_heads=4, d_ff=512, encoder_blocks=2, decoder_blocks=2, dropout=0.2
     )
     add_training_options(parser, steps=3500, batch_size=64, rate=2e-3, warmup=400, label_smoothing=0.1)
+    takes_ranks(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     stopped = None
     if options.resume is not None:
-        stopped = Stopped(options, add_parser, "train", data=("pairs", "source", "target"))
+        stopped = Stopped(options, add_parser, "train", DATA, SEVERAL)
         stopped.options.arguments, options = options.arguments, stopped.options
-    pairs = pairs_from(options)
-    if options.validation + options.test >= 1:
-        raise CommandError(f"--validation {options.validation} and --test {options.test}: nothing is left to train on")
-    fractions = (1 - options.validation - options.test, options.validation, options.test)
-    training, validation, test = split_by_source(pairs, fractions, options.seed)
+    training, validation, test = parts_from(options)
     facts = {"task": "pairs", "data": digest(training, validation, test)}
     if stopped is None:
         folder = new_run(setting(options, "out"), options.overwrite)
@@ -112,6 +125,42 @@ def run(options: argparse.Namespace) -> int:
         print(table(numbers))
     report(options, numbers)
     return 0
+
+
+def parts_from(options: argparse.Namespace) -> tuple[Pairs, Pairs, Pairs]:
+    """The pairs to train on, to validate and to test that the options describe."""
+    if options.task:
+        if options.pairs or options.source or options.target:
+            raise CommandError(f"--task {options.task}: makes its pairs; leave PAIRS.tsv, --source and --target out")
+        if options.task not in TASKS:  # as a checkpoint may say that was written elsewhere
+            raise CommandError(f"--task {options.task}: there are {', '.join(TASKS)}")
+        refuse(options, f"--task {options.task}", "validation", "validation_pairs", "test", "test_pairs")
+        return TASKS[options.task]()
+    pairs = pairs_from(options)
+    files = {part: getattr(options, f"{part}_pairs") for part in ("validation", "test")}
+    shares = {}
+    for part, given in files.items():
+        if given is not None:
+            refuse(options, f"--{part}-pairs", part)
+        shares[part] = setting(options, part) if given is None else 0.0
+    if sum(shares.values()) >= 1:
+        raise CommandError(
+            f"--validation {shares['validation']} and --test {shares['test']}: nothing is left to train on"
+        )
+    training, *others = split_by_source(pairs, (1 - sum(shares.values()), *shares.values()), options.seed)
+    validation, test = (
+        other if not given else read_part(part, given) for other, (part, given) in zip(others, files.items())
+    )
+    return training, validation, test
+
+
+def read_part(part: str, files: list[str]) -> Pairs:
+    """The pairs of one file, or of two, line by line."""
+    if len(files) > 2:
+        raise CommandError(
+            f"--{part}-pairs {' '.join(files)}: give one file of pairs, or two that are read line by line"
+        )
+    return read_pairs(*files) if len(files) == 1 else read_aligned(*files)
 
 
 def new_translator(options: argparse.Namespace, training: Pairs) -> Translator:

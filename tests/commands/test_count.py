@@ -3,11 +3,13 @@
 import json
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from minitransformer.cli import main
 from minitransformer.commands.count import count
-from minitransformer.models import PRESETS
+from minitransformer.layers import summary
+from minitransformer.models import PRESETS, LSTMConfig, build_model
 
 PUBLISHED = {
     "gpt2": 124_439_808,
@@ -50,6 +52,31 @@ def test_a_token_of_llama_2_70b_costs_what_its_sizes_say():
 def test_an_encoder_decoder_keeps_keys_of_both_sides():
     counted = count("transformer-base")
     assert counted.kept_per_token == counted.kept_per_source_token == 6 * 2 * 512
+
+
+@pytest.mark.parametrize("name", ["lstm", "lstm-bahdanau", "lstm-input-feeding"])
+def test_a_recurrent_decoder_keeps_memory_and_keys_of_the_source_and_nothing_of_what_it_wrote(name):
+    sizes = {"n_encoder_layers": 2, "n_decoder_layers": 3}
+    model = build_model(name, LSTMConfig(11, 13, d_model=5, d_embedding=4, **sizes), np.random.default_rng(0))
+    counted = summary(model)
+    assert (counted.kept_per_token, counted.kept_per_source_token) == (0, 2 * 5 + 5)
+
+    def kept(tokens, steps):
+        state, ids = model.begin(np.full((1, tokens), 4), 1)
+        for _ in range(steps):
+            model.step(ids, state)
+        return sum(array.size for array in arrays(state) if array.dtype.kind == "f")
+
+    assert kept(7, 1) - kept(6, 1) == counted.kept_per_source_token
+    assert kept(7, 4) == kept(7, 1)
+
+
+def arrays(state):
+    for value in state.values():
+        if isinstance(value, dict):
+            yield from arrays(value)
+        elif isinstance(value, np.ndarray):
+            yield value
 
 
 def test_the_table_shows_blocks_once_and_tied_weights_by_both_names(capsys):

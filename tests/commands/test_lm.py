@@ -67,6 +67,38 @@ def test_a_text_shorter_than_the_context_is_named(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_the_first_weights_grow_as_the_width_shrinks(text, tmp_path):
+    words = ["--steps", "1", "--rate", "1e-12", "--schedule", "constant"]
+    assert main(["lm", "train", str(text), "--out", str(tmp_path / "run"), *SIZES, *words]) == 0
+    block = LanguageModel.load(tmp_path / "run").model.decoder.blocks[0]
+    assert 0.2 < block.attention.sublayer.query.weight.value.std() < 0.3  # of width 16: (2 / 32) ** 0.5 is 0.25
+
+
+def test_a_run_is_exported_and_writes_the_same(run, tmp_path, capsys):
+    pytest.importorskip("safetensors")
+    pytest.importorskip("tokenizers")
+    assert main(["lm", "export", str(run), str(tmp_path / "exported")]) == 0
+    assert "model.safetensors" in capsys.readouterr().out
+    for words in (["--prompt", "the", "--seed", "3", "--temperature", "2"], ["--greedy"]):
+        written = []
+        for source in (run, tmp_path / "exported"):
+            assert main(["lm", "generate", str(source), "--max-new-tokens", "40", *words]) == 0
+            written.append(capsys.readouterr().out)
+        assert written[0] == written[1]
+    assert main(["lm", "export", str(run), str(tmp_path / "exported")]) == 2
+    assert "holds something already" in capsys.readouterr().err
+    assert main(["lm", "export", str(tmp_path / "exported"), str(tmp_path / "again")]) == 0  # and on from there
+    for name in ("model.safetensors", "tokenizer.json"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "exported" / name).read_bytes()
+
+
+def test_a_tokenizer_belongs_to_a_bin_file(run, capsys):
+    assert main(["lm", "generate", str(run), "--tokenizer", "tok.bin"]) == 2
+    assert "has its own tokenizer" in capsys.readouterr().err
+    assert main(["lm", "generate", "none.bin", "--tokenizer", "tok.bin"]) == 2
+    assert "none.bin: cannot be read: No such file" in capsys.readouterr().err
+
+
 def test_heads_of_keys_are_llamas(text, tmp_path, capsys):
     assert main(["lm", "train", str(text), "--out", str(tmp_path / "run"), "--n-kv-heads", "2"]) == 2
     assert "--n-kv-heads 2: GPT has no such setting" in capsys.readouterr().err
