@@ -29,7 +29,8 @@ ENVIRONMENT = {
 }
 
 mpi = pytest.mark.skipif(
-    MPIEXEC is None or importlib.util.find_spec("mpi4py") is None,
+    (MPIEXEC is None or importlib.util.find_spec("mpi4py") is None)
+    and os.environ.get("MINITRANSFORMER_REQUIRE_MPI") != "1",
     reason='no MPI: pip install "minitransformer[mpi]"',
 )
 pytestmark = pytest.mark.xdist_group("mpi")
