@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from typing import NoReturn
 
 from . import __version__
 from .commands import (
@@ -41,9 +42,16 @@ COMMANDS = (
 )
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in a line that fits a screen, however long the word is that it complains about."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(message if len(message) <= 1000 else f"{message[:500]} ... {message[-400:]}")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line with all its commands and options."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="minitransformer",
         description="A Transformer in NumPy: train a translator, look inside it, translate.",
         epilog="Begin with: minitransformer demo",

@@ -232,7 +232,9 @@ def command(words: list[str]) -> dict[str, Any]:
     lines = done.stdout.splitlines()
     if done.returncode or not lines:
         raise CommandError(f"`minitransformer {shlex.join(words)}` ended with status {done.returncode}")
-    return dict(json.loads(lines[-1]))
+    answer: dict[str, Any] = json.loads(lines[-1])
+    (only,) = answer.get("models", [{}])  # a comparison of one model
+    return {**answer, **only}
 
 
 def table(
@@ -250,7 +252,7 @@ def table(
     for row in rows:
         values = [row.value(answer, row.measure) for answer in answers[row.name]]
         mean = statistics.fmean(values)
-        minutes = statistics.fmean(answer["training_seconds"] for answer in answers[row.name]) / 60
+        minutes = statistics.fmean(training_seconds(answer) for answer in answers[row.name]) / 60
         beside = ", ".join(
             f"{key} {statistics.fmean(row.value(answer, key) for answer in answers[row.name]):.4g}" for key in row.also
         )
@@ -263,6 +265,11 @@ def table(
     if recipe.note:
         lines += ["", recipe.note]
     return "\n".join(lines), numbers
+
+
+def training_seconds(answer: dict[str, Any]) -> float:
+    """How long training took, as the commands say it."""
+    return float(answer["training_seconds" if "training_seconds" in answer else "seconds"])
 
 
 def shown(value: float) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import subprocess
 
 import pytest
 
@@ -117,6 +118,15 @@ def test_recipes_are_listed(capsys):
     assert main(["reproduce"]) == 0
     listed = capsys.readouterr().out
     assert all(name in listed for name in reproduce.names())
+
+
+def test_a_comparison_of_one_model_answers_for_it(monkeypatch):
+    answer = {"seed": 0, "models": [{"test_bleu": 97.5, "seconds": 60.0}]}
+    done = subprocess.CompletedProcess([], 0, stdout=f"a table\n{json.dumps(answer)}\n")
+    monkeypatch.setattr(reproduce.subprocess, "run", lambda *words, **options: done)
+    got = reproduce.command(["compare"])
+    assert got["test_bleu"] == 97.5
+    assert reproduce.training_seconds(got) == 60.0
 
 
 def test_a_number_that_is_missing_is_an_error():
