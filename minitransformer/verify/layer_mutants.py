@@ -139,13 +139,13 @@ bug("ReLU multiplied by its output", ReLU, "backward",
 bug("GELU without the 3 of the cube", GELU, "backward",
     "3.0 * self.slope", "self.slope", "GELU")
 bug("GELU without half of the product rule", GELU, "backward",
-    "1.0 + t + x", "x", "GELU")
+    "dx += 1.0 + t", "pass", "GELU")
 bug("GELU with 1 - t in place of 1 - t^2", GELU, "backward",
     "1.0 - t * t", "1.0 - t", "GELU")
 bug("GELU with a square in place of the cube", GELU, "forward",
     "(x * x)", "x", "GELU")
 bug("GELU by the logistic approximation", GELU, "forward",
-    "t = np.tanh(u)", "t = 2.0 / (1.0 + np.exp(-1.702 * x)) - 1.0",
+    "t = np.tanh(u, out=u)", "t = 2.0 / (1.0 + np.exp(-1.702 * x)) - 1.0",
     "activations are what their formulas say, number by number")
 
 # ---- softmax
