@@ -44,7 +44,7 @@ class OurStep(Contender):
         logits, cache = model.forward(*batch.inputs)
         loss, loss_cache = loss_layer.forward(logits, batch.targets)
         model.backward(loss_layer.backward(1.0, loss_cache), cache)
-        shares = batch.shares(len(self.trainer.workers.all))
+        shares = batch.shares(len(self.trainer.workers))
         replicas = new_model(self.size, dtype=np.float64)
         for share in shares:
             logits, cache = replicas.forward(*share.inputs)

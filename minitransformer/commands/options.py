@@ -145,7 +145,7 @@ def add_training_options(parser: argparse.ArgumentParser, **defaults: Any) -> No
         help="share of the truth that is spread over the vocabulary",
     )
     group.add_argument("--clip", type=POSITIVE, default=1.0, help="largest norm of the gradient; 0 for no limit")
-    group.add_argument("--workers", type=number(int, 1), help="threads that share a batch (default: 2 on two cores)")
+    group.add_argument("--workers", type=number(int, 1), help="how many share a batch (default: 2 on two cores)")
 
 
 def model_from(options: argparse.Namespace, source_vocab: int, target_vocab: int | None) -> EncoderDecoder:

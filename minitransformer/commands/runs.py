@@ -193,7 +193,7 @@ def fit_and_save(
     At Ctrl-C it saves, says how to go on and raises SystemExit(130).
     """
     steps = options.steps if steps is None else steps
-    began = {**_settings(options), "workers": len(trainer.workers.all)}  # the default is the machine's
+    began = {**_settings(options), "workers": len(trainer.workers)}  # the default is the machine's
     path = folder / "checkpoint.npz"
 
     def save(trainer: Trainer) -> None:

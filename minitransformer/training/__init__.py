@@ -13,7 +13,7 @@ from .resume import Interrupted, Saving, restore_trainer, trainer_state
 from .schedules import Constant, Noam, WarmupCosine
 from .sizes import check_sizes
 from .trainer import Callback, NotFinite, Trainer
-from .workers import Workers, default_workers, replica
+from .workers import ForkedWorker, ThreadWorker, WorkerDied, Workers, default_workers, replica
 
 __all__ = [
     "SGD",
@@ -26,6 +26,7 @@ __all__ = [
     "Contender",
     "Drift",
     "Every",
+    "ForkedWorker",
     "History",
     "Interrupted",
     "NoMPI",
@@ -37,8 +38,10 @@ __all__ = [
     "Saving",
     "Sharded",
     "Task",
+    "ThreadWorker",
     "Trainer",
     "WarmupCosine",
+    "WorkerDied",
     "Workers",
     "check_sizes",
     "clip_by_global_norm",

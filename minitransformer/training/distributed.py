@@ -125,14 +125,17 @@ class RankedWorkers:
 
     def __init__(self, workers: Workers, ranks: Ranks) -> None:
         self.workers, self.ranks = workers, ranks
-        self.all, self.grad = workers.all, workers.grad
+        self.grad = workers.grad
+
+    def __len__(self) -> int:
+        return len(self.workers)
 
     def gradient(self, batch: Batch, seed: Sequence[int]) -> float:
         """Leave the gradient of the whole batch in `grad`, the same on every rank; return its loss."""
         shares = batch.shares(self.ranks.size)
         loss = 0.0
         if self.ranks.rank < len(shares):
-            first = self.ranks.rank * len(self.all)  # workers are counted through all ranks: each drops for itself
+            first = self.ranks.rank * len(self.workers)  # workers are counted through all ranks: each drops for itself
             with blas_threads(1):
                 loss = self.workers.gradient(shares[self.ranks.rank], seed, batch.n_tokens, first)
         else:  # fewer sentences than ranks

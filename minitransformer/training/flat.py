@@ -5,9 +5,11 @@ Adam, clipping and checkpoints then work on a single array, whatever the model.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..layers import Array, Parameter
 
@@ -18,15 +20,17 @@ def flatten_values(parameters: Sequence[Parameter]) -> Array:
     if len(dtypes) != 1:
         names = ", ".join(sorted(map(str, dtypes))) or "no parameters at all"
         raise ValueError(f"parameters have {names}: a flat vector needs one dtype")
-    vector = np.concatenate([parameter.value.reshape(-1) for parameter in parameters])
+    vector = shared_vector(sum(parameter.size for parameter in parameters), parameters[0].dtype)
+    np.concatenate([parameter.value.reshape(-1) for parameter in parameters], out=vector)
     for parameter, view in views(vector, parameters):
         parameter.value = view
     return vector
 
 
-def flatten_gradients(parameters: Sequence[Parameter]) -> Array:
-    """Make the parameters' gradients views of one new vector of zeros (n,)."""
-    vector = np.zeros(sum(parameter.size for parameter in parameters), parameters[0].dtype)
+def flatten_gradients(parameters: Sequence[Parameter], vector: Array | None = None) -> Array:
+    """Make the parameters' gradients views of one vector (n,): the one that is given, or a new one of zeros."""
+    if vector is None:
+        vector = np.zeros(sum(parameter.size for parameter in parameters), parameters[0].dtype)
     for parameter, view in views(vector, parameters):
         parameter.grad = view
     return vector
@@ -38,3 +42,9 @@ def views(vector: Array, parameters: Sequence[Parameter]) -> Iterator[tuple[Para
     for parameter in parameters:
         yield parameter, vector[start : start + parameter.size].reshape(parameter.shape)
         start += parameter.size
+
+
+def shared_vector(n: int, dtype: DTypeLike) -> Array:
+    """A vector of zeros (n,) that this process and those forked from it all see, whoever writes."""
+    dtype = np.dtype(dtype)
+    return np.frombuffer(mmap.mmap(-1, max(n * dtype.itemsize, 1)), dtype, n)

@@ -19,7 +19,7 @@ from .history import History, Record
 from .memory import keep_freed_memory
 from .optimizers import Adam, Optimizer, clip_by_global_norm
 from .schedules import Constant
-from .workers import Workers, default_workers
+from .workers import ThreadWorker, Workers, default_workers
 
 CHECKED_EVERY = 100  # steps; ranks then compare a checksum of their weights
 
@@ -64,8 +64,9 @@ class Trainer:
     seed : int
         Of dropout.
     workers : int, optional
-        Threads that share each batch: by default two where there are two cores. The same number gives the same
-        run; another number the same to rounding, but for dropout, which each worker draws for itself.
+        How many share each batch, processes on Linux and threads elsewhere: by default two where there are two cores.
+        The same number gives the same run; another number the same to rounding, but for dropout, which each worker
+        draws for itself.
     ranks : Ranks, optional
         Processes that train the same model, each with its share of every batch; one worker each by default. Each must
         be given the same model, data and settings.
@@ -106,7 +107,9 @@ class Trainer:
     def _workers(self, n: int | None) -> Workers | RankedWorkers:
         if self.ranks is None:
             return Workers(self.model, self.loss, default_workers() if n is None else n)
-        return RankedWorkers(Workers(self.model, self.loss, workers_for(self.ranks) if n is None else n), self.ranks)
+        # Threads: some of MPI's networks do not bear that a process forks.
+        n = workers_for(self.ranks) if n is None else n
+        return RankedWorkers(Workers(self.model, self.loss, n, ThreadWorker), self.ranks)
 
     def train_step(self, batch: Batch) -> Record:
         """One step on one batch; returns its record of the history."""

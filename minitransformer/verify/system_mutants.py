@@ -218,9 +218,9 @@ bug("workers' gradients averaged, not added", Workers, "gradient",
     "self.grad += worker.grad", "self.grad[...] = (self.grad + worker.grad) / 2", WORKERS)
 bug("other workers' gradients forgotten", Workers, "gradient", "self.grad += worker.grad", "pass", WORKERS)
 bug("other workers' losses forgotten", Workers, "gradient",
-    "loss += sum(other.result() for other in others)", "[other.result() for other in others]", WORKERS)
+    "loss += sum([worker.end() for worker in busy])", "[worker.end() for worker in busy]", WORKERS)
 bug("every worker computes the first share", Workers, "gradient",
-    "worker, share, normalizer", "worker, shares[0], normalizer", WORKERS)
+    "worker.begin(share, normalizer", "worker.begin(shares[0], normalizer", WORKERS)
 bug("replicas keep the first weights", workers, "replica",
     "copy.deepcopy(model, shared)", "copy.deepcopy(model)", WORKERS)
 bug("the sentences that do not divide evenly dropped", Batch, "shares",

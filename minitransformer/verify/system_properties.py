@@ -26,7 +26,20 @@ from ..data import (
 from ..decoding import Translator
 from ..layers import Array, Cache, Layer, Parameter, State
 from ..models import MinimalConfig, MinimalTransformer, PreNormTransformer, Transformer, TransformerConfig
-from ..training import SGD, Adam, AdamW, Noam, Optimizer, Trainer, WarmupCosine, evaluation, optimizers
+from ..training import (
+    SGD,
+    Adam,
+    AdamW,
+    Noam,
+    Optimizer,
+    ThreadWorker,
+    Trainer,
+    WarmupCosine,
+    Workers,
+    evaluation,
+    optimizers,
+)
+from ..training.workers import Kind, default_kind
 from .directions import check_directions
 from .properties import _equal, _float64, _random, attention_by_definition, holds
 
@@ -285,7 +298,7 @@ def training_by_definition(
     return table, bias, losses
 
 
-def _trainer_is_its_definition(workers: int) -> None:
+def _trainer_is_its_definition(workers: int, kind: Kind | None = None) -> None:
     V, table, bias = 6, _random(6, 6), _random(6, seed=1)
     draw = np.random.default_rng(2)
     given = [
@@ -299,7 +312,8 @@ def _trainer_is_its_definition(workers: int) -> None:
         return 0.5 * step
 
     model = Bigram(table, bias)
-    trainer = Trainer(model, SGD(), rate, clip=0.4, workers=workers)
+    trainer = Trainer(model, SGD(), rate, clip=0.4, workers=1)
+    trainer.workers = Workers(model, trainer.loss, workers, kind)
     try:
         history = trainer.fit(Listed(given), 3)
     finally:
@@ -317,7 +331,8 @@ def trainer_is_its_definition() -> None:
 
 @holds("two workers take the steps that one takes")
 def workers_are_their_definition() -> None:
-    _trainer_is_its_definition(workers=2)
+    for kind in {default_kind(), ThreadWorker}:
+        _trainer_is_its_definition(2, kind)
 
 
 # ---- data

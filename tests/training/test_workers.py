@@ -1,11 +1,139 @@
-"""Threads and memory: settings are restored, and what a platform lacks is no error."""
+"""Workers, threads and memory: settings are restored, and what a platform lacks is no error."""
 
+import gc
+import multiprocessing
 import os
+import signal
+import subprocess
 import sys
+import time
 
+import numpy as np
 import pytest
 
-from minitransformer.training import blas, default_workers, memory
+from minitransformer.layers import CrossEntropy
+from minitransformer.training import (
+    ForkedWorker,
+    ThreadWorker,
+    Trainer,
+    WorkerDied,
+    Workers,
+    blas,
+    default_workers,
+    memory,
+)
+from minitransformer.training.workers import default_kind
+from tests.training.test_trainer import Fixed, model, ragged_batch
+
+needs_fork = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are forked on Linux")
+
+
+def trainer(kind, n=2, **settings):
+    trained = model(dropout=0.2)
+    made = Trainer(trained, workers=1, **settings)
+    made.workers = Workers(trained, made.loss, n, kind)
+    return made
+
+
+@needs_fork
+@pytest.mark.parametrize("n", [2, 3])
+def test_processes_and_threads_take_the_same_steps_bit_for_bit(n):
+    forked, threaded = trainer(ForkedWorker, n), trainer(ThreadWorker, n)
+    batch = ragged_batch()
+    losses = [made.fit(Fixed(batch), 5).steps[-1]["loss"] for made in (forked, threaded)]
+    assert losses[0] == losses[1]
+    np.testing.assert_array_equal(forked.value, threaded.value)
+
+
+@pytest.mark.parametrize("kind", [pytest.param(ForkedWorker, marks=needs_fork), ThreadWorker])
+def test_what_another_worker_raises_is_raised_here_and_the_next_step_is_right(kind):
+    class Refuses(CrossEntropy):
+        def forward(self, logits, targets, normalizer=None, rng=None):
+            if len(targets) == 3:
+                raise ValueError("three sentences are one too many")
+            return super().forward(logits, targets, normalizer)
+
+    bad, good = trainer(kind, loss=Refuses()), trainer(kind)
+    assert [len(share.targets) for share in ragged_batch(n=5).shares(2)] == [2, 3]
+    with pytest.raises(ValueError, match="one too many"):
+        bad.train_step(ragged_batch(n=5))
+    assert bad.train_step(ragged_batch(n=4))["loss"] == good.train_step(ragged_batch(n=4))["loss"]
+
+
+@needs_fork
+def test_a_step_that_was_interrupted_leaves_no_old_answer_behind():
+    stopped, steady = trainer(ForkedWorker), trainer(ForkedWorker)
+    batch, first = ragged_batch(), stopped.workers.first
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    first.gradient = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        stopped.train_step(batch)
+    del first.gradient
+    assert [stopped.train_step(batch)["loss"] for _ in range(2)] == [steady.train_step(batch)["loss"] for _ in range(2)]
+
+
+@needs_fork
+def test_a_worker_that_is_killed_ends_the_step_with_an_error_and_the_next_has_a_new_one():
+    killed, steady = trainer(ForkedWorker), trainer(ForkedWorker)
+    batch = ragged_batch()
+    for made in (killed, steady):
+        made.train_step(batch)
+    os.kill(killed.workers.others[0].process.pid, signal.SIGKILL)
+    value = killed.value.copy()
+    with pytest.raises(WorkerDied, match="status -9"):
+        killed.train_step(batch)
+    np.testing.assert_array_equal(killed.value, value)
+    assert killed.train_step(batch)["loss"] == steady.train_step(batch)["loss"]
+
+
+@needs_fork
+def test_a_trainer_takes_its_processes_with_it():
+    made = trainer(ForkedWorker)
+    made.train_step(ragged_batch())
+    process = made.workers.others[0].process
+    assert process.is_alive()
+    del made
+    gc.collect()
+    process.join(5)
+    assert not process.is_alive()
+
+
+@needs_fork
+def test_no_worker_outlives_a_process_that_is_killed():
+    program = (
+        "import os, signal; from tests.training.test_workers import *\n"
+        "made = trainer(ForkedWorker); made.train_step(ragged_batch())\n"
+        "print(made.workers.others[0].process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    worker = int(out.stdout)
+    for _ in range(100):
+        try:
+            with open(f"/proc/{worker}/stat") as file:
+                if file.read().rsplit(")", 1)[1].split()[0] == "Z":
+                    return
+        except FileNotFoundError:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"the worker {worker} is still there")
+
+
+def _two_workers_kind(queue):
+    queue.put(default_kind().__name__)
+
+
+@needs_fork
+def test_in_a_pools_process_which_may_not_have_its_own_the_second_worker_is_a_thread():
+    context = multiprocessing.get_context("spawn")
+    queue = context.SimpleQueue()
+    process = context.Process(target=_two_workers_kind, args=(queue,), daemon=True)
+    process.start()
+    assert queue.get() == "ThreadWorker"
+    process.join()
+    assert default_kind() is ForkedWorker
 
 
 def test_blas_threads_are_set_inside_and_restored_after_even_by_an_error():
