@@ -447,7 +447,7 @@ bug("memory's gradient averaged over the blocks", Decoder, "backward",
 # ---- loss
 
 bug("loss averaged over tokens forward and sentences backward", CrossEntropy, "backward",
-    'cache["normalizer"]', 'cache["shape"][0]', "CrossEntropy", "got / wanted")
+    'cache["normalizer"]', "len(logits)", "CrossEntropy", "got / wanted")
 bug("loss not averaged in backward", CrossEntropy, "backward",
     'float(d_loss) / cache["normalizer"]', "float(d_loss)", "CrossEntropy", "nonzero ids of targets")
 bug("upstream gradient of the loss ignored", CrossEntropy, "backward",
@@ -455,19 +455,22 @@ bug("upstream gradient of the loss ignored", CrossEntropy, "backward",
 bug("given normalizer ignored in backward", CrossEntropy, "backward",
     'cache["normalizer"]', "len(truth)", SHARED_LOSS, "got / wanted")
 bug("label smoothing forgotten in backward", CrossEntropy, "backward",
-    "p - e / V", "p - 0.0", "CrossEntropy")
+    "p -= e / V", "p -= 0.0", "CrossEntropy")
 bug("label smoothing forgotten at the target", CrossEntropy, "backward",
     "-= 1.0 - e", "-= 1.0", "CrossEntropy")
 bug("loss's gradient with the wrong sign", CrossEntropy, "backward",
-    "d_rows *= float", "d_rows *= -float", "CrossEntropy", "sign")
-bug("probabilities overwritten in the cache", CrossEntropy, "backward",
-    "d_rows = p - e / V", "d_rows = p\nd_rows -= e / V", "CrossEntropy", "changed cache['p'] in place")
+    "p *= float", "p *= -float", "CrossEntropy", "sign")
+bug("logits overwritten in the cache", CrossEntropy, "backward",
+    "np.exp(p, out=p)", "np.exp(p, out=p)\nrows[counted[block]] = p", "CrossEntropy",
+    "changed cache['logits'] in place")
+bug("logits overwritten", CrossEntropy, "forward",
+    "np.exp(x, out=x)", "np.exp(x, out=x)\nrows[counted[block]] = x", "CrossEntropy", "in place")
 bug("padding gets a gradient", CrossEntropy, "backward",
-    'np.zeros(cache["shape"], p.dtype)', 'np.full(cache["shape"], 1e-3, p.dtype)', "CrossEntropy")
+    "np.zeros_like(rows)", "np.full_like(rows, 1e-3)", "CrossEntropy")
 bug("targets found by value", CrossEntropy, "backward",
-    "d_rows[np.arange(len(truth)), truth] -= 1.0 - e", "d_rows[:, truth] -= 1.0 - e", "CrossEntropy")
+    "p[np.arange(len(p)), truth[block]] -= 1.0 - e", "p[:, truth[block]] -= 1.0 - e", "CrossEntropy")
 bug("gradients of the first rows, whichever count", CrossEntropy, "backward",
-    "d_logits.reshape(-1, V)[counted]", "d_logits.reshape(-1, V)[: len(counted)]", "CrossEntropy")
+    "d_rows[counted[block]]", "d_rows[block]", "CrossEntropy")
 bugs("padding in the denominator",
     [(CrossEntropy, "forward", "N = len(counted) if", "N = targets.size if")],
     LOSS)
@@ -481,7 +484,7 @@ bug("label smoothing spread over all but one id", CrossEntropy, "forward",
 bug("loss summed, not averaged", CrossEntropy, "forward",
     ".sum() / N", ".sum()", LOSS)
 bug("loss without the shift by the maximum", CrossEntropy, "forward",
-    "rows - rows.real.max(axis=-1, keepdims=True)", "rows + 0.0", LARGE)
+    "x.real.max(axis=-1, keepdims=True)", "0.0", LARGE)
 bug("given normalizer ignored", CrossEntropy, "forward",
     "N = len(counted) if normalizer is None else normalizer", "N = len(counted)", SHARES)
 
