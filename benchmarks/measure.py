@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .process import Process
+from .ranks import mpiexec
 from .rounds import Turns, Watch, interleave, ratio
 from .sizes import Size
 
@@ -36,6 +37,10 @@ def step_contenders(size: Size, threads: int, compiled: bool, without: bool) -> 
         "ours": (ours, "OurStep", (size, threads), 1 if threads == 1 else threads),
         "products": (products, "Products", (size, threads), 1),
     }
+    if threads > 1:
+        who["threads"] = (ours, "OurStep", (size, threads, True, True), threads)
+        if mpiexec():
+            who["ranks"] = ("benchmarks.ranks", "OurRanks", (size, threads), 1)
     if HAS_TORCH:
         who["eager"] = (theirs, "TheirStep", (size, "eager", threads), threads)
         if size.kind == "transformer":
@@ -72,6 +77,8 @@ def measure_steps(
     }
     if fastest:
         result["speedup"] = ratio(turns[fastest], turns["ours"])
+        if "ranks" in turns:
+            result["speedup of ranks"] = ratio(turns[fastest], turns["ranks"])
     return result
 
 

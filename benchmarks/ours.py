@@ -9,11 +9,11 @@ import numpy as np
 
 import minitransformer.training.trainer as trainer_module
 from minitransformer.decoding import greedy
-from minitransformer.training import Adam, Trainer
+from minitransformer.training import Adam, ForkedWorker, ThreadWorker, Trainer, Workers
 from minitransformer.training.blas import blas_threads
 from minitransformer.training.memory import keep_freed_memory
 
-from .process import Contender, resident
+from .process import Contender, forget_peak, processor_seconds, resident, status
 from .sizes import Size, new_batch, new_loss, new_model
 
 
@@ -25,17 +25,39 @@ class OurStep(Contender):
     workers : int
     mallopt : bool
         False: without the setting that makes the C library keep freed memory, which the trainer otherwise makes.
+    threads : bool
+        Workers that are threads also where they could be processes.
     """
 
-    def __init__(self, size: Size, workers: int, mallopt: bool = True) -> None:
+    def __init__(self, size: Size, workers: int, mallopt: bool = True, threads: bool = False) -> None:
         if not mallopt:
             trainer_module.keep_freed_memory = lambda: False  # type: ignore[assignment]
         self.size, self.before = size, resident()
         self.batch = new_batch(size)
         self.trainer = Trainer(new_model(size), Adam(), loss=new_loss(size), clip=None, workers=workers)
+        if threads:
+            self.trainer.workers = Workers(self.trainer.model, self.trainer.loss, workers, ThreadWorker)
 
     def step(self) -> None:
         self.trainer.train_step(self.batch)
+
+    def processes(self) -> list[int]:
+        """The workers that are processes of their own, by number."""
+        others = getattr(self.trainer.workers, "others", [])
+        return [worker.process.pid for worker in others if isinstance(worker, ForkedWorker) and worker.process]
+
+    def children_seconds(self) -> float:
+        return sum(processor_seconds(process) for process in self.processes())
+
+    def warm(self) -> float:
+        seconds = super().warm()
+        for process in self.processes():
+            forget_peak(process)
+        return seconds
+
+    def memory(self) -> float:
+        others = (status("VmHWM", process) - self.before for process in self.processes())
+        return super().memory() + sum(max(memory, 0.0) for memory in others)
 
     def check(self) -> dict[str, float]:
         """The loss without dropout, and how far the shares' gradient is from the whole batch's, in float64."""

@@ -41,8 +41,7 @@ class Contender:
     def warm(self) -> float:
         """A few steps; the last one's seconds. The peak of memory is counted from here."""
         seconds = [self.turn(1)["seconds"][0] for _ in range(2)]
-        with suppress(OSError):  # Linux: forget the peak so far
-            Path("/proc/self/clear_refs").write_text("5")
+        forget_peak()
         return seconds[-1]
 
     def memory(self) -> float:
@@ -118,10 +117,24 @@ def serve(pipe: Any, module: str, name: str, arguments: tuple[Any, ...]) -> None
             pipe.send(("error", traceback.format_exc()))
 
 
-def status(name: str) -> float:
-    """A number of bytes from /proc/self/status; 0 where there is no such file."""
+def forget_peak(process: int | str = "self") -> None:
+    """Count the peak of a process's memory from here, where the system can (Linux)."""
     with suppress(OSError):
-        for line in Path("/proc/self/status").read_text().splitlines():
+        Path(f"/proc/{process}/clear_refs").write_text("5")
+
+
+def processor_seconds(process: int) -> float:
+    """Processor time of another process so far; 0 where /proc does not tell."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def status(name: str, process: int | str = "self") -> float:
+    """A number of bytes from /proc/PROCESS/status; 0 where there is no such file."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{process}/status").read_text().splitlines():
             if line.startswith(name + ":"):
                 return 1024.0 * float(line.split()[1])
     return 0.0

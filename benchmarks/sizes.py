@@ -24,7 +24,8 @@ class Size:
     batch, length : int
         Sentences of a step, and tokens of each, source and target alike.
     wanted : tuple of float
-        How many times as fast as PyTorch we mean to be: one worker against one thread, two against two.
+        How many times as fast as PyTorch we mean to be: one worker against one thread, two against two, two ranks
+        against two.
     overhead : float or None
         How many times as long as its matrix products alone a step of one worker may take.
     """
@@ -39,7 +40,7 @@ class Size:
     d_ff: int
     dropout: float = 0.1
     label_smoothing: float = 0.1
-    wanted: tuple[float, float] | None = None
+    wanted: tuple[float, ...] | None = None
     overhead: float | None = None
 
     def __str__(self) -> str:
@@ -56,10 +57,10 @@ class Size:
 
 
 SIZES = {
-    "S": Size("transformer", 64, 12, 200, 64, 4, 2, 256, wanted=(1.4, 1.5), overhead=1.35),
-    "M": Size("transformer", 64, 20, 4000, 128, 8, 3, 512, wanted=(1.3, 1.5), overhead=1.25),
-    "L": Size("transformer", 64, 32, 8000, 256, 8, 3, 1024, wanted=(1.25, 1.4), overhead=1.2),
-    "G": Size("gpt", 12, 64, 65, 128, 4, 4, 512, 0.0, 0.0, wanted=(1.05, 1.25), overhead=1.25),
+    "S": Size("transformer", 64, 12, 200, 64, 4, 2, 256, wanted=(1.4, 1.5, 2.0), overhead=1.35),
+    "M": Size("transformer", 64, 20, 4000, 128, 8, 3, 512, wanted=(1.3, 1.5, 1.8), overhead=1.25),
+    "L": Size("transformer", 64, 32, 8000, 256, 8, 3, 1024, wanted=(1.25, 1.4, 1.4), overhead=1.2),
+    "G": Size("gpt", 12, 64, 65, 128, 4, 4, 512, 0.0, 0.0, wanted=(1.05, 1.25, 1.3), overhead=1.25),
     "R": Size("lstm", 64, 20, 4000, 128, 1, 1, 128),
 }
 SHORT = {  # as small as shows that everything still runs

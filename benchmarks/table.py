@@ -9,6 +9,8 @@ from .sizes import Size
 
 LABELS = {
     "ours": "minitransformer",
+    "threads": "minitransformer, threads",
+    "ranks": "minitransformer, ranks of MPI",
     "eager": "PyTorch, hand-written",
     "builtin": "PyTorch, nn.Transformer",
     "compiled": "PyTorch, torch.compile",
@@ -20,7 +22,7 @@ def step_table(size: Size, by_threads: dict[int, dict[str, Any]]) -> str:
     """A line for each contender: milliseconds a step and how many times ours, memory; then what follows from them."""
     lines = []
     for threads, result in by_threads.items():
-        unit = "one worker / thread" if threads == 1 else f"{threads} workers / threads / processes"
+        unit = "one worker / thread" if threads == 1 else f"{threads} workers / threads / ranks"
         lines.append(f"  {unit:44s} {'ms a step':>10s} {'best':>9s} {'spread':>7s} {'x ours':>7s} {'peak MB':>8s}")
         for name, row in result["contenders"].items():
             base, _, rest = name.partition(" ")
@@ -38,6 +40,9 @@ def step_table(size: Size, by_threads: dict[int, dict[str, Any]]) -> str:
             if size.wanted and threads <= 2:
                 line += f" ({size.wanted[threads - 1]} wanted)"
             lines.append(line)
+            if "speedup of ranks" in result:
+                wanted = f" ({size.wanted[2]} wanted)" if size.wanted and threads == 2 else ""
+                lines.append(f"  {result['speedup of ranks']:.2f} x with ranks{wanted}")
         shaky = [name for name, row in result["contenders"].items() if row["spread"] > STEADY]
         lines.append(f"  {result['verdict']}" + (f"; unsteady: {', '.join(shaky)}" if shaky else ""))
     return "\n".join(lines)

@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT))  # benchmarks is not installed
 
 from benchmarks.measure import verify  # noqa: E402
 from benchmarks.products import bare, flops, products_of, recording, replay  # noqa: E402
+from benchmarks.ranks import mpiexec  # noqa: E402
 from benchmarks.rounds import Turns, Watch, ratio  # noqa: E402
 from benchmarks.sizes import SHORT, SIZES, new_batch, new_model  # noqa: E402
 
@@ -37,8 +38,10 @@ def test_the_short_run_measures_every_contender(sizes):
     assert set(found) == set(sizes)
     for by_threads in found.values():
         assert set(by_threads) == {"1", "2"}
-        for result in by_threads.values():
+        for threads, result in by_threads.items():
             assert {"ours", "products", "ours without mallopt"} <= set(result["contenders"])
+            assert ("threads" in result["contenders"]) == (threads == "2")
+            assert ("ranks" in result["contenders"]) == (threads == "2" and mpiexec() is not None)
             assert ("eager" in result["contenders"]) == HAS_TORCH
             assert all(row["milliseconds"] > 0 for row in result["contenders"].values())
             assert result["checks"]["ours"]["gradient_error"] < 1e-12
