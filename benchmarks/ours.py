@@ -132,13 +132,13 @@ class OurTraining(Contender):
         from dataclasses import replace
 
         from minitransformer.data import BOS, EOS, FreshBatches, ToyTask
-        from minitransformer.training import Noam
+        from minitransformer.training import WarmupCosine
 
         toy = ToyTask(self.task)
         size = replace(self.size, vocab=len(toy.vocabulary))
         model = new_model(size, seed)
         batches = FreshBatches(toy.sample, size.batch, seed=seed)
-        trainer = Trainer(model, Adam(0.9, 0.98, 1e-9), Noam(size.d_model, 400), seed=seed, workers=self.workers)
+        trainer = Trainer(model, Adam(0.9, 0.98, 1e-9), WarmupCosine(4e-3, 1500, 200, 1e-4), seed=seed, workers=self.workers)
         held_out = toy.sample(np.random.default_rng([seed, 0, 1]), 500, split="test")
         started, trained, right, every = time.perf_counter(), 0.0, 0.0, 100
         while right < self.goal and trainer.step < self.steps:
