@@ -9,15 +9,20 @@ from ..data import Batch, FreshBatches, PairBatches, Vocabulary, batches, pairs
 from ..decoding import Translator
 from ..layers import (
     Decoder,
+    Dense,
     Encoder,
     Layer,
+    LayerNorm,
     MultiHeadAttention,
     PreNorm,
     Residual,
+    ScaledDotProductAttention,
     SelfAttention,
     SinusoidalPositions,
+    Softmax,
     State,
 )
+from ..layers.linear import Joint
 from ..layers.state import Growing
 from ..models import EncoderDecoder, MinimalTransformer, PreNormTransformer, Transformer, transformer
 from ..training import (
@@ -311,13 +316,21 @@ bug("decoding reads the source's padding", EncoderDecoder, "begin",
     "padding_mask(source, self.pad)", "padding_mask(source, -1)", STEPS)
 bug("a step's positions counted from 0", SinusoidalPositions, "step", "start = state.advance(T)", "start = 0", STEPS)
 bug("a step's keys not kept", SelfAttention, "step",
-    'state.extend("k", split_heads(self.key(x), self.n_heads))', "split_heads(self.key(x), self.n_heads)", STEPS)
+    'state.extend("kv", qkv[:, H:])', "qkv[:, H:]", STEPS)
 bug("a step of several ids sees the future", SelfAttention, "step", "causal_mask(S, T)", "None", STEPS)
 bug("a step attends to the memory without its mask", MultiHeadAttention, "step",
     'state["v"], mask)', 'state["v"], None)', STEPS)
+bug("a step's bias forgotten", Dense, "step", "y += self.bias.value", "pass", STEPS)
+bug("a step's biases of queries, keys and values forgotten", Joint, "__call__", "y += self.bias", "pass", STEPS)
+bug("a step's norm leaves the mean", LayerNorm, "step", "rows - mean_of_rows(rows)", "1.0 * rows", STEPS)
+bug("a step's norm without its gain", LayerNorm, "step", "x_hat * self.gain.value", "x_hat", STEPS)
+bug("a step's scores not scaled", ScaledDotProductAttention, "step",
+    "q * (self.scale or q.shape[-1] ** -0.5)", "q", STEPS)
+bug("a step's weights do not sum to one", Softmax, "step", "y /= ", "", STEPS)
 bug("a step's residual forgotten", Residual, "step", "x + self.sublayer", "self.sublayer", STEPS)
 bug("a step's norm behind the sublayer, not before", PreNorm, "step",
-    "self.sublayer.step(self.norm(x), state, *others)", "self.norm(self.sublayer.step(x, state, *others))", STEPS)
+    'self.sublayer.step(self.norm.step(x, state["norm"]), state, *others)',
+    "self.norm(self.sublayer.step(x, state, *others))", STEPS)
 bug("all blocks of a stack share one state", Decoder, "step", 'state["blocks"][i]', 'state["blocks"][0]', STEPS)
 bug("rows chosen by their place, not by their index", State, "select", "_select(value, rows)",
     "_select(value, np.arange(len(rows)))", STEPS)
