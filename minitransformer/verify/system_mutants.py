@@ -292,17 +292,18 @@ bug("eos among the tokens", greedy, "greedy", "if token != eos:", "if True:", GR
 bug("all stop when the first sentence ends", greedy, "greedy",
     "if not len(unfinished):", "if not going_on.all():", GREEDY)
 bug("states mixed up after some sentences end", greedy, "greedy",
-    "state = state.select(going_on)", "state = state.select(np.arange(going_on.sum()))", GREEDY)
+    "state.select(going_on)", "state.select(np.arange(going_on.sum()))", GREEDY)
 bug("states of finished sentences kept", greedy, "greedy",
     "if not going_on.all():", "if going_on.all():", GREEDY)
 bug("tokens fed back to the wrong sentences", greedy, "greedy",
-    "ids = chosen[going_on, None]", "ids = chosen[: going_on.sum(), None]", GREEDY)
+    "ids[going_on],", "ids[: going_on.sum()],", GREEDY)
 bug("tokens given to the wrong sentences", greedy, "greedy",
-    "zip(unfinished, chosen)", "enumerate(chosen)", GREEDY)
+    "zip(unfinished, tokens)", "enumerate(tokens)", GREEDY)
 bug("one token too many", greedy, "greedy", "limits[unfinished] > t", "limits[unfinished] >= t", GREEDY)
 bug("one limit for all sentences", greedy, "greedy", "limits[unfinished] > t", "limits.max() > t", GREEDY)
 bug("log-probability of the last token alone", greedy, "greedy",
-    "log_probability[unfinished] +=", "log_probability[unfinished] =", GREEDY)
+    "sum(log_probability_of_steps(waiting), so_far)", "log_probability_of_steps(waiting)[-1]", GREEDY)
+bug("steps that were weighed are weighed again", greedy, "greedy", "so_far), []", "so_far), waiting", GREEDY)
 bug("a sentence that was cut counts as ended", greedy, "greedy",
     "ended[unfinished] = chosen == eos", "ended[unfinished] = True", GREEDY)
 
