@@ -5,6 +5,7 @@ log P(y | x) = sum over t of log softmax(logits_t)[y_t], of all new tokens and, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +46,12 @@ def log_probability_of(logits: Array, tokens: Array, rows: Array | None = None) 
     highest = logits.max(axis=-1)
     total = np.exp(logits - highest[:, None]).sum(axis=-1, dtype=np.float64)
     return (logits[rows, tokens] - highest[rows]).astype(np.float64) - np.log(total)[rows]
+
+
+def log_probability_of_steps(steps: Sequence[tuple[Array, Array]]) -> Array:
+    """Log-probabilities (steps, B), float64, of the tokens (B,) that each step chose by its logits (B, V)."""
+    logits, tokens = steps[0] if len(steps) == 1 else map(np.concatenate, zip(*steps))
+    return log_probability_of(logits, tokens).reshape(len(steps), -1)
 
 
 def as_limits(max_new_tokens: int | Array, n: int) -> Array:

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Cache, Layer
+from .base import Array, Cache, Layer, shortcut
 from .dropout import Dropout
 from .initializers import Init, as_initializer
-from .linear import Dense
+from .linear import Dense, Joint
 from .masks import additive, causal_mask, check_mask
 from .softmax import Softmax
 from .state import State
+from .sums import as_rows
 
 
 class ScaledDotProductAttention(Layer):
@@ -81,6 +82,16 @@ class ScaledDotProductAttention(Layer):
         dk = matmul_heads(d_scores.swapaxes(-1, -2), q)
         dq = matmul_heads(d_scores, k)
         return dq, dk, dv
+
+    @shortcut
+    def step(self, x: Array, state: Any, *others: Any) -> Array:
+        q, (k, v, mask) = x, others
+        if mask is not None:
+            return self.forward(q, k, v, mask)[0]
+        scores = np.matmul(q * (self.scale or q.shape[-1] ** -0.5), k.swapaxes(-1, -2))
+        if self.bias is not None:
+            scores += self.bias(*scores.shape[2:])
+        return np.matmul(self.softmax.step(scores, state), v)
 
 
 class MultiHeadAttention(Layer):
@@ -174,8 +185,10 @@ class MultiHeadAttention(Layer):
         if "k" not in state:  # the memory stays the same, so its keys and values are computed once
             state["k"] = split_heads(self.key(memory), self.n_heads)
             state["v"] = split_heads(self.value(memory), self.n_heads)
-        q = split_heads(self.query(x), self.n_heads)
-        return self.output(merge_heads(self.attention(q, state["k"], state["v"], mask)))
+        (B, T, _), H, d = x.shape, self.n_heads, self.d_head
+        q = self.query.step(as_rows(x), state["query"]).reshape(B, T, H * d)
+        context = self.attention.step(split_heads(q, H), state["attention"], state["k"], state["v"], mask)
+        return self.output.step(as_rows(merge_heads(context)), state["output"]).reshape(x.shape)
 
 
 class SelfAttention(MultiHeadAttention):
@@ -195,24 +208,30 @@ class SelfAttention(MultiHeadAttention):
 
     def step(self, x: Array, state: State, *others: Any) -> Array:
         """Causal: every new position attends to itself and to all before it."""
-        q = split_heads(self.query(x), self.n_heads)
-        k = state.extend("k", split_heads(self.key(x), self.n_heads))
-        v = state.extend("v", split_heads(self.value(x), self.n_heads))
-        T, S = q.shape[2], k.shape[2]
+        (B, T, _), H, d = x.shape, self.n_heads, self.d_head
+        if "projections" not in state:
+            state["projections"] = Joint(self.query, self.key, self.value)
+        qkv = state["projections"](as_rows(x)).reshape(B, T, 3 * H * d)
+        qkv = split_heads(qkv, 3 * H)  # (B, T, 3 H d) -> (B, 3 H, T, d)
+        kv = state.extend("kv", qkv[:, H:])
+        q, k, v, S = qkv[:, :H], kv[:, :H], kv[:, H:], kv.shape[2]
         mask = causal_mask(S, T) if T > 1 else None
-        return self.output(merge_heads(self.attention(q, k, v, mask)))
+        context = self.attention.step(q, state["attention"], k, v, mask)
+        return self.output.step(as_rows(merge_heads(context)), state["output"]).reshape(x.shape)
 
 
 def split_heads(x: Array, n_heads: int) -> Array:
     """(B, T, D) -> (B, H, T, d), a view where x allows it."""
     B, T, D = x.shape
+    if T == 1:
+        return x.reshape(B, n_heads, 1, D // n_heads)
     return x.reshape(B, T, n_heads, D // n_heads).swapaxes(1, 2)
 
 
 def merge_heads(x: Array) -> Array:
     """(B, H, T, d) -> (B, T, D), the inverse of `split_heads`."""
     B, H, T, d = x.shape
-    return x.swapaxes(1, 2).reshape(B, T, H * d)
+    return x.reshape(B, T, H * d) if T == 1 else x.swapaxes(1, 2).reshape(B, T, H * d)
 
 
 def matmul_heads(a: Array, b: Array) -> Array:

@@ -7,8 +7,8 @@ a layer can be used twice, tied, unrolled over time or called again before backw
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -124,8 +124,25 @@ def describe(value: Any) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def shortcut(step: Method) -> Method:
+    """Marks a step that is forward itself, bare of checks, cache and dropout: decoding runs thousands of them.
+
+    In a subclass with a forward of its own it does not count, unless there is a step too.
+    """
+    step.is_shortcut = True  # type: ignore[attr-defined]
+    return step
+
+
 class Layer:
     """What can be run forward and backward. A subclass is a `forward` and, beneath it, its mirror `backward`."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "forward" in vars(cls) and "step" not in vars(cls) and hasattr(cls.step, "is_shortcut"):
+            cls.step = Layer.step  # type: ignore[method-assign]  # the shortcut is of another forward
 
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Cache]:
         """Return (output, cache). Takes `rng=`: None evaluates, a `np.random.Generator` trains (dropout)."""
@@ -213,6 +230,9 @@ class Identity(Layer):
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         return dy
+
+    def step(self, x: Any, state: Any, *others: Any) -> Any:
+        return x
 
 
 class Chain(Layer):

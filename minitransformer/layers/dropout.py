@@ -6,10 +6,11 @@ y = x * keep / (1 - p),   keep ~ Bernoulli(1 - p)
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from .base import Array, Cache, Layer
+from .base import Array, Cache, Layer, shortcut
 
 
 class Dropout(Layer):
@@ -41,6 +42,10 @@ class Dropout(Layer):
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         return dy * cache["keep"] if "keep" in cache else dy
+
+    @shortcut
+    def step(self, x: Array, state: Any, *others: Any) -> Array:
+        return x
 
 
 def random_16_bits(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

@@ -6,10 +6,13 @@ Unembedding   logits = s x E^T       with the very same E: tied
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from .base import Array, Cache, Layer, Parameter
+from .base import Array, Cache, Layer, Parameter, shortcut
 from .initializers import Init, as_initializer
+from .sums import as_rows
 
 
 class Embedding(Layer):
@@ -57,6 +60,14 @@ class Embedding(Layer):
             d_weight *= self.scale
         self.weight.grad += d_weight.reshape(V, D)
 
+    @shortcut
+    def step(self, x: Array, state: Any, *others: Any) -> Array:
+        check_ids("ids", x, self.n)
+        y = self.weight.value[x]
+        if self.scale != 1.0:
+            y *= self.scale
+        return y
+
 
 class Unembedding(Layer):
     """logits = s x E^T: how well a vector agrees with that of each id. E belongs to an embedding, which it ties.
@@ -93,12 +104,21 @@ class Unembedding(Layer):
         dx = (d_rows @ self.weight.value).reshape(x.shape)
         return dx * self.scale if self.scale != 1.0 else dx
 
+    @shortcut
+    def step(self, x: Array, state: Any, *others: Any) -> Array:
+        V, _ = self.weight.shape
+        if self.scale != 1.0:
+            x = x * self.scale
+        return as_rows(x).dot(self.weight.value.T).reshape(*x.shape[:-1], V)
+
 
 def check_ids(name: str, ids: Array, n: int) -> None:
     """Raise TypeError unless `ids` are integers, ValueError unless all are in [0, n)."""
     if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu":
         got = f"dtype {ids.dtype}" if isinstance(ids, np.ndarray) else type(ids).__name__
         raise TypeError(f"{name} is of {got}: ids must be an array of integers")
+    if ids.size == 1 and 0 <= ids.item() < n:  # as in decoding: a tenth of the time of the two reductions
+        return
     if ids.size and not (ids.min() >= 0 and ids.max() < n):
         wrong = ids[(ids < 0) | (ids >= n)].flat[0]
         raise ValueError(f"{name} holds {wrong}: ids must be at least 0 and below {n}")

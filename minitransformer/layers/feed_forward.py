@@ -7,14 +7,16 @@ GatedFeedForward   y = (f(x W_g) * x W_1) W_2          what is bent opens or shu
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from .activations import ReLU, SiLU
-from .base import Array, Cache, Layer
+from .base import Array, Cache, Layer, shortcut
 from .dropout import Dropout
 from .initializers import Init, as_initializer
 from .linear import Dense, Linear
+from .sums import as_rows
 
 
 class FeedForward(Layer):
@@ -68,6 +70,12 @@ class FeedForward(Layer):
         d_bent = self.dropout.backward(d_dropped, cache["dropout"])
         d_hidden = self.activation.backward(d_bent, cache["activation"])
         return self.widen.backward(d_hidden, cache["widen"])
+
+    @shortcut
+    def step(self, x: Array, state: Any, *others: Any) -> Array:
+        hidden = self.widen.step(as_rows(x), state["widen"])
+        bent = self.activation.step(hidden, state["activation"])
+        return self.narrow.step(bent, state["narrow"]).reshape(x.shape)
 
 
 class GatedFeedForward(Layer):
@@ -134,3 +142,10 @@ class GatedFeedForward(Layer):
         dx = self.widen.backward(d_wide, cache["widen"])
         d_gate = self.activation.backward(d_bent, cache["activation"])
         return dx + self.gate.backward(d_gate, cache["gate"])  # x was used twice, so its two gradients add
+
+    @shortcut
+    def step(self, x: Array, state: Any, *others: Any) -> Array:
+        rows = as_rows(x)
+        bent = self.activation.step(self.gate.step(rows, state["gate"]), state["activation"])
+        wide = self.widen.step(rows, state["widen"])
+        return self.narrow.step(bent * wide, state["narrow"]).reshape(x.shape)

@@ -116,13 +116,14 @@ class GroupedQueryAttention(Layer):
         B, T, _ = x.shape
         H, H_kv, d = self.n_heads, self.n_kv_heads, self.d_head
         G = H // H_kv
-        q = self.rotary.step(split_heads(self.query(x), H), state["query_rotary"])
-        k = self.rotary.step(split_heads(self.key(x), H_kv), state["key_rotary"])
+        q = self.rotary.step(split_heads(self.query.step(x, state["query"]), H), state["query_rotary"])
+        k = self.rotary.step(split_heads(self.key.step(x, state["key"]), H_kv), state["key_rotary"])
         k = state.extend("k", k)
-        v = state.extend("v", split_heads(self.value(x), H_kv))
+        v = state.extend("v", split_heads(self.value.step(x, state["value"]), H_kv))
         mask = np.tile(causal_mask(k.shape[2], T), (1, 1, G, 1)) if T > 1 else None  # (1, 1, T, S) -> (1, 1, G T, S)
-        context = self.attention(q.reshape(B, H_kv, G * T, d), k, v, mask)  # (B, H, T, d) -> (B, H_kv, G T, d)
-        return self.output(merge_heads(context.reshape(B, H, T, d)))
+        q = q.reshape(B, H_kv, G * T, d)  # (B, H, T, d) -> (B, H_kv, G T, d)
+        context = self.attention.step(q, state["attention"], k, v, mask)
+        return self.output.step(merge_heads(context.reshape(B, H, T, d)), state["output"])
 
 
 def sum_groups(dx: Array, group: int) -> Array:

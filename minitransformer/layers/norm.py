@@ -6,11 +6,13 @@ RMSNorm     x_hat = x / sqrt(mean(x^2) + eps)               y = gain * x_hat
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from .base import Array, Cache, Layer, Parameter
+from .base import Array, Cache, Layer, Parameter, shortcut
 from .initializers import Init, as_initializer
-from .sums import column_sum, row_mean
+from .sums import as_rows, column_sum, mean_of_rows, row_mean
 
 
 class LayerNorm(Layer):
@@ -61,6 +63,15 @@ class LayerNorm(Layer):
         dx *= inv_std
         return dx
 
+    @shortcut
+    def step(self, x: Array, state: Any, *others: Any) -> Array:
+        rows = as_rows(x)
+        x_hat = rows - mean_of_rows(rows)
+        x_hat *= (mean_of_rows(x_hat * x_hat) + self.eps) ** -0.5
+        y = x_hat * self.gain.value
+        y += self.shift.value
+        return y.reshape(x.shape)
+
 
 class RMSNorm(Layer):
     """Normalization by the root mean square over the last axis: nothing is shifted, neither before nor after.
@@ -102,3 +113,9 @@ class RMSNorm(Layer):
         dx -= x_hat * row_mean(dy_x_hat)
         dx *= inv_rms
         return dx
+
+    @shortcut
+    def step(self, x: Array, state: Any, *others: Any) -> Array:
+        rows = as_rows(x)
+        x_hat = rows * (mean_of_rows(rows * rows) + self.eps) ** -0.5
+        return (x_hat * self.gain.value).reshape(x.shape)

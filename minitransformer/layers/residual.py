@@ -90,7 +90,7 @@ class PreNorm(Residual):
         return (dx, *d_others) if d_others else dx
 
     def step(self, x: Array, state: State, *others: Any) -> Array:
-        return x + self.sublayer.step(self.norm(x), state, *others)
+        return x + self.sublayer.step(self.norm.step(x, state["norm"]), state, *others)
 
 
 class PostNorm(Residual):
@@ -120,7 +120,7 @@ class PostNorm(Residual):
         return super().backward(d_total, cache)
 
     def step(self, x: Array, state: State, *others: Any) -> Array:
-        return self.norm(super().step(x, state, *others))
+        return self.norm.step(super().step(x, state, *others), state["norm"])
 
 
 def as_tuple(gradients: Any) -> tuple[Array, ...]:

@@ -5,9 +5,11 @@ y_i = exp(x_i) / sum_j exp(x_j)          dx = y * (dy - sum_j dy_j y_j)
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from .base import Array, Cache, Layer
+from .base import Array, Cache, Layer, shortcut
 from .sums import row_max, row_sum
 
 
@@ -34,3 +36,11 @@ class Softmax(Layer):
         dx = dy * y
         dx -= y * row_sum(dx)
         return dx
+
+    @shortcut
+    def step(self, x: Array, state: Any, *others: Any) -> Array:
+        """Without regard to wholly masked rows, which would be NaN."""
+        y = x - row_max(x.real)
+        np.exp(y, out=y)
+        y /= np.add.reduce(y, axis=-1, keepdims=True)
+        return y

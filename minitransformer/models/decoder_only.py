@@ -57,7 +57,7 @@ class DecoderOnly(Layer):
         """Logits (B, T, V) of the next T ids (B, T); the state has all ids before."""
         x = self.embedding.step(ids, state["embedding"])
         y = self.decoder.step(x, state["decoder"])
-        return self.head(y)
+        return self.head.step(y, state["head"])
 
 
 def check_ids_rank(ids: Array) -> None:

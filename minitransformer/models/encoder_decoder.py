@@ -89,14 +89,15 @@ class EncoderDecoder(Layer):
         """Before the first step of decoding: the state, which holds the memory, and the first ids to read (B, 1)."""
         check_sentences(source, source)
         memory, _ = self.encode(source)
-        state = State(memory=memory, memory_mask=padding_mask(source, self.pad))
+        mask = padding_mask(source, self.pad)
+        state = State(memory=memory, memory_mask=None if mask.all() else mask)
         return state, np.full((len(source), 1), start)
 
     def step(self, ids: Array, state: State, *others: Any) -> Array:
         """Logits (B, T, V) of the next T target ids (B, T); the state has the memory and all target ids before."""
         x = self.target_embedding.step(ids, state["target_embedding"])
         y = self.decoder.step(x, state["decoder"], state["memory"], state["memory_mask"])
-        return self.head(y)
+        return self.head.step(y, state["head"])
 
 
 def check_sentences(source: Array, target: Array) -> None:

@@ -193,7 +193,7 @@ bug("keys kept before they are turned", GroupedQueryAttention, "step",
 bug("a prompt sees what comes after it", SelfAttention, "step", "if T > 1 else None", "if T < 1 else None", STEPS)
 bug("new positions see the first ones alone", attention, "causal_mask", "length - new,", "0,", STEPS)
 bug("keys of the newest positions alone", SelfAttention, "step",
-    'state.extend("k", split_heads(self.key(x), self.n_heads))', "split_heads(self.key(x), self.n_heads)", STEPS)
+    'state.extend("kv", qkv[:, H:])', "qkv[:, H:]", STEPS)
 bug("sinusoids begin again at every step", SinusoidalPositions, "step",
     "table[start : start + T]", "table[:T]", STEPS)
 bug("learned positions begin again at every step", LearnedPositions, "step",

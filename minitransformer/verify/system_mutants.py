@@ -9,15 +9,20 @@ from ..data import Batch, FreshBatches, PairBatches, Vocabulary, batches, pairs
 from ..decoding import Translator
 from ..layers import (
     Decoder,
+    Dense,
     Encoder,
     Layer,
+    LayerNorm,
     MultiHeadAttention,
     PreNorm,
     Residual,
+    ScaledDotProductAttention,
     SelfAttention,
     SinusoidalPositions,
+    Softmax,
     State,
 )
+from ..layers.linear import Joint
 from ..layers.state import Growing
 from ..models import EncoderDecoder, MinimalTransformer, PreNormTransformer, Transformer, transformer
 from ..training import (
@@ -287,17 +292,18 @@ bug("eos among the tokens", greedy, "greedy", "if token != eos:", "if True:", GR
 bug("all stop when the first sentence ends", greedy, "greedy",
     "if not len(unfinished):", "if not going_on.all():", GREEDY)
 bug("states mixed up after some sentences end", greedy, "greedy",
-    "state = state.select(going_on)", "state = state.select(np.arange(going_on.sum()))", GREEDY)
+    "state.select(going_on)", "state.select(np.arange(going_on.sum()))", GREEDY)
 bug("states of finished sentences kept", greedy, "greedy",
     "if not going_on.all():", "if going_on.all():", GREEDY)
 bug("tokens fed back to the wrong sentences", greedy, "greedy",
-    "ids = chosen[going_on, None]", "ids = chosen[: going_on.sum(), None]", GREEDY)
+    "ids[going_on],", "ids[: going_on.sum()],", GREEDY)
 bug("tokens given to the wrong sentences", greedy, "greedy",
-    "zip(unfinished, chosen)", "enumerate(chosen)", GREEDY)
+    "zip(unfinished, tokens)", "enumerate(tokens)", GREEDY)
 bug("one token too many", greedy, "greedy", "limits[unfinished] > t", "limits[unfinished] >= t", GREEDY)
 bug("one limit for all sentences", greedy, "greedy", "limits[unfinished] > t", "limits.max() > t", GREEDY)
 bug("log-probability of the last token alone", greedy, "greedy",
-    "log_probability[unfinished] +=", "log_probability[unfinished] =", GREEDY)
+    "sum(log_probability_of_steps(waiting), so_far)", "log_probability_of_steps(waiting)[-1]", GREEDY)
+bug("steps that were weighed are weighed again", greedy, "greedy", "so_far), []", "so_far), waiting", GREEDY)
 bug("a sentence that was cut counts as ended", greedy, "greedy",
     "ended[unfinished] = chosen == eos", "ended[unfinished] = True", GREEDY)
 
@@ -311,13 +317,21 @@ bug("decoding reads the source's padding", EncoderDecoder, "begin",
     "padding_mask(source, self.pad)", "padding_mask(source, -1)", STEPS)
 bug("a step's positions counted from 0", SinusoidalPositions, "step", "start = state.advance(T)", "start = 0", STEPS)
 bug("a step's keys not kept", SelfAttention, "step",
-    'state.extend("k", split_heads(self.key(x), self.n_heads))', "split_heads(self.key(x), self.n_heads)", STEPS)
+    'state.extend("kv", qkv[:, H:])', "qkv[:, H:]", STEPS)
 bug("a step of several ids sees the future", SelfAttention, "step", "causal_mask(S, T)", "None", STEPS)
 bug("a step attends to the memory without its mask", MultiHeadAttention, "step",
     'state["v"], mask)', 'state["v"], None)', STEPS)
+bug("a step's bias forgotten", Dense, "step", "y += self.bias.value", "pass", STEPS)
+bug("a step's biases of queries, keys and values forgotten", Joint, "__call__", "y += self.bias", "pass", STEPS)
+bug("a step's norm leaves the mean", LayerNorm, "step", "rows - mean_of_rows(rows)", "1.0 * rows", STEPS)
+bug("a step's norm without its gain", LayerNorm, "step", "x_hat * self.gain.value", "x_hat", STEPS)
+bug("a step's scores not scaled", ScaledDotProductAttention, "step",
+    "q * (self.scale or q.shape[-1] ** -0.5)", "q", STEPS)
+bug("a step's weights do not sum to one", Softmax, "step", "y /= ", "", STEPS)
 bug("a step's residual forgotten", Residual, "step", "x + self.sublayer", "self.sublayer", STEPS)
 bug("a step's norm behind the sublayer, not before", PreNorm, "step",
-    "self.sublayer.step(self.norm(x), state, *others)", "self.norm(self.sublayer.step(x, state, *others))", STEPS)
+    'self.sublayer.step(self.norm.step(x, state["norm"]), state, *others)',
+    "self.norm(self.sublayer.step(x, state, *others))", STEPS)
 bug("all blocks of a stack share one state", Decoder, "step", 'state["blocks"][i]', 'state["blocks"][0]', STEPS)
 bug("rows chosen by their place, not by their index", State, "select", "_select(value, rows)",
     "_select(value, np.arange(len(rows)))", STEPS)

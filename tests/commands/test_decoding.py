@@ -137,7 +137,7 @@ def test_decoders_compares_them_on_the_same_sentences(run, json_of, trained, pai
         assert rows["greedy"][name] == pytest.approx(greedy[name])
     sampled = json_of(run("evaluate", trained, pairs_file, "--json", "--decoder", "sample")[1])
     assert rows["sampling"]["bleu"] == pytest.approx(sampled["bleu"])
-    assert rows["beam 3"]["score"] >= rows["beam 2"]["score"]
+    assert rows["beam 3"]["score"] >= rows["beam 2"]["score"] - 1e-6  # the same sentences may differ by rounding
 
 
 def test_decoders_makes_sentences_of_the_built_in_task(run, json_of, trained):

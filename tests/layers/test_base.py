@@ -9,10 +9,13 @@ import pytest
 from minitransformer.layers import (
     Cache,
     Chain,
+    Dense,
+    Dropout,
     Embedding,
     Encoder,
     EncoderBlock,
     FeedForward,
+    GatedFeedForward,
     Glorot,
     Identity,
     Layer,
@@ -23,7 +26,10 @@ from minitransformer.layers import (
     PreNorm,
     ReLU,
     Residual,
+    RMSNorm,
     SelfAttention,
+    Softmax,
+    State,
     Unallocated,
     Unembedding,
 )
@@ -195,3 +201,43 @@ def test_attention_of_lecture_notes_has_three_n_squared_weights_with_any_number_
     for heads in (1, 2, 4):
         layer = MultiHeadAttention(8, heads, init(), projection=Linear, output=Identity)
         assert layer.n_parameters() == 3 * 8**2
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 6), (3, 1, 6), (1, 1, 6), (2, 6), (6,)], ids=str)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Linear(6, 4, init()),
+        Dense(6, 4, init()),
+        LayerNorm(6, init()),
+        RMSNorm(6, init()),
+        FeedForward(6, 11, init()),
+        GatedFeedForward(6, 11, init()),
+        Softmax(),
+        Dropout(0.3),
+        Unembedding(Parameter(np.ones((4, 6))), scale=0.7),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_a_step_that_is_a_shortcut_gives_what_forward_gives(layer, shape):
+    rng = np.random.default_rng(1)
+    for parameter in layer.parameters():
+        parameter.value = rng.standard_normal(parameter.shape)
+    x = rng.standard_normal(shape)
+    kept = x.copy()
+    for given in (x, x + 1e-3j * rng.standard_normal(shape)):
+        np.testing.assert_allclose(layer.step(given, State()), layer(given), rtol=1e-12, atol=1e-13)
+    assert np.array_equal(x, kept)
+
+
+def test_a_shortcut_is_not_that_of_a_subclass_with_another_forward():
+    class Doubling(Dense):
+        def forward(self, x, rng=None):
+            return 2.0 * x, Cache()
+
+    class Renamed(Dense):
+        pass
+
+    x = np.arange(3.0)
+    assert np.array_equal(Doubling(3, 3, init()).step(x, State()), 2.0 * x)
+    assert Renamed.step is Dense.step

@@ -112,6 +112,20 @@ def test_a_translator_goes_on_with_chosen_rows(recipe):
     assert close(stepped(model, target[:, 8:], state, [15]), model(source, target)[:, 8:])
 
 
+@STEPS
+@pytest.mark.parametrize("recipe", LANGUAGE_MODELS)
+def test_one_text_alone_steps_as_forward_reads_it(recipe, steps):
+    model, text = built(recipe), ids(1, 23)
+    assert close(stepped(model, text, model.begin(text)[0], steps), model(text))
+
+
+@STEPS
+@pytest.mark.parametrize("recipe", TRANSLATORS)
+def test_one_sentence_alone_steps_as_forward_reads_it(recipe, steps):
+    model, source, target = built(recipe), ids(1, 9), ids(1, 23, seed=2)
+    assert close(stepped(model, target, model.begin(source, start=0)[0], steps), model(source, target))
+
+
 @pytest.mark.parametrize("recipe", LANGUAGE_MODELS)
 def test_float32_steps_in_float32(recipe):
     model, text = built(recipe, np.float32), ids(4, 23)
