@@ -5,9 +5,11 @@
 # stop inside a backward to see what is there.
 #
 # - **What you'll do:** Build what the decoder reads, write the loss's backward and one step of Adam, train a translator in
-#   seconds, exchange nouns under its eyes, and step through a backward with the debugger.
+#   seconds, exchange nouns under its eyes, work out how many machines can share its batch, and step through a backward with the
+#   debugger.
 # - **What you'll learn:** Why the true words are fed, why the truth is smoothed, what warm-up is for; how a
-#   right answer may have a wrong reason, and how to find out; why shares of a batch must be weighted by their tokens.
+#   right answer may have a wrong reason, and how to find out; why shares of a batch must be weighted by their tokens, and how
+#   far that scales.
 # - **What you'll need:** Lessons 07 and 08.
 # - **On your own:** Three open questions at the end.
 
@@ -15,18 +17,22 @@
 import io
 import pdb
 import re
+import time
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import PercentFormatter
 
 from minitransformer.commands.pronouns import forced_scores, id_pairs, intervene, measure_heads
 from minitransformer.course import check, hint, show_solution, show_source
 from minitransformer.data import EnglishFrench, LanguageVocabulary, PairBatches, sequence_to_sequence_batch
 from minitransformer.data.antecedents import noun_pair_held_out
 from minitransformer.decoding import Translator
-from minitransformer.layers import Array, CrossEntropy, Softmax, summary
-from minitransformer.models import PreNormTransformer, TransformerConfig
-from minitransformer.plotting import attention_map, schedule_curve, training_figure
+from minitransformer.layers import Array, CrossEntropy, Softmax, Unallocated, summary
+from minitransformer.models import PRESETS, PreNormTransformer, TransformerConfig
+from minitransformer.plotting import OKABE_ITO, attention_map, schedule_curve, training_figure
 from minitransformer.training import Adam, Every, Noam, Trainer, WarmupCosine
+from minitransformer.training.blas import blas_threads
 from minitransformer.verify import check_gradients, trace
 
 # %% [markdown]
@@ -355,7 +361,163 @@ for name, combined in (
 # This is why `CrossEntropy.forward` takes a `normalizer`: every worker divides by the *whole* batch's tokens, and the shares'
 # gradients simply add.
 #
-# ## 7 · Stepping through
+# ## 7 · From one core to many machines
+#
+# The shares may as well lie on different machines. Every *rank* holds the whole model and computes the gradient of its share, an
+# **all-reduce** leaves the sum of all gradients with all of them, and each takes the same step of Adam:
+#
+# ```sh
+# mpiexec -n 4 minitransformer train PAIRS.tsv --out runs/mine
+# ```
+#
+# How much must be sent for that? Put the n ranks in a *ring* and cut the gradient into n pieces. In each of n - 1 turns every rank
+# sends one piece to the next, which adds it to its own; then each rank has one piece that is complete. In n - 1 further turns the
+# complete pieces go round. Each turn sends 1/n of the gradient, so through every rank's link go
+#
+# $$ \frac{2\,(n - 1)}{n} \cdot \text{bytes of the gradient}, $$
+#
+# less than twice its size, whatever the number of ranks, and no other way sends less (Patarasuk and Yuan 2009). Four ranks, played in
+# one process with the batch of section 6:
+
+
+# %%
+def ring_all_reduce(vectors):
+    """Put the sum of the ranks' vectors into each of them. Returns how many bytes each rank sent."""
+    n = len(vectors)
+    pieces = [np.array_split(vector, n) for vector in vectors]  # views: rank -> its n pieces
+    sent = [0] * n
+    for turn in range(2 * (n - 1)):
+        for rank in range(n):
+            after, i = (rank + 1) % n, (rank - turn) % n
+            if turn < n - 1:
+                pieces[after][i] += pieces[rank][i]
+            else:
+                pieces[after][i][...] = pieces[rank][i]
+            sent[rank] += pieces[rank][i].nbytes
+    return sent
+
+
+gradients = [share.n_tokens / batch.n_tokens * gradient(share) for share in batch.shares(4)]
+sent = ring_all_reduce(gradients)
+for rank, g in enumerate(gradients):
+    error = np.linalg.norm(g - whole) / np.linalg.norm(whole)
+    print(f"rank {rank} sent {sent[rank] / g.nbytes:.3f} of the gradient's bytes; its sum is off by {error:.1e}")
+
+# %% [markdown]
+# **What share of the time computes?** A token costs about 2 operations for each of the P weights on the way forward and 4 on the way back
+# (attention's scores come on top, and looking up an embedding is free). With T tokens in the whole batch and 4 bytes a number:
+#
+# $$ \text{efficiency} = \frac{\text{compute}}{\text{compute} + \text{sending}}, \qquad
+#    \text{compute} = \frac{6 P\, T / n}{\text{operations a second}}, \qquad
+#    \text{sending} = \frac{2\,(n - 1)}{n} \cdot \frac{4 P}{\text{bytes a second}} . $$
+#
+# **Predict before you run.** Llama-2-70B has ten times as many weights as Llama-2-7B, so ten times as much to send. Both are trained with
+# batches of 4 million tokens (Touvron et al. 2023). Which of them spends the larger share of its time on sending? And how does the
+# Transformer of 2017 do on 512 accelerators?
+#
+# Two numbers are measured here: what one core computes, and how fast a vector is added to another in memory. Two processes have a
+# slower link than that; `mpiexec -n 2 python -m benchmarks.scaling`, in a checkout, measures it.
+
+
+# %%
+def seconds(call, rounds=7):
+    """The median, after a call to warm up."""
+    call()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return np.median(times)
+
+
+a = np.random.default_rng(0).standard_normal((1024, 1024), np.float32)
+u, v = np.ones(4_000_000, np.float32), np.ones(4_000_000, np.float32)
+with blas_threads(1):
+    flops = 2 * 1024**3 / seconds(lambda: a @ a)
+bandwidth = u.nbytes / seconds(lambda: np.add(u, v, out=u))
+machines = {"measured here": (flops, bandwidth), "assumed accelerator": (150e12, 25e9)}
+for name, (flops, bandwidth) in machines.items():
+    print(f"{name:20s}{flops / 1e9:9,.0f} GFLOPS {bandwidth / 1e9:6.1f} GB/s")
+
+# %% [markdown]
+# The parameters are counted in the classes that run, built without memory (lesson 11). Of the 50,000 tokens in a batch of 2017, 25,000 are
+# English and 25,000 German, and a weight meets only one language: T = 25,000.
+
+# %%
+RANKS = (2, 8, 64, 512, 2048)
+TOKENS = {"transformer-base": 25_000, "llama-2-7b": 4_000_000, "llama-2-70b": 4_000_000}
+sizes = {name: PRESETS[name][0](PRESETS[name][1], Unallocated()).n_parameters() for name in TOKENS}
+
+
+def efficiency(P, T, n, flops, bandwidth):
+    compute = 6 * P * T / n / flops
+    sending = 2 * (n - 1) / n * 4 * P / bandwidth
+    return compute / (compute + sending)
+
+
+for machine, speeds in machines.items():
+    print(f"{machine:20s}{'P':>15s}{'T':>11s}   n =" + "".join(f"{n:8,}" for n in RANKS))
+    for name, T in TOKENS.items():
+        shares = "".join(f"{efficiency(sizes[name], T, n, *speeds):8.1%}" for n in RANKS)
+        print(f"  {name:18s}{sizes[name]:15,}{T:11,}      {shares}")
+
+# %% [markdown]
+# 7B and 70B have the same line: **P cancels**. Compute and gradient both grow with the model, and what is left is
+#
+# $$ \text{efficiency} = \frac{1}{1 + \frac{n - 1}{n} \cdot \frac{t^*}{T / n}}, \qquad
+#    t^* = \frac{4}{3} \cdot \frac{\text{operations a second}}{\text{bytes a second}} . $$
+#
+# What counts is T/n, the tokens that a rank has between two all-reduces. At $t^*$ of them about half of the time is lost, and $t^*$ belongs
+# to the machine: 8,000 tokens for the accelerator assumed here. A *faster* processor on the same link is less efficient.
+
+# %%
+figure, ax = plt.subplots(figsize=(7.0, 3.8), layout="constrained")
+n = np.geomspace(1, 2048, 200)
+for (machine, speeds), line in zip(machines.items(), ("--", "-")):
+    for name, colour in (("llama-2-7b", "blue"), ("transformer-base", "vermillion")):
+        label = {"llama-2-7b": "Llama-2-7B and 70B", "transformer-base": "Transformer base"}[name]
+        curve = efficiency(sizes[name], TOKENS[name], n, *speeds)
+        ax.plot(n, curve, line, color=OKABE_ITO[colour], linewidth=1.8, label=f"{label}, {machine}")
+ax.set_xscale("log", base=2)
+ax.set_xticks([1, *RANKS], [f"{r:,}" for r in (1, *RANKS)])
+ax.minorticks_off()
+ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+ax.set(xlim=(1, 2048), ylim=(0, 1.03), xlabel="ranks that share one batch", ylabel="efficiency")
+ax.spines[["top", "right"]].set_visible(False)
+ax.set_title("Sending takes over when a rank has too few tokens", fontsize=10, loc="left")
+legend = figure.legend(frameon=False, fontsize=8, ncols=2, loc="outside lower center")
+
+# %% [markdown]
+# **What is what.** *Measured*: this core's operations and this memory's bytes a second, and the ring's sum and bytes. *Assumed*: 150 TFLOPS, about
+# half of an A100's peak in 16 bits, and a link of 25 GB/s, which is 200 Gbit/s. *Arithmetic*: all percentages and the figure; no
+# row was run on that many ranks. Left out are what makes it worse (the time that a message takes however short it is, and waiting for the slowest
+# rank) and what makes it better (sending the last layers' gradients while the first are still computed; gradients in 16 bits).
+#
+# And what must a rank hold? In float32 a weight, its gradient and Adam's two moments are 16 bytes. `Sharded(Adam(), ranks)` keeps the
+# moments in parts, one a rank (ZeRO, stage 1): 8 + 8/n. **Predict before you run.** How many ranks does it take until Llama-2-70B fits into
+# 80 GB each?
+
+# %%
+print(f"{'GB a rank':20s}{'16 bytes':>10s}   Sharded, n =" + "".join(f"{n:8,}" for n in RANKS))
+for name, P in sizes.items():
+    parts = "".join(f"{(8 + 8 / n) * P / 1e9:8,.1f}" for n in RANKS)
+    print(f"{name:20s}{16 * P / 1e9:10,.1f}{'':15s}{parts}")
+
+# %% [markdown]
+# No number of ranks is enough: 1.1 TB on each, whatever n, and with the moments in parts always more than 551 GB, before the first
+# activation is kept. This too is arithmetic, and no measurement would change it. So data parallelism alone stops being enough in two places:
+#
+# - **Memory.** It divides the tokens, not the model. 7B does not fit into 80 GB and does with its moments in parts, from three ranks on; 70B
+#   never does. Then gradients and weights must be cut as well (ZeRO, stages 2 and 3), or the model itself: inside its matrices (tensor
+#   parallelism) or between its blocks (pipeline). This package has none of these.
+# - **Tokens.** At 512 accelerators Llama's batch leaves each some 7,800 tokens, and half of the time is lost. 4 million tokens are fewer than
+#   a thousand sequences of 4,096: of 2,048 ranks more than half would have none, and the last column is a number on paper. The batch of
+#   2017 is too small for eight such accelerators. A larger batch helps, until its gradient is so exact that more tokens save no steps (McCandlish et al. 2018).
+#
+# `Sharded` is not free: behind the all-reduce the ranks send each other the new weights, half as much again.
+#
+# ## 8 · Stepping through
 #
 # Everything that a backward needs travels in the **cache**, and it prints itself. What did the encoder keep?
 
