@@ -138,7 +138,8 @@ class OurTraining(Contender):
         size = replace(self.size, vocab=len(toy.vocabulary))
         model = new_model(size, seed)
         batches = FreshBatches(toy.sample, size.batch, seed=seed)
-        trainer = Trainer(model, Adam(0.9, 0.98, 1e-9), WarmupCosine(4e-3, 1500, 200, 1e-4), seed=seed, workers=self.workers)
+        schedule = WarmupCosine(4e-3, 1500, 200, 1e-4)
+        trainer = Trainer(model, Adam(0.9, 0.98, 1e-9), schedule, seed=seed, workers=self.workers)
         held_out = toy.sample(np.random.default_rng([seed, 0, 1]), 500, split="test")
         started, trained, right, every = time.perf_counter(), 0.0, 0.0, 100
         while right < self.goal and trainer.step < self.steps:

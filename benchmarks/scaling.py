@@ -26,7 +26,7 @@ from minitransformer.training import world
 from minitransformer.training.blas import blas_threads
 
 # Tokens of a whole batch as published: about 25,000 of each language; 4 million. Ranks divide it among them.
-MODELS = {"transformer-base": 50_000, "llama-2-7b": 4_000_000, "llama-2-70b": 4_000_000}
+MODELS = {"transformer-base": 25_000, "llama-2-7b": 4_000_000, "llama-2-70b": 4_000_000}
 RANKS = (2, 8, 64, 512, 2048)
 BYTES = 4  # of a float32
 ADAM = 4 * BYTES  # of a weight, its gradient and its two moments
