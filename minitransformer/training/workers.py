@@ -2,10 +2,10 @@
 
 The loss divides by the tokens of the whole batch, so the shares' losses and gradients simply add.
 
-The second worker is a process where the system can fork one, with weights and gradients in memory that both see, and
-elsewhere a thread. The numbers are the same. NumPy releases the interpreter's lock inside its operations, so threads
-do run side by side (1.6 to 1.8 times one worker on two cores), but between two operations they wait for each other,
-and where operations are short that eats the gain; processes have a lock each (1.7 to 1.9 times).
+The second worker is a process where the system can fork one, with weights and gradients in memory that both see (1.8
+times one worker on two cores), and elsewhere a thread. The numbers are the same. NumPy releases the interpreter's lock
+inside its operations, so threads do run side by side (1.6 times), but between two operations they wait for each other,
+and where operations are short that eats the whole gain.
 """
 
 from __future__ import annotations
