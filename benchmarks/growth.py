@@ -119,7 +119,7 @@ def draw(points: list[dict[str, Any]], path: str) -> str:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
-    from matplotlib.ticker import NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     from minitransformer.plotting.style import LABEL_SIZE, OKABE_ITO, TICK_SIZE, save, set_title, tidy
 
@@ -137,13 +137,15 @@ def draw(points: list[dict[str, Any]], path: str) -> str:
                 costs = fit(mine, target)
                 values = np.array([p["value"] for p in here])
                 ax.plot(values, [scale * p[target] for p in here], marker, color=colour, markersize=4, label=name)
-                between = np.unique(np.geomspace(values.min(), values.max(), 40).astype(int))
-                between = between[between % BASE.n_heads == 0] if sweep == "d_model" else between
+                between = np.geomspace(values.min(), values.max(), 40).astype(int)
+                between = np.unique(between // BASE.n_heads * BASE.n_heads if sweep == "d_model" else between)
                 curve = [scale * float(np.dot(costs, work(sized(sweep, int(v)), target))) for v in between]
                 ax.plot(between, curve, color=colour, linewidth=1.2, label=f"{name}, counted")
             ax.set_xscale("log", base=2 if sweep != "vocab" else 10)
             ax.set_yscale("log")
             ax.yaxis.set_minor_formatter(NullFormatter())
+            ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+            ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
             tidy(ax, title if target == "megabytes" else "", label if sweep == "length" else "")
             if target == "seconds":
                 slopes = {"length": "1, then 2", "d_model": "towards 2", "vocab": "towards 1"}
