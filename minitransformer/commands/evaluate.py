@@ -100,19 +100,15 @@ def decoded(translator: Translator, pairs: Pairs, decoder: Decoder, batch_size: 
 
 
 def bleu(hypotheses: list[str], references: list[str]) -> dict[str, Any]:
-    """BLEU and chrF by sacrebleu, one reference a pair; empty where it is not installed."""
+    """BLEU, also of lower-cased text, and chrF, each with sacrebleu's signature; empty where it is not installed."""
     try:
         from sacrebleu.metrics import BLEU, CHRF
     except ImportError:
         say('note: no BLEU without sacrebleu: pip install "minitransformer[evaluate]"')
         return {}
-    metric = BLEU()
-    score = metric.corpus_score(hypotheses, [references]).score
-    return {
-        "bleu": score,
-        "chrf": CHRF().corpus_score(hypotheses, [references]).score,
-        "bleu_signature": str(metric.get_signature()),
-    }
+    metrics = {"bleu": BLEU(), "bleu_lowercase": BLEU(lowercase=True), "chrf": CHRF()}
+    scores = {name: metric.corpus_score(hypotheses, [references]).score for name, metric in metrics.items()}
+    return scores | {f"{name}_signature": str(metric.get_signature()) for name, metric in metrics.items()}
 
 
 def table(numbers: dict[str, Any]) -> str:
@@ -127,6 +123,7 @@ def table(numbers: dict[str, Any]) -> str:
     if "bleu" in numbers:
         rows += [
             ("BLEU", f"{numbers['bleu']:.1f}  ({numbers['bleu_signature']})"),
+            ("in lower case", f"{numbers['bleu_lowercase']:.1f}  ({numbers['bleu_lowercase_signature']})"),
             ("chrF", f"{numbers['chrf']:.1f}"),
         ]
     return "\n".join(f"{label:16s} {value}" for label, value in rows)

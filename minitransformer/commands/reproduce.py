@@ -264,6 +264,9 @@ def table(
         numbers[row.name] = {"values": values, "mean": mean, "reached": row.reached(mean), "minutes": minutes}
     if recipe.note:
         lines += ["", recipe.note]
+    of = [(row.measure, answer.get(f"{row.measure}_signature")) for row in rows for answer in answers[row.name]]
+    if signatures := dict.fromkeys(f"{measure}: {signature}" for measure, signature in of if signature):
+        lines += ["", *signatures]
     return "\n".join(lines), numbers
 
 

@@ -133,3 +133,14 @@ def test_a_number_that_is_missing_is_an_error():
     row = reproduce.Row("x", shlex.split("train"), [], "bleu", "", "none", ">= 1", [])
     with pytest.raises(Exception, match=r"no 'bleu'.*sacrebleu"):
         row.value({}, "bleu")
+
+
+def test_evaluate_gives_every_number_that_recipes_ask_it_for(run, json_of, trained, pairs_file):
+    pytest.importorskip("sacrebleu")
+    status, out, err = run("evaluate", trained, pairs_file, "--json")
+    assert status == 0, err
+    answer = json_of(out)
+    rows = [row for name in reproduce.names() for row in reproduce.read_recipe(name).rows if row.evaluate]
+    assert {key for row in rows for key in (row.measure, *row.also)} <= set(answer)
+    assert answer["bleu_lowercase"] >= answer["bleu"]
+    assert "case:lc" in answer["bleu_lowercase_signature"]
