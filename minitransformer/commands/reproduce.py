@@ -197,6 +197,8 @@ def one_run(options: argparse.Namespace, folder: Path, row: Row, seed: int, data
     if row.evaluate:
         evaluated = [word.format(data=data, run=run_folder) for word in row.evaluate]
         answer |= command([*evaluated, "--json"])
+    for key in (row.measure, *row.also):
+        row.value(answer, key)  # before it is kept: who installs what was missing has it evaluated again
     write_json(done, {"asked": wanted, "answer": answer})
     return answer
 

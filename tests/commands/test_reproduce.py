@@ -144,3 +144,17 @@ def test_evaluate_gives_every_number_that_recipes_ask_it_for(run, json_of, train
     assert {key for row in rows for key in (row.measure, *row.also)} <= set(answer)
     assert answer["bleu_lowercase"] >= answer["bleu"]
     assert "case:lc" in answer["bleu_lowercase_signature"]
+
+
+def test_a_number_that_was_missing_is_measured_by_the_next_call(recipes, monkeypatch, capfd):
+    real = reproduce.command
+
+    def without_perplexity(words):
+        return {key: value for key, value in real(words).items() if key != "perplexity"}
+
+    monkeypatch.setattr(reproduce, "command", without_perplexity)
+    assert reproduced(recipes, "--row=lstm", "--seeds=1") == 2
+    assert "no 'perplexity'" in capfd.readouterr().err
+    monkeypatch.setattr(reproduce, "command", real)
+    assert reproduced(recipes, "--row=lstm", "--seeds=1") == 0
+    assert "--resume" in capfd.readouterr().err
