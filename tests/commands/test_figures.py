@@ -39,7 +39,9 @@ def test_every_picture_of_the_readme_has_a_recipe():
         pytest.skip("README.md is not beside the package here")
     named = set(re.findall(r"figures/(\w+)\.png", readme.read_text(encoding="utf-8")))
     assert named
-    assert named <= set(RECIPES)
+    measured = {"cost"}  # by `python -m benchmarks growth`: of one machine, so that no recipe could make it again
+    assert named - measured <= set(RECIPES)
+    assert all((FIGURES / f"{name}.png").exists() for name in named)
 
 
 def test_captions_are_sentences():
