@@ -17,7 +17,8 @@ from .measure import HAS_TORCH, measure_decoding, measure_steps, measure_trainin
 from .sizes import SHORT, SIZES
 from .table import decoding_table, step_table, training_line
 
-ROWS = ("step", "decode", "reversal", "growth")
+ROWS = ("step", "decode", "reversal", "growth", "text")
+DEFAULT = ROWS[:3]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,6 +61,11 @@ def main(arguments: list[str] | None = None) -> int:
         results["growth"] = measure_growth(options.short)
         if options.figure:
             say(f"figure: {draw(results['growth'], options.figure)}", "")
+    if "text" in options.rows:
+        from .text import measure_text, text_table
+
+        results["text"] = measure_text(options.text, max(options.threads), options.goal, options.short)
+        say(text_table(results["text"]), "")
     results["seconds"] = time.perf_counter() - started
     text = json.dumps(results, indent=1)
     if options.out:
@@ -76,7 +82,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         description="Training steps, decoding and their growth, ours and PyTorch's, turn by turn on this machine. "
         "All tables take about 15 minutes; nothing else should run meanwhile, and the tables say if something did.",
     )
-    parser.add_argument("rows", nargs="*", help=f"what to measure, of {', '.join(ROWS)}; default all but growth")
+    parser.add_argument("rows", nargs="*", help=f"what to measure, of {', '.join(ROWS)}; default {', '.join(DEFAULT)}")
     parser.add_argument("--sizes", default="SMLGR", help="letters of %(default)s")
     parser.add_argument("--threads", default="1,2", type=lambda text: [int(n) for n in text.split(",")])
     parser.add_argument("--rounds", type=int, default=9, help="turns of each contender (default %(default)s)")
@@ -86,10 +92,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-without", action="store_true", help="without the runs that lack the mallopt setting")
     parser.add_argument("--short", action="store_true", help="tiny sizes, seconds in all: does everything still run?")
     parser.add_argument("--figure", default="figures/cost.png", help="where growth draws its figure")
+    parser.add_argument("--text", metavar="FILE", help="what text trains on (default: Python's documentation)")
+    parser.add_argument("--goal", type=float, help="loss in nats a character: text tells when each side reaches it")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON, and nothing else")
     parser.add_argument("--out", help="a file for the numbers as JSON")
     options = parser.parse_args(arguments)
-    options.rows = options.rows or [row for row in ROWS if row != "growth"]
+    options.rows = options.rows or list(DEFAULT)
     if wrong := [row for row in options.rows if row not in ROWS]:
         parser.error(f"rows: {wrong[0]!r} is not one of {', '.join(ROWS)}")
     if wrong := [name for name in options.sizes if name not in SIZES]:

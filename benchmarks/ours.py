@@ -43,8 +43,7 @@ class OurStep(Contender):
 
     def processes(self) -> list[int]:
         """The workers that are processes of their own, by number."""
-        others = getattr(self.trainer.workers, "others", [])
-        return [worker.process.pid for worker in others if isinstance(worker, ForkedWorker) and worker.process]
+        return worker_processes(self.trainer)
 
     def children_seconds(self) -> float:
         return sum(processor_seconds(process) for process in self.processes())
@@ -74,6 +73,12 @@ class OurStep(Contender):
             replicas.backward(loss_layer.backward(1.0, loss_cache), cache)
         pairs = zip(model.parameters(), replicas.parameters())
         return {"loss": float(loss), "gradient_error": max(error(b.grad, a.grad) for a, b in pairs)}
+
+
+def worker_processes(trainer: Trainer) -> list[int]:
+    """The workers of a trainer that are processes of their own, by number."""
+    others = getattr(trainer.workers, "others", [])
+    return [worker.process.pid for worker in others if isinstance(worker, ForkedWorker) and worker.process]
 
 
 class OurDecoding(Contender):

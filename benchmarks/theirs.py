@@ -14,12 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minitransformer.layers import Parameter, sinusoids
+from minitransformer.commands.options import setting
+from minitransformer.layers import Normal, Parameter, sinusoids
+from minitransformer.models import GPT
 from minitransformer.training.memory import keep_freed_memory
 
 from .ours import error, prompt
 from .process import Contender, resident
 from .sizes import Size, new_batch, new_loss, new_model
+from .text import Text
 
 Of = Callable[[Parameter], np.ndarray]
 Tie = tuple[Any, Callable[[Of], np.ndarray]]  # theirs, and how it is put together from either values or gradients
@@ -420,6 +423,57 @@ class TheirStep(Contender):
             "loss_error": abs(float(their_loss.detach()) - float(loss)) / abs(float(loss)),
             "gradient_error": worst,
         }
+
+
+class TheirText(Text):
+    """PyTorch's side of a training from its first step to its last, with AdamW as nanoGPT sets it up.
+
+    Parameters
+    ----------
+    first : {"nanoGPT's", "ours"}
+        Which first weights: normal with 0.02, or those that `lm train` draws.
+    """
+
+    def __init__(self, words: tuple[str, ...], first: str) -> None:
+        super().__init__(words)
+        torch.set_num_threads(self.options.workers)
+        keep_freed_memory()
+        o, config = self.options, self.model.config
+        ours = self.model if first == "ours" else GPT(config, Normal(np.random.default_rng(o.seed)))
+        sizes = (config.vocab, config.d_model, config.n_heads, config.n_blocks, config.d_ff, config.dropout)
+        self.module = HandWrittenGPT(Size("gpt", o.batch_size, config.max_length, *sizes))
+        fill(self.module, ours)
+        self.parameters = list(self.module.parameters())
+        decayed = [p for p in self.parameters if p.dim() > 1]  # no bias, no gain
+        others = [p for p in self.parameters if p.dim() < 2]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": setting(o, "weight_decay")}, {"params": others, "weight_decay": 0.0}],
+            betas=(setting(o, "beta1"), setting(o, "beta2")),
+            eps=setting(o, "eps"),
+            fused=True,
+        )
+        self.at = 0
+
+    def train(self, steps: int) -> None:
+        self.module.train()
+        for _ in range(steps):
+            batch = self.batches.batch(self.at)
+            self.at += 1
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.schedule(self.at)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss = self.module.loss(torch.tensor(batch.inputs[0]), torch.tensor(batch.targets))
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.parameters, self.options.clip)
+            self.optimizer.step()
+            loss.item()
+
+    @torch.inference_mode()
+    def validate(self) -> float:
+        self.module.eval()
+        pairs = [(torch.tensor(batch.inputs[0]), torch.tensor(batch.targets)) for batch in self.windows]
+        total = sum(self.module.loss(ids, targets).item() * targets.numel() for ids, targets in pairs)
+        return total / sum(targets.numel() for _, targets in pairs)
 
 
 class TheirDecoding(Contender):

@@ -188,12 +188,7 @@ def train(options: argparse.Namespace) -> int:
         stopped = Stopped(options, _add_train, "train", data=("text",))
         options = stopped.options
         options.command, options.action = "lm", "train"
-    text = documentation() if options.text is None else read_text(options.text)
-    vocabulary = CharacterVocabulary.build([text])
-    ids = np.array(vocabulary.encode(text))
-    cut = round(len(ids) * (1 - options.validation))
-    if min(cut, len(ids) - cut if options.validation else cut) <= options.context:
-        raise CommandError(f"--context {options.context}: the text of {len(ids):,} characters is too short for that")
+    text, vocabulary, seen, unseen = text_of(options)
     facts = {"task": "text", "data": hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()}
     if stopped is None:
         folder = new_run(setting(options, "out"), options.overwrite)
@@ -205,16 +200,16 @@ def train(options: argparse.Namespace) -> int:
 
     model = language_model.model
     say(
-        f"{cut:,} characters to train on, {len(ids) - cut:,} to validate; {len(vocabulary)} different; "
+        f"{len(seen):,} characters to train on, {len(unseen):,} to validate; {len(vocabulary)} different; "
         f"{model.n_parameters():,} parameters"
     )
-    batches = TextBatches(ids[:cut], options.context, options.batch_size, seed=options.seed)
+    batches = TextBatches(seen, options.context, options.batch_size, seed=options.seed)
     trainer = trainer_from(options, model)
     if stopped is not None:
         stopped.restore(trainer)
     callbacks: list[Any] = [ProgressBar()]
     if options.validation:
-        few = list(text_windows(ids[cut:], options.context, 64))[:8]  # a look on the way; the end measures it all
+        few = list(text_windows(unseen, options.context, 64))[:8]  # a look on the way; the end measures it all
         callbacks.append(Every(500, lambda trainer: evaluate(model, few, pad=few[0].pad)))
     steps = options.steps if stopped is None else stopped.steps
     checkpoint = fit_and_save(options, folder, language_model, trainer, batches, callbacks, steps, **facts)
@@ -228,13 +223,24 @@ def train(options: argparse.Namespace) -> int:
     print(f"checkpoint       {checkpoint}")
     print(f"training         {numbers['training_seconds']:.0f} s")
     if options.validation:
-        windows = text_windows(ids[cut:], options.context, 64)
+        windows = text_windows(unseen, options.context, 64)
         measured = evaluate(model, windows, pad=few[0].pad)
         numbers |= {"validation_loss": measured["loss"], "token_accuracy": measured["token_accuracy"]}
         bits = measured["loss"] / math.log(2)
         print(f"validation loss  {measured['loss']:.4f} nats a character ({bits:.3f} bits)")
     report(options, numbers)
     return 0
+
+
+def text_of(options: argparse.Namespace) -> tuple[str, CharacterVocabulary, np.ndarray, np.ndarray]:
+    """The text that the options name, its characters, and the ids of what is trained on and of what is validated on."""
+    text = documentation() if options.text is None else read_text(options.text)
+    vocabulary = CharacterVocabulary.build([text])
+    ids = np.array(vocabulary.encode(text))
+    cut = round(len(ids) * (1 - options.validation))
+    if min(cut, len(ids) - cut if options.validation else cut) <= options.context:
+        raise CommandError(f"--context {options.context}: the text of {len(ids):,} characters is too short for that")
+    return text, vocabulary, ids[:cut], ids[cut:]
 
 
 def model_from(options: argparse.Namespace, vocab: int) -> Any:

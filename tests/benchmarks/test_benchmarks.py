@@ -18,6 +18,7 @@ from benchmarks.products import bare, flops, products_of, recording, replay  # n
 from benchmarks.ranks import mpiexec  # noqa: E402
 from benchmarks.rounds import Turns, Watch, ratio  # noqa: E402
 from benchmarks.sizes import SHORT, SIZES, new_batch, new_model  # noqa: E402
+from benchmarks.text import SAME, verify_first  # noqa: E402
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
@@ -52,6 +53,29 @@ def test_the_short_run_decodes_and_trains():
     assert done.returncode == 0, done.stderr
     assert "greedy decoding" in done.stdout
     assert "reversal" in done.stdout
+
+
+def test_the_short_run_trains_on_a_text_to_the_end():
+    done = run("text", "--short", "--json", "--threads", "1", "--goal", "4.44")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["text"]
+    assert found["steps"] == [2 * i for i in range(21)]
+    sides = found["contenders"]
+    assert set(sides) == {"ours", *(("eager", SAME) if HAS_TORCH else ())}
+    for side in sides.values():
+        assert len(side["losses"]) == len(side["seconds"]) == 21
+        assert side["seconds"] == sorted(side["seconds"])
+        assert side["losses"][-1] < side["losses"][0]
+        assert side["reached"] == next(i for i, loss in enumerate(side["losses"]) if loss <= 4.44)
+    if HAS_TORCH:  # the same weights, windows and rates: the same course, but for biases, that we decay too
+        assert np.allclose(sides["ours"]["losses"], sides[SAME]["losses"], atol=2e-3)
+
+
+def test_a_text_that_the_sides_measure_differently_is_noticed():
+    verify_first({"ours": [4.0]})
+    verify_first({"ours": [4.0], SAME: [4.00005]})
+    with pytest.raises(RuntimeError, match=r"4\.000000 here and 4\.010000 there"):
+        verify_first({"ours": [4.0], SAME: [4.01]})
 
 
 def test_what_is_unknown_is_refused_in_one_line():
