@@ -56,23 +56,25 @@ def main(arguments: list[str] | None = None) -> int:
         results["reversal"] = measure_training(sizes["S"], max(options.threads), most, goal)
         say(training_line(results["reversal"], max(options.threads)), "")
     if "growth" in options.rows:
-        from .growth import draw, measure_growth
+        from . import growth
 
-        results["growth"] = measure_growth(options.short)
-        if options.figure:
-            say(f"figure: {draw(results['growth'], options.figure)}", "")
+        results["growth"] = growth.measure_growth(options.short)
+        if not options.short:
+            say(f"figure: {growth.draw(results['growth'], f'{options.figures}/cost.png')}", "")
     if "text" in options.rows:
-        from .text import measure_text, text_table
+        from . import text
 
-        results["text"] = measure_text(options.text, max(options.threads), options.goal, options.short)
-        say(text_table(results["text"]), "")
+        results["text"] = text.measure_text(options.text, max(options.threads), options.goal, options.short)
+        say(text.text_table(results["text"]), "")
+        if not options.short:
+            say(f"figure: {text.draw(results['text'], f'{options.figures}/loss_over_seconds.png')}", "")
     results["seconds"] = time.perf_counter() - started
-    text = json.dumps(results, indent=1)
+    written = json.dumps(results, indent=1)
     if options.out:
-        Path(options.out).write_text(text + "\n", encoding="utf-8")
+        Path(options.out).write_text(written + "\n", encoding="utf-8")
     say(f"measured in {results['seconds']:.0f} s")
     if options.json:
-        print(text)
+        print(written)
     return 0
 
 
@@ -91,7 +93,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--no-compile", action="store_true", help="without torch.compile, which takes a minute a size")
     parser.add_argument("--no-without", action="store_true", help="without the runs that lack the mallopt setting")
     parser.add_argument("--short", action="store_true", help="tiny sizes, seconds in all: does everything still run?")
-    parser.add_argument("--figure", default="figures/cost.png", help="where growth draws its figure")
+    parser.add_argument(
+        "--figures", metavar="FOLDER", default="figures", help="where growth and text draw (default %(default)s)"
+    )
     parser.add_argument("--text", metavar="FILE", help="what text trains on (default: Python's documentation)")
     parser.add_argument("--goal", type=float, help="loss in nats a character: text tells when each side reaches it")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON, and nothing else")

@@ -118,6 +118,36 @@ def verify_first(losses: dict[str, list[float]]) -> None:
         raise RuntimeError(f"before any step the loss is {ours:.6f} here and {theirs[0]:.6f} there")
 
 
+def draw(result: dict[str, Any], path: str) -> str:
+    """Loss on what is held out against seconds of training: a line and a point at every look."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from minitransformer.plotting.style import LABEL_SIZE, OKABE_ITO, PALE, TICK_SIZE, save, tidy
+
+    styles = {
+        "ours": ("blue", "o", "minitransformer"),
+        "eager": ("vermillion", "s", "PyTorch, nanoGPT's first weights"),
+        SAME: ("orange", "^", "PyTorch, our first weights"),
+    }
+    figure, ax = plt.subplots(figsize=(7.0, 3.0), layout="constrained")
+    for name, row in result["contenders"].items():
+        colour, marker, label = styles[name]
+        ax.plot(
+            row["seconds"][1:], row["losses"][1:], marker=marker, markersize=3, color=OKABE_ITO[colour], label=label
+        )
+    goal = result["goal"]
+    if goal is not None:
+        ax.axhline(goal, color=PALE, zorder=0)
+        ax.annotate(f"{goal:g}", (0, goal), xytext=(2, 2), textcoords="offset points", fontsize=TICK_SIZE)
+    ax.set_xlim(left=0)
+    tidy(ax, f"seconds of training, {result['threads']} workers or threads", "loss, nats a character")
+    ax.legend(fontsize=LABEL_SIZE - 1, frameon=False)
+    return str(save(figure, path))
+
+
 def text_table(result: dict[str, Any]) -> str:
     """A line for each contender: all of its training, and how far it had to go to the goal."""
     goal, steps = result["goal"], result["steps"]

@@ -47,13 +47,13 @@ class GELU(Layer):
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         x, t = cache["x"], cache["t"]
-        du_dx = 3.0 * self.slope * self.cubic * (x * x)
-        du_dx += self.slope
-        dt_dx = 1.0 - t * t
-        dt_dx *= du_dx
-        dx = x * dt_dx  # y = x (1 + t) / 2  =>  dy/dx = (1 + t + x dt/dx) / 2
-        dx += 1.0 + t
-        dx *= 0.5
+        dx = 3.0 * self.slope * self.cubic * (x * x)
+        dx += self.slope  # du/dx
+        dx *= 1.0 - t * t  # dt/dx
+        dx *= x
+        dx += t
+        dx += 1.0
+        dx *= 0.5  # y = x (1 + t) / 2  =>  dy/dx = (1 + t + x dt/dx) / 2
         dx *= dy
         return dx
 

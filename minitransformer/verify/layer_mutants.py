@@ -139,7 +139,7 @@ bug("ReLU multiplied by its output", ReLU, "backward",
 bug("GELU without the 3 of the cube", GELU, "backward",
     "3.0 * self.slope", "self.slope", "GELU")
 bug("GELU without half of the product rule", GELU, "backward",
-    "dx += 1.0 + t", "pass", "GELU")
+    "dx += t", "dx -= 1.0", "GELU")
 bug("GELU with 1 - t in place of 1 - t^2", GELU, "backward",
     "1.0 - t * t", "1.0 - t", "GELU")
 bug("GELU with a square in place of the cube", GELU, "forward",

@@ -309,8 +309,8 @@ ax = attention_map(asked, [f"head {h}" for h in range(len(asked))], seen.source,
 # of the word *it* and its position, and knows nothing of *new* or *crowded*. The query of the *adjective* can look for a noun of
 # which it may be said. In a deeper encoder *it* can first read the adjective, in block 0, and find the noun in block 1.
 #
-# After so short a training the work is spread over heads, and one head's map says little. `minitransformer demo` trains two blocks on the whole grammar for two
-# minutes; there a single head links the two nearly always, asked by the adjective in some runs and by *it* in others (the table
+# After so short a training the work is spread over heads, and one head's map says little. `minitransformer demo` trains two blocks on the whole grammar, for
+# longer; there a single head links the two nearly always, asked by the adjective in some runs and by *it* in others (the table
 # in the README).
 
 # %% [markdown]
