@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import whole_file
+from ..training import History, load_checkpoint
 from .errors import CommandError
 from .options import new_parser, number, report, say
 
@@ -158,6 +159,10 @@ def run(options: argparse.Namespace) -> int:
     print(text)
     with whole_file(folder / "table.md") as file:
         file.write(f"{text}\n".encode())
+    left = {row.name: [folder / f"{row.name}-{seed}" / "checkpoint.npz" for seed in seeds] for row in rows}
+    if drawn := draw_courses(left, folder / "course.png"):
+        print(f"\nfigure: {drawn}")
+        numbers["figure"] = str(drawn)
     report(options, numbers)
     return 0
 
@@ -201,6 +206,21 @@ def one_run(options: argparse.Namespace, folder: Path, row: Row, seed: int, data
         row.value(answer, key)  # before it is kept: who installs what was missing has it evaluated again
     write_json(done, {"asked": wanted, "answer": answer})
     return answer
+
+
+def draw_courses(checkpoints: dict[str, list[Path]], path: Path) -> Path | None:
+    """Draw the validations of those runs that have left a checkpoint; None where none has."""
+    import matplotlib
+
+    matplotlib.use("Agg")  # a command opens no windows
+    from ..plotting import save, validation_curves  # matplotlib takes a while to import
+
+    courses: dict[str, list[History]] = {}
+    for name, seeds in checkpoints.items():
+        for checkpoint in filter(Path.exists, seeds):
+            _, description = load_checkpoint(checkpoint)
+            courses.setdefault(name, []).append(History([], description["trainer"]["validations"]))
+    return save(validation_curves(courses).figure, path) if courses else None  # type: ignore[arg-type]
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from .comparison import comparison_figure, length_curves, quality_curves, reach_
 from .embeddings import embedding_map, embeddings_before_after
 from .explorer import AttentionExplorer, Read, explore, explore_html
 from .gradients import gradient_norms
-from .history import accuracy_curves, loss_curves, schedule_curve, training_figure
+from .history import accuracy_curves, loss_curves, schedule_curve, training_figure, validation_curves
 from .layers import alignment_over_training, attention_layers
 from .masks import mask_map
 from .next_word import next_word
@@ -55,4 +55,5 @@ __all__ = [
     "softmax_saturation",
     "step_times",
     "training_figure",
+    "validation_curves",
 ]

@@ -88,6 +88,37 @@ def accuracy_curves(history: History, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def validation_curves(histories: Mapping[str, Sequence[History]], ax: Axes | None = None) -> Axes:
+    """Validation loss against minutes of training: a colour for each name, a line for each of its histories.
+
+    Parameters
+    ----------
+    histories : dict of name -> histories
+        Of the same model with other seeds, say. Validations without "loss" or "seconds" are not drawn.
+    """
+    ax = new_axes(ax)
+    tidy(ax, "minutes of training", "loss (cross-entropy per token)")
+    losses: list[float] = []
+    for i, (name, seeds) in enumerate(histories.items()):
+        style: dict[str, Any] = {"color": CYCLE[i % len(CYCLE)], "marker": "os^vD"[i % 5], "label": name}
+        for history in seeds:
+            seen = [row for row in history.validations if row.get("loss") is not None and "seconds" in row]
+            if seen:
+                minutes = [row["seconds"] / 60 for row in seen]
+                ax.plot(minutes, [row["loss"] for row in seen], linewidth=1.2, markersize=3.5, **style)
+                losses += [row["loss"] for row in seen]
+                style["label"] = None  # the legend has each name once
+    if losses:
+        ax.set_xlim(left=0)
+    if losses and max(losses) > 20 * min(losses) > 0:
+        ax.set_yscale("log")
+    _finish(ax, bool(losses), "no loss was measured")
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    set_title(ax, "Loss on what is held out")
+    return ax
+
+
 def training_figure(history: History) -> Figure:
     """Loss and accuracy side by side; the loss alone where no accuracy was measured. Returns the Figure."""
     measured = any(len(_series(history.validations, key)[0]) for key in _ACCURACIES)

@@ -58,8 +58,11 @@ def test_the_table_has_theirs_and_ours(recipes, capfd):
     assert not numbers["lstm"]["reached"]
     assert len(numbers["transformer"]["values"]) == 2
     assert numbers["transformer"]["mean"] == sum(numbers["transformer"]["values"]) / 2
-    assert lines[-1] == "Only a trial."
-    assert (recipes / "runs/tiny/table.md").read_text().splitlines() == lines
+    *table, _, figure = lines
+    assert table[-1] == "Only a trial."
+    assert (recipes / "runs/tiny/table.md").read_text().splitlines() == table
+    assert figure == f"figure: {recipes}/runs/tiny/course.png"
+    assert (recipes / "runs/tiny/course.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_is_done_is_not_done_again_and_what_was_stopped_goes_on(recipes, capfd, monkeypatch):

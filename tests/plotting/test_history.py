@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from minitransformer.plotting import accuracy_curves, loss_curves, schedule_curve, training_figure
+from minitransformer.plotting import accuracy_curves, loss_curves, schedule_curve, training_figure, validation_curves
 
 ACCURACIES = ("token_accuracy", "exact_match", "pronoun_hard", "pronoun_easy")
 
@@ -49,6 +49,21 @@ def test_a_loss_that_is_not_finite_does_not_spread(history):
     history.steps[150]["loss"] = float("nan")
     smooth = loss_curves(history).lines[1].get_ydata()
     assert np.isfinite(smooth).all()
+
+
+def test_validations_of_several_histories_are_drawn_against_minutes(history):
+    bare = SimpleNamespace(steps=[], validations=[{"step": 1, "token_accuracy": 0.5}])
+    ax = validation_curves({"lstm": [history, bare, history], "transformer": [history]})
+    assert names(ax) == ["lstm", "transformer"]
+    assert [line.get_color() for line in ax.lines] == ["#0072B2", "#0072B2", "#D55E00"]
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), [row["seconds"] / 60 for row in history.validations])
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [row["loss"] for row in history.validations])
+    assert not ax.texts
+    assert ax.get_yscale() == "linear"
+    history.validations[-1]["loss"] = 1e-5
+    assert validation_curves({"lstm": [history]}).get_yscale() == "log"
+    (nothing,) = validation_curves({"lstm": [bare]}).texts
+    assert nothing.get_text() == "no loss was measured"
 
 
 def test_accuracies_are_drawn_by_colour_and_marker(history):
