@@ -138,16 +138,16 @@ def _add_sort(actions: Any) -> None:
         "sort",
         sort,
         "Teach a small GPT to sort six digits of three kinds. A quarter of the 729 inputs is never trained on; the "
-        "test is on all of them. It is the demo of minGPT, with its sizes and settings.",
+        "test is on all of them. It is the demo of minGPT, with its sizes and steps, and a higher learning rate.",
     )
     add_training_options(
         parser,
         steps=2000,
         batch_size=64,
         optimizer="adamw",
-        rate=5e-4,
-        warmup=0,
-        final_rate=5e-4,
+        rate=3e-3,  # the demo's is 5e-4 throughout, with which one input in 729 is often still wrong after 2,000 steps
+        warmup=200,
+        final_rate=0.0,
         beta2=0.95,
         weight_decay=0.1,
         label_smoothing=0.0,
