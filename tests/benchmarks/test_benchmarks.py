@@ -82,6 +82,7 @@ def test_what_is_unknown_is_refused_in_one_line():
     done = run("steps")
     assert done.returncode == 2
     assert "'steps' is not one of step" in done.stderr
+    assert "--text: there is no file /nowhere" in run("text", "--text", "/nowhere").stderr
 
 
 def test_products_of_a_transformer_are_those_of_its_definition():
