@@ -108,6 +108,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         parser.error(f"--sizes: {wrong[0]!r} is not one of {', '.join(SIZES)}")
     if options.text is not None and not Path(options.text).is_file():
         parser.error(f"--text: there is no file {options.text}")
+    if {"growth", "text"} & set(options.rows) and not Path(options.figures).is_dir():  # not after minutes of measuring
+        parser.error(f"--figures: there is no folder {options.figures}")
     if min(options.threads) < 1 or options.rounds < 2 or options.tokens < 4 or not options.seconds > 0:
         parser.error("--threads must be at least 1, --rounds 2, --tokens 4, --seconds above 0")
     return options

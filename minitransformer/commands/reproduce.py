@@ -128,7 +128,8 @@ def add_parser(commands: Any) -> None:
         "reproduce",
         run,
         "Train what others published, and put their number beside ours. Without NAME: list what there is. A run that "
-        "was stopped goes on with the same command; seeds that are done are not trained again.",
+        "was stopped goes on with the same command; seeds that are done are not trained again. "
+        "The table, and a figure of how the loss fell in every run, are kept beside the runs.",
     )
     parser.add_argument("name", metavar="NAME", nargs="?", help="a recipe")
     parser.add_argument("--seeds", type=number(int, 1), default=3, help="how many: --seed and those behind it")
