@@ -2,7 +2,7 @@
 
 A recurrent layer is called as (x, mask, *state) -> (y, *last state). LSTM has two states, h and c; GRU has one, h.
 
-    BothDirections   y_t = [ahead_t; back_t],  back reads the sequence from its end
+    Bidirectional   y_t = [forward_t; backward_t],  the backward layer reads the sequence from its end
     RecurrentStack   x -> layer 1 -> dropout -> layer 2 -> ...
 """
 
@@ -13,52 +13,53 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Cache, Layer
-from .dropout import Dropout
-from .residual import as_tuple
-from .state import State
+from ..base import Array, Cache, Layer
+from ..dropout import Dropout
+from ..residual import as_tuple
 
 
-class BothDirections(Layer):
+class Bidirectional(Layer):
     """One layer reads the sequence from its start, another from its end; their outputs stand side by side.
 
     Parameters
     ----------
-    ahead, back : Layer
+    forward_layer, backward_layer : Layer
         (x, mask, *state) -> (y, *last state), y (B, T, H) of both.
 
-    Shapes: x (B, T, D), mask (B, T), each state (B, 2 H), that of `ahead` first -> y (B, T, 2 H), each last state
-    (B, 2 H). The last state of `back` is the one behind the first token. Backward returns the gradient of x, or,
-    where states were given, the tuple of it and theirs.
+    Shapes: x (B, T, D), mask (B, T), each state (B, 2 H), that of the forward layer first -> y (B, T, 2 H), each last
+    state (B, 2 H). The backward layer's last state is the one at the first token. Backward returns the gradient of x,
+    or, where states were given, the tuple of it and theirs.
 
     Source: Schuster and Paliwal 1997, "Bidirectional Recurrent Neural Networks", section II.
     """
 
-    def __init__(self, ahead: Layer, back: Layer) -> None:
-        self.ahead, self.back = ahead, back
-        self.d_hidden: int = ahead.d_hidden + back.d_hidden  # type: ignore[attr-defined]
-        self.states: tuple[str, ...] = ahead.states  # type: ignore[attr-defined]
+    def __init__(self, forward_layer: Layer, backward_layer: Layer) -> None:
+        self.forward_layer, self.backward_layer = forward_layer, backward_layer
+        self.d_hidden: int = forward_layer.d_hidden + backward_layer.d_hidden  # type: ignore[attr-defined]
+        self.states: tuple[str, ...] = forward_layer.states  # type: ignore[attr-defined]
 
     def forward(
         self, x: Array, mask: Array | None = None, *state: Array, rng: np.random.Generator | None = None
     ) -> tuple[tuple[Array, ...], Cache]:
-        H: int = self.ahead.d_hidden  # type: ignore[attr-defined]
+        H: int = self.forward_layer.d_hidden  # type: ignore[attr-defined]
         reversed_mask = None if mask is None else mask[:, ::-1]
-        (y_ahead, *last_ahead), ahead_cache = self.ahead.forward(x, mask, *(s[:, :H] for s in state))
-        (y_back, *last_back), back_cache = self.back.forward(x[:, ::-1], reversed_mask, *(s[:, H:] for s in state))
-        y = np.concatenate([y_ahead, y_back[:, ::-1]], axis=-1)  # (B, T, H) twice -> (B, T, 2 H)
-        last = (np.concatenate(pair, axis=-1) for pair in zip(last_ahead, last_back))
-        return (y, *last), Cache(ahead=ahead_cache, back=back_cache)
+        (y_forward, *last_forward), forward_cache = self.forward_layer.forward(x, mask, *(s[:, :H] for s in state))
+        (y_backward, *last_backward), backward_cache = self.backward_layer.forward(
+            x[:, ::-1], reversed_mask, *(s[:, H:] for s in state)
+        )
+        y = np.concatenate([y_forward, y_backward[:, ::-1]], axis=-1)  # (B, T, H) twice -> (B, T, 2 H)
+        last = (np.concatenate(pair, axis=-1) for pair in zip(last_forward, last_backward))
+        return (y, *last), Cache(forward_layer=forward_cache, backward_layer=backward_cache)
 
     def backward(self, d_output: tuple[Array, ...], cache: Cache) -> Any:
-        H: int = self.ahead.d_hidden  # type: ignore[attr-defined]
+        H: int = self.forward_layer.d_hidden  # type: ignore[attr-defined]
         dy, *d_last = d_output
-        d_back = (dy[:, ::-1, H:], *(d[:, H:] for d in d_last))
-        dx_back, *d_state_back = as_tuple(self.back.backward(d_back, cache["back"]))
-        d_ahead = (dy[..., :H], *(d[:, :H] for d in d_last))
-        dx_ahead, *d_state_ahead = as_tuple(self.ahead.backward(d_ahead, cache["ahead"]))
-        dx = dx_ahead + dx_back[:, ::-1]  # both read x, so their gradients add
-        d_state = [np.concatenate(pair, axis=-1) for pair in zip(d_state_ahead, d_state_back)]
+        d_backward = (dy[:, ::-1, H:], *(d[:, H:] for d in d_last))
+        dx_backward, *d_state_backward = as_tuple(self.backward_layer.backward(d_backward, cache["backward_layer"]))
+        d_forward = (dy[..., :H], *(d[:, :H] for d in d_last))
+        dx_forward, *d_state_forward = as_tuple(self.forward_layer.backward(d_forward, cache["forward_layer"]))
+        dx = dx_forward + dx_backward[:, ::-1]  # both read x, so their gradients add
+        d_state = [np.concatenate(pair, axis=-1) for pair in zip(d_state_forward, d_state_backward)]
         return (dx, *d_state) if d_state else dx
 
 
@@ -114,13 +115,6 @@ class RecurrentStack(Layer):
                 dx = self.dropout.backward(dx, cache["dropouts"][n - 1])
         d_state = [np.stack(states, axis=1) for states in zip(*d_states)]
         return (dx, *d_state) if d_state else dx
-
-    def step(self, x: Array, state: State, *others: Any) -> Array:
-        """The state holds h (and c), which each step moves on; before the first they are zero, or what was put in."""
-        given = [state[name] for name in self.states] if self.states[0] in state else []
-        (y, *last), _ = self.forward(x, None, *given)
-        state.update(zip(self.states, last))
-        return y
 
 
 def time_major(x: Array) -> Array:

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Cache, Layer
-from .initializers import Init, as_initializer
-from .linear import Dense
+from ..activations import sigmoid_in_place
+from ..base import Array, Cache, Layer
+from ..initializers import Init, as_initializer
+from ..linear import Dense
+from ..reductions import column_sum
 from .lstm import check_layers
-from .recurrent import BothDirections, RecurrentStack, first_states, padded_steps, time_major
-from .sums import column_sum
-from .tanh import sigmoid_in_place
+from .stack import Bidirectional, RecurrentStack, first_states, padded_steps, time_major
 
 
 class GRULayer(Layer):
@@ -45,8 +45,8 @@ class GRULayer(Layer):
             raise ValueError(f"d_hidden={d_hidden}: a GRU needs at least 1 unit")
         init = as_initializer(init)
         self.d_in, self.d_hidden = d_in, d_hidden
-        self.input = Dense(d_in, 3 * d_hidden, init)
-        self.recurrent = Dense(d_hidden, 3 * d_hidden, init)
+        self.input_projection = Dense(d_in, 3 * d_hidden, init)
+        self.hidden_projection = Dense(d_hidden, 3 * d_hidden, init)
 
     def forward(
         self, x: Array, mask: Array | None = None, *state: Array, rng: np.random.Generator | None = None
@@ -54,8 +54,10 @@ class GRULayer(Layer):
         (h_first,) = first_states(state, self.states, x, self.d_hidden)
         padded = padded_steps(x, mask)
         B, T, _ = x.shape
-        H, U, b = self.d_hidden, self.recurrent.weight.value, self.recurrent.bias.value
-        sums, input_cache = self.input.forward(time_major(x))  # x W + b of all steps: (T, B, D) -> (T, B, 3 H)
+        H, U, b = self.d_hidden, self.hidden_projection.weight.value, self.hidden_projection.bias.value
+        sums, input_cache = self.input_projection.forward(
+            time_major(x)
+        )  # x W + b of all steps: (T, B, D) -> (T, B, 3 H)
         gates = sums.astype(np.result_type(sums, U, b, h_first), copy=False)
         h = np.empty((T + 1, B, H), gates.dtype)  # before the first step, and behind each
         seen = np.empty((T, B, H), gates.dtype)  # h U_n + b'_n, what the reset gate lets through
@@ -74,14 +76,14 @@ class GRULayer(Layer):
             h[t + 1] += n
             if padded is not None:
                 np.copyto(h[t + 1], h[t], where=padded[t])
-        cache = Cache(input=input_cache, gates=gates, h=h, seen=seen, padded=padded, given=bool(state))
+        cache = Cache(input_projection=input_cache, gates=gates, h=h, seen=seen, padded=padded, given=bool(state))
         return (h[1:].swapaxes(0, 1), h[T]), cache  # (T, B, H) -> (B, T, H)
 
     def backward(self, d_output: tuple[Array, ...], cache: Cache) -> Any:
         dy, dh = d_output
         gates, h, seen, padded = (cache[name] for name in ("gates", "h", "seen", "padded"))
         T, B, H = seen.shape
-        U = self.recurrent.weight.value
+        U = self.hidden_projection.weight.value
         r, z, n = (gates[..., k * H : (k + 1) * H] for k in range(3))
         # The slopes of h' of all steps at once: by the sum within n, by that of z, and of n's sum by that of r.
         dh_dn = (1.0 - z) * (1.0 - n * n)
@@ -102,9 +104,9 @@ class GRULayer(Layer):
             d_from_h[t, :, 2 * H :] = dn * r[t]
             dh = dh * z[t] + d_from_h[t] @ U.T
         d_rows = d_from_h.reshape(T * B, 3 * H)
-        self.recurrent.weight.grad += h[:-1].reshape(T * B, H).T @ d_rows  # of all steps in one product
-        self.recurrent.bias.grad += column_sum(d_rows)
-        dx = self.input.backward(d_gates, cache["input"]).swapaxes(0, 1)  # (T, B, D) -> (B, T, D)
+        self.hidden_projection.weight.grad += h[:-1].reshape(T * B, H).T @ d_rows  # of all steps in one product
+        self.hidden_projection.bias.grad += column_sum(d_rows)
+        dx = self.input_projection.backward(d_gates, cache["input_projection"]).swapaxes(0, 1)  # (T, B, D) -> (B, T, D)
         return (dx, dh) if cache["given"] else dx
 
 
@@ -147,5 +149,5 @@ class BidirectionalGRU(RecurrentStack):
         init = as_initializer(init)
         check_layers(n_layers)
         widths = [d_in] + [2 * d_hidden] * (n_layers - 1)
-        layers = [BothDirections(*(GRULayer(width, d_hidden, init) for _ in range(2))) for width in widths]
+        layers = [Bidirectional(*(GRULayer(width, d_hidden, init) for _ in range(2))) for width in widths]
         super().__init__(layers, dropout)

@@ -1,28 +1,27 @@
 """Encoder and decoders of the recurrent translator: what is read ends in a state, with which the decoder begins.
 
-BridgedEncoder        memory, h, c = lstm(x)          h, c -> tanh(W h + b), tanh(W c + b): the decoder's first
-AttentionalState      y = tanh([context; h] W)
-AttentionalDecoder    h = lstm(x), context = attention(h, memory), y = attentional state of both
+RecurrentEncoder        memory, h, c = lstm(x)          h, c -> tanh(W h + b), tanh(W c + b): the decoder's first
+AttentionalHidden      y = tanh([context; h] W)
+LuongDecoder    h = lstm(x), context = attention(h, memory), y = attentional state of both
 InputFeedingDecoder   the same step by step, since the LSTM also reads the y before: lstm([x_t; y_{t-1}])
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from .base import Array, Cache, Chain, Layer
-from .dropout import Dropout
-from .initializers import Init, as_initializer
-from .linear import Dense, Linear
-from .recurrent import RecurrentStack
-from .recurrent_attention import MemoryAttention
-from .state import State
-from .tanh import Tanh
+from ..activations import Tanh
+from ..base import Array, Cache, Layer
+from ..containers import Chain
+from ..decoding_state import DecodingState, substate
+from ..dropout import Dropout
+from ..initializers import Init, as_initializer
+from ..linear import Dense, Linear
+from .attention import CrossAttention
+from .stack import RecurrentStack
 
 
-class BridgedEncoder(Layer):
+class RecurrentEncoder(Layer):
     """A recurrent encoder, and the bridge from its last state to the decoder's first.
 
     Parameters
@@ -42,8 +41,8 @@ class BridgedEncoder(Layer):
         init = as_initializer(init)
         self.n_layers, self.d_hidden = n_layers, d_hidden
         self.lstm = lstm
-        self.bridge_h = Chain(dense=Dense(lstm.d_hidden, n_layers * d_hidden, init), bend=Tanh())
-        self.bridge_c = Chain(dense=Dense(lstm.d_hidden, n_layers * d_hidden, init), bend=Tanh())
+        self.bridge_h = Chain(dense=Dense(lstm.d_hidden, n_layers * d_hidden, init), activation=Tanh())
+        self.bridge_c = Chain(dense=Dense(lstm.d_hidden, n_layers * d_hidden, init), activation=Tanh())
 
     def forward(
         self, x: Array, mask: Array | None = None, rng: np.random.Generator | None = None
@@ -65,7 +64,7 @@ class BridgedEncoder(Layer):
         return self.lstm.backward((d_memory, *d_last), cache["lstm"])
 
 
-class AttentionalState(Layer):
+class AttentionalHidden(Layer):
     """y = tanh([context; h] W).
 
     Parameters
@@ -82,28 +81,28 @@ class AttentionalState(Layer):
     def __init__(self, d_context: int, d_hidden: int, init: Init) -> None:
         self.d_context = d_context
         self.mix = Linear(d_context + d_hidden, d_hidden, init)
-        self.bend = Tanh()
+        self.activation = Tanh()
 
     def forward(self, context: Array, h: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
         mixed, mix_cache = self.mix.forward(np.concatenate([context, h], axis=-1))  # (B, T, M + H) -> (B, T, H)
-        y, bend_cache = self.bend.forward(mixed)
-        return y, Cache(mix=mix_cache, bend=bend_cache)
+        y, activation_cache = self.activation.forward(mixed)
+        return y, Cache(mix=mix_cache, activation=activation_cache)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Array]:
-        d_mixed = self.bend.backward(dy, cache["bend"])
+        d_mixed = self.activation.backward(dy, cache["activation"])
         d_both = self.mix.backward(d_mixed, cache["mix"])
         return d_both[..., : self.d_context], d_both[..., self.d_context :]
 
 
-class AttentionalDecoder(Layer):
+class LuongDecoder(Layer):
     """The LSTM runs first, then all its states attend to the memory in one product.
 
     Parameters
     ----------
     lstm : RecurrentStack
-    attention : MemoryAttention
+    attention : CrossAttention
     combine : Layer
-        (context, h) -> y, such as `AttentionalState`.
+        (context, h) -> y, such as `AttentionalHidden`.
     dropout : float
         Of y.
 
@@ -114,7 +113,12 @@ class AttentionalDecoder(Layer):
     Source: Luong et al. 2015, section 3.
     """
 
-    def __init__(self, lstm: RecurrentStack, attention: MemoryAttention, combine: Layer, dropout: float = 0.0) -> None:
+    @staticmethod
+    def d_fed(d_hidden: int) -> int:
+        """Features that the LSTM reads beside x: none."""
+        return 0
+
+    def __init__(self, lstm: RecurrentStack, attention: CrossAttention, combine: Layer, dropout: float = 0.0) -> None:
         self.lstm = lstm
         self.cross_attention = attention
         self.combine = combine
@@ -128,13 +132,20 @@ class AttentionalDecoder(Layer):
         c: Array,
         mask: Array | None = None,
         rng: np.random.Generator | None = None,
+        state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
-        (states, *last), lstm_cache = self.lstm.forward(x, None, h, c, rng=rng)
-        context, attention_cache = self.cross_attention.forward(states, memory, mask)
+        if state is not None:
+            h, c = state.get("h", h), state.get("c", c)  # those of the last call, or the encoder's
+        (states, h, c), lstm_cache = self.lstm.forward(x, None, h, c, rng=rng)
+        if state is not None:
+            state.update(h=h, c=c)
+        context, attention_cache = self.cross_attention.forward(
+            states, memory, mask, state=substate(state, "cross_attention")
+        )
         combined, combine_cache = self.combine.forward(context, states)
         y, dropout_cache = self.dropout.forward(combined, rng=rng)
         block = Cache(lstm=lstm_cache, cross_attention=attention_cache, combine=combine_cache, dropout=dropout_cache)
-        return y, Cache(blocks=[block], shape=last[0].shape)
+        return y, Cache(blocks=[block], shape=h.shape)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Array, Array, Array]:
         (block,) = cache["blocks"]
@@ -145,15 +156,8 @@ class AttentionalDecoder(Layer):
         dx, dh, dc = self.lstm.backward((d_states + d_query, d_last, d_last), block["lstm"])
         return dx, d_memory, dh, dc
 
-    def step(self, x: Array, state: State, *others: Any) -> Array:
-        """The state holds h and c under "lstm", which `begin` of a model puts there."""
-        memory, mask = others
-        states = self.lstm.step(x, state["lstm"])
-        context = self.cross_attention.step(states, state["cross_attention"], memory, mask)
-        return self.combine(context, states)
 
-
-class InputFeedingDecoder(AttentionalDecoder):
+class InputFeedingDecoder(LuongDecoder):
     """Each step also reads the attentional state before it, so that it knows where was looked already.
 
     Parameters
@@ -161,12 +165,17 @@ class InputFeedingDecoder(AttentionalDecoder):
     lstm : RecurrentStack
         Of D + H features of input.
     attention, combine, dropout
-        As for `AttentionalDecoder`; what is fed is what was dropped from.
+        As for `LuongDecoder`; what is fed is what was dropped from.
 
-    Shapes: as `AttentionalDecoder`. No step can begin before the one before it has ended, attention included.
+    Shapes: as `LuongDecoder`. No step can begin before the one before it has ended, attention included.
 
     Source: Luong et al. 2015, section 3.3.
     """
+
+    @staticmethod
+    def d_fed(d_hidden: int) -> int:
+        """Features that the LSTM reads beside x: the attentional hidden state of the step before."""
+        return d_hidden
 
     def forward(
         self,
@@ -176,10 +185,13 @@ class InputFeedingDecoder(AttentionalDecoder):
         c: Array,
         mask: Array | None = None,
         rng: np.random.Generator | None = None,
+        state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
         B, T, _ = x.shape
-        k, key_cache = self.cross_attention.key.forward(memory)
         fed = np.zeros((B, 1, self.lstm.d_hidden), x.dtype)
+        if state is not None:  # what the last call left, or the encoder's h and c
+            h, c, fed = state.get("h", h), state.get("c", c), state.get("fed", fed)
+        k, key_cache = self.cross_attention.key.forward(memory)
         ys, steps = [], []
         for t in range(T):
             both = np.concatenate([x[:, t : t + 1], fed], axis=-1)  # (B, 1, D), (B, 1, H) -> (B, 1, D + H)
@@ -191,6 +203,8 @@ class InputFeedingDecoder(AttentionalDecoder):
             steps.append(
                 Cache(lstm=lstm_cache, cross_attention=attention_cache, combine=combine_cache, dropout=dropout_cache)
             )
+        if state is not None:
+            state.update(h=h, c=c, fed=fed)
         weights = np.concatenate([step["cross_attention"]["weights"] for step in steps], axis=2)
         block = Cache(cross_attention=Cache(weights=weights, key=key_cache), steps=steps)
         return np.concatenate(ys, axis=1), Cache(blocks=[block], shape=h.shape, key_shape=k.shape, memory=memory)
@@ -216,12 +230,3 @@ class InputFeedingDecoder(AttentionalDecoder):
             d_fed = d_both[..., -H:]
         d_memory += self.cross_attention.key.backward(dk, block["cross_attention"]["key"])
         return np.concatenate(dxs[::-1], axis=1), d_memory, dh, dc
-
-    def step(self, x: Array, state: State, *others: Any) -> Array:
-        ys = []
-        for t in range(x.shape[1]):
-            x_t = x[:, t : t + 1]
-            fed = state["fed"] if "fed" in state else np.zeros((len(x), 1, self.lstm.d_hidden), x.dtype)
-            state["fed"] = super().step(np.concatenate([x_t, fed], axis=-1), state, *others)
-            ys.append(state["fed"])
-        return np.concatenate(ys, axis=1)

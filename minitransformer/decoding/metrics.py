@@ -1,4 +1,4 @@
-"""Utilities: how good one text is where another is the truth. What `minimum_bayes_risk` expects the most of.
+"""Metrics: how good one text is where another is the truth. Minimum Bayes risk uses them as its utility.
 
 chrF = 5 P R / (4 P + R)     P, R: precision and recall of character n-grams, averaged over n = 1 ... 6
 BLEU = min(1, exp(1 - |truth| / |text|)) (p_1 p_2 p_3 p_4)^(1/4)     p_n: precision of word n-grams
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-Utility = Callable[[str, str], float]
+Metric = Callable[[str, str], float]
 
 CHARACTERS, WORDS = 6, 4  # the longest n-grams of chrF and of BLEU
 BETA = 2.0  # chrF weighs recall as twice as important as precision
@@ -66,7 +66,7 @@ def sentence_bleu(text: str, truth: str) -> float:
     return 100.0 * math.exp(brevity + sum(logs) / len(logs))
 
 
-UTILITIES: dict[str, Utility] = {"chrf": chrf, "bleu": sentence_bleu, "exact": exact_match}
+METRICS: dict[str, Metric] = {"chrf": chrf, "bleu": sentence_bleu, "exact": exact_match}
 
 
 def _matches(ours: Counter, theirs: Counter) -> int:

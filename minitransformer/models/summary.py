@@ -10,13 +10,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .attention import MultiHeadAttention, SelfAttention
-from .attentional import AttentionalDecoder
-from .base import Layer, Parameter
-from .blocks import DecoderBlock
-from .embedding import Unembedding
-from .grouped_query import GroupedQueryAttention
-from .linear import Linear
+from ..layers import (
+    DecoderBlock,
+    GroupedQueryAttention,
+    Layer,
+    Linear,
+    LuongDecoder,
+    MultiHeadAttention,
+    Parameter,
+    SelfAttention,
+    Unembedding,
+)
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,7 @@ def _kept(model: Layer) -> tuple[int, int]:
             else:
                 source += numbers
     for _, decoder in model.named_layers():
-        if isinstance(decoder, AttentionalDecoder):
+        if isinstance(decoder, LuongDecoder):
             key = decoder.cross_attention.key
             source += decoder.combine.d_context  # type: ignore[attr-defined]
             source += key.d_out if isinstance(key, Linear) else 0  # else the memory is its own key

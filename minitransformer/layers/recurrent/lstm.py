@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Cache, Layer
-from .initializers import Init, as_initializer
-from .linear import Dense, Linear
-from .recurrent import BothDirections, RecurrentStack, first_states, padded_steps, time_major
-from .tanh import sigmoid_in_place
+from ..activations import sigmoid_in_place
+from ..base import Array, Cache, Layer
+from ..initializers import Init, as_initializer
+from ..linear import Dense, Linear
+from .stack import Bidirectional, RecurrentStack, first_states, padded_steps, time_major
 
 
 class LSTMLayer(Layer):
@@ -48,9 +48,9 @@ class LSTMLayer(Layer):
             raise ValueError(f"d_hidden={d_hidden}: an LSTM needs at least 1 unit")
         init = as_initializer(init)
         self.d_in, self.d_hidden = d_in, d_hidden
-        self.input = Dense(d_in, 4 * d_hidden, init)
-        self.recurrent = Linear(d_hidden, 4 * d_hidden, init)
-        bias = self.input.bias.value
+        self.input_projection = Dense(d_in, 4 * d_hidden, init)
+        self.hidden_projection = Linear(d_hidden, 4 * d_hidden, init)
+        bias = self.input_projection.bias.value
         if bias.flags.writeable:  # it is not where the model is only counted
             bias[2 * d_hidden : 3 * d_hidden] = 1.0
 
@@ -60,8 +60,10 @@ class LSTMLayer(Layer):
         h_first, c_first = first_states(state, self.states, x, self.d_hidden)
         padded = padded_steps(x, mask)
         B, T, _ = x.shape
-        H, U = self.d_hidden, self.recurrent.weight.value
-        sums, input_cache = self.input.forward(time_major(x))  # x W + b of all steps: (T, B, D) -> (T, B, 4 H)
+        H, U = self.d_hidden, self.hidden_projection.weight.value
+        sums, input_cache = self.input_projection.forward(
+            time_major(x)
+        )  # x W + b of all steps: (T, B, D) -> (T, B, 4 H)
         gates = sums.astype(np.result_type(sums, U, h_first, c_first), copy=False)
         h, c = np.empty((2, T + 1, B, H), gates.dtype)  # before the first step, and behind each
         tanh_c = np.empty((T, B, H), gates.dtype)
@@ -78,14 +80,16 @@ class LSTMLayer(Layer):
             if padded is not None:
                 np.copyto(h[t + 1], h[t], where=padded[t])
                 np.copyto(c[t + 1], c[t], where=padded[t])
-        cache = Cache(input=input_cache, gates=gates, h=h, c=c, tanh_c=tanh_c, padded=padded, given=bool(state))
+        cache = Cache(
+            input_projection=input_cache, gates=gates, h=h, c=c, tanh_c=tanh_c, padded=padded, given=bool(state)
+        )
         return (h[1:].swapaxes(0, 1), h[T], c[T]), cache  # (T, B, H) -> (B, T, H)
 
     def backward(self, d_output: tuple[Array, ...], cache: Cache) -> Any:
         dy, dh, dc = d_output
         gates, h, c, tanh_c, padded = (cache[name] for name in ("gates", "h", "c", "tanh_c", "padded"))
         T, B, H = tanh_c.shape
-        U = self.recurrent.weight.value
+        U = self.hidden_projection.weight.value
         g, i, f, o = split_gates(gates)
         # The slopes of all steps at once: of c' by the sums of g, i and f, of h' by that of o, of h' by c'.
         d_gates = np.empty_like(gates)
@@ -111,8 +115,8 @@ class LSTMLayer(Layer):
             if carried is not None:
                 dh += carried
         d_rows = d_gates.reshape(T * B, 4 * H)
-        self.recurrent.weight.grad += h[:-1].reshape(T * B, H).T @ d_rows  # of all steps in one product
-        dx = self.input.backward(d_gates, cache["input"]).swapaxes(0, 1)  # (T, B, D) -> (B, T, D)
+        self.hidden_projection.weight.grad += h[:-1].reshape(T * B, H).T @ d_rows  # of all steps in one product
+        dx = self.input_projection.backward(d_gates, cache["input_projection"]).swapaxes(0, 1)  # (T, B, D) -> (B, T, D)
         return (dx, dh, dc) if cache["given"] else dx
 
 
@@ -176,7 +180,7 @@ class BidirectionalLSTM(RecurrentStack):
         init = as_initializer(init)
         check_layers(n_layers)
         widths = [d_in] + [2 * d_hidden] * (n_layers - 1)
-        layers = [BothDirections(*(LSTMLayer(width, d_hidden, init) for _ in range(2))) for width in widths]
+        layers = [Bidirectional(*(LSTMLayer(width, d_hidden, init) for _ in range(2))) for width in widths]
         super().__init__(layers, dropout)
 
 

@@ -1,4 +1,4 @@
-"""Look on while a model runs: a function of yours is called after the forward of every layer inside it."""
+"""Hooks: a function of yours is called after the forward of every layer inside a model, to look at its output."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from .base import Cache, Layer
 
 
 @contextmanager
-def watch(model: Layer, after: Callable[[str, Layer, Any], None]) -> Iterator[None]:
+def forward_hooks(model: Layer, after: Callable[[str, Layer, Any], None]) -> Iterator[None]:
     """Within the `with` block, `after(path, layer, output)` is called whenever a layer inside has run.
 
     Inner layers come before those that they are parts of. A layer that stands in two places has its first path.
     """
-    watched: dict[int, Layer] = {}
+    hooked: dict[int, Layer] = {}
     try:
         for path, layer in model.named_layers():
-            if id(layer) not in watched:
-                watched[id(layer)] = layer
+            if id(layer) not in hooked:
+                hooked[id(layer)] = layer
                 # On the object it hides the class's method; deleting it uncovers the method again.
                 vars(layer)["forward"] = _reporting(layer.forward, path, layer, after)
         yield
     finally:
-        for layer in watched.values():
+        for layer in hooked.values():
             vars(layer).pop("forward", None)
 
 
@@ -41,7 +41,7 @@ def _reporting(
     return forward_and_report
 
 
-def first_not_finite(model: Layer, *inputs: Any, rng: np.random.Generator | None = None) -> str | None:
+def first_nonfinite(model: Layer, *inputs: Any, rng: np.random.Generator | None = None) -> str | None:
     """Name the first parameter, or else the first layer's output, with NaN or infinity; None where all is well."""
     for name, parameter in model.named_parameters():
         if not np.isfinite(parameter.value).all():
@@ -52,6 +52,6 @@ def first_not_finite(model: Layer, *inputs: Any, rng: np.random.Generator | None
         if not found and not np.isfinite(output).all():
             found.append(f"the output of {path or 'the model'} ({type(layer).__name__})")
 
-    with np.errstate(all="ignore"), watch(model, inspect):
+    with np.errstate(all="ignore"), forward_hooks(model, inspect):
         model.forward(*inputs, rng=rng)
     return found[0] if found else None

@@ -1,6 +1,6 @@
-"""The ways to choose the output, each with its settings: what a translator is handed to decode with.
+"""Generation strategies: the ways to choose the output, each with its settings.
 
-A decoder searches for hypotheses of ids, and ranks what they are as texts.
+A strategy searches for hypotheses as ids, and ranks them as texts.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from .bayes_risk import expected_utilities
 from .beam import BeamStep, beam_search, check_beam
 from .greedy import greedy
 from .hypothesis import Hypothesis
+from .metrics import Metric, chrf
 from .sampling import check_sampling, sample, sentence_seeds
-from .utilities import Utility, chrf
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Translation:
     score: float
 
 
-class Decoder(Protocol):
+class Strategy(Protocol):
     """A way to choose the output."""
 
     def search(
@@ -52,7 +52,7 @@ class Decoder(Protocol):
         sentences: Sequence[int],
         *,
         start: int | None,
-        eos: int,
+        eos: int | None,
         max_new_tokens: int | Array,
     ) -> list[list[Hypothesis]]:
         """Hypotheses for each sentence of a batch; `sentences` are their numbers among all that are decoded."""
@@ -92,10 +92,12 @@ class Beam(_AsFound):
     def search(self, model: Any, source: Array, sentences: Sequence[int], **settings: Any) -> list[list[Hypothesis]]:
         return beam_search(model, source, **self.settings(), **settings)
 
-    def watched(self, model: Any, source: Array, **settings: Any) -> tuple[list[list[Hypothesis]], list[BeamStep]]:
+    def search_with_steps(
+        self, model: Any, source: Array, **settings: Any
+    ) -> tuple[list[list[Hypothesis]], list[BeamStep]]:
         """What `search` finds, and every step of the way to it."""
         steps: list[BeamStep] = []
-        return beam_search(model, source, **self.settings(), **settings, watch=steps.append), steps
+        return beam_search(model, source, **self.settings(), **settings, on_step=steps.append), steps
 
     def settings(self) -> dict[str, Any]:
         return vars(self).copy()
@@ -105,7 +107,7 @@ class Beam(_AsFound):
 class Sampling(_AsFound):
     """Draws from the model's distribution; settings as in `sample`."""
 
-    seed: int
+    seed: int = 0
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
@@ -130,13 +132,13 @@ class MinimumBayesRisk:
     samples : Sampling
         How the candidates are drawn, and how many: its `num_return_sequences`.
     utility : callable
-        (text, truth) -> float, greater is better: one of `UTILITIES`, or your own.
+        (text, truth) -> float, greater is better: one of `METRICS`, or your own.
     num_return_sequences : int
         How many distinct candidates are wanted, at most.
     """
 
     samples: Sampling = field(default_factory=lambda: Sampling(0, num_return_sequences=32))
-    utility: Utility = chrf
+    utility: Metric = chrf
     num_return_sequences: int = 1
 
     def __post_init__(self) -> None:

@@ -8,16 +8,15 @@ AdditiveScore   score = v . tanh(q + k)        Bahdanau et al. 2015, appendix A.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from .base import Array, Cache, Identity, Layer
-from .initializers import Init, as_initializer
-from .linear import Linear
-from .masks import additive, check_mask
-from .softmax import Softmax
-from .state import State
+from ..base import Array, Cache, Layer
+from ..containers import Identity
+from ..decoding_state import DecodingState
+from ..initializers import Init, as_initializer
+from ..linear import Linear
+from ..masks import additive, check_mask
+from ..softmax import Softmax
 
 
 class DotScore(Layer):
@@ -56,18 +55,18 @@ class AdditiveScore(Layer):
         self.vector = Linear(d_attention, 1, init)
 
     def forward(self, q: Array, k: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        bent = np.tanh(q[:, :, None] + k[:, None])  # (B, T, 1, A) + (B, 1, S, A) -> (B, T, S, A)
-        scores, vector_cache = self.vector.forward(bent)
+        activated = np.tanh(q[:, :, None] + k[:, None])  # (B, T, 1, A) + (B, 1, S, A) -> (B, T, S, A)
+        scores, vector_cache = self.vector.forward(activated)
         return scores[..., 0], Cache(vector=vector_cache)  # (B, T, S, 1) -> (B, T, S)
 
     def backward(self, d_scores: Array, cache: Cache) -> tuple[Array, Array]:
-        bent = cache["vector"]["x"]
+        activated = cache["vector"]["x"]
         d_sum = self.vector.backward(d_scores[..., None], cache["vector"])
-        d_sum *= 1.0 - bent * bent
+        d_sum *= 1.0 - activated * activated
         return d_sum.sum(axis=2), d_sum.sum(axis=1)  # q was added for every s, k for every t
 
 
-class MemoryAttention(Layer):
+class CrossAttention(Layer):
     """context = softmax(score(query(x), key(memory)) + mask) memory, with one head.
 
     Parameters
@@ -88,13 +87,23 @@ class MemoryAttention(Layer):
         self.softmax = Softmax()
 
     def forward(
-        self, x: Array, memory: Array, mask: Array | None = None, rng: np.random.Generator | None = None
+        self,
+        x: Array,
+        memory: Array,
+        mask: Array | None = None,
+        rng: np.random.Generator | None = None,
+        state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
         if x.ndim != 3 or memory.ndim != 3 or len(x) != len(memory):
             raise ValueError(f"memory has shape {memory.shape}: give (B, S, M) with the B of an x of shape {x.shape}")
+        if state is not None and "k" in state:  # the memory stays the same, so its keys do too
+            return self.read(x, state["k"], memory, mask)
         k, key_cache = self.key.forward(memory)
+        if state is not None:
+            state["k"] = k
         context, cache = self.read(x, k, memory, mask)
-        return context, Cache(cache, key=key_cache)
+        cache["key"] = key_cache
+        return context, cache
 
     def backward(self, d_context: Array, cache: Cache) -> tuple[Array, Array]:
         dx, dk, d_memory = self.backward_read(d_context, cache)
@@ -123,14 +132,8 @@ class MemoryAttention(Layer):
         dq, dk = self.score.backward(d_scores, cache["score"])
         return self.query.backward(dq, cache["query"]), dk, d_memory
 
-    def step(self, x: Array, state: State, *others: Any) -> Array:
-        memory, mask = others
-        if "k" not in state:  # the memory stays the same, so its keys are computed once
-            state["k"] = self.key(memory)
-        return self.read(x, state["k"], memory, mask)[0]
 
-
-class DotAttention(MemoryAttention):
+class DotAttention(CrossAttention):
     """Luong's attention: the score is the product of the decoder's state and the encoder's.
 
     Parameters
@@ -146,7 +149,7 @@ class DotAttention(MemoryAttention):
         super().__init__(DotScore(), key=key)
 
 
-class AdditiveAttention(MemoryAttention):
+class AdditiveAttention(CrossAttention):
     """Bahdanau's attention: the score is a small feed-forward network of both states.
 
     Parameters
