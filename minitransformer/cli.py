@@ -27,7 +27,6 @@ from .commands import (
     figures,
     grade,
     lm,
-    mutants,
     reproduce,
     train,
     translate,
@@ -38,7 +37,7 @@ from .training import CheckpointError, NoMPI, NotFinite, Ranks, world
 
 COMMANDS = (
     *(demo, train, translate, evaluate, decoders, explore, compare, figures),
-    *(lm, reproduce, count, check, mutants, grade),
+    *(lm, reproduce, count, check, grade),
 )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..layers import (
+from minitransformer.layers import (
     GELU,
     CrossEntropy,
     Decoder,
@@ -32,9 +30,8 @@ from ..layers import (
     norm,
     positions,
 )
-from .mutants import Edit, Mutant
 
-MUTANTS: list[Mutant] = []
+from .injection import bug, bugs
 
 BY_DEFINITION = "attention is what its definition says, head by head"
 CAUSAL = "with the causal mask a later token changes nothing before it, and every token sees itself and all before it"
@@ -47,16 +44,6 @@ DROPOUT = "dropout drops the share it says, keeps the mean, and does nothing in 
 SINUSOIDS = "sinusoids are what their formula says, number by number"
 TIED = "Chain of an embedding tied to its unembedding"
 SHARED_LOSS = "CrossEntropy with the normalizer of a larger batch"
-
-
-def bug(name: str, owner: Any, attribute: str, old: str, new: str, check: str, guess: str = "") -> None:
-    """Register a mutant of one edit."""
-    bugs(name, [(owner, attribute, old, new)], check, guess)
-
-
-def bugs(name: str, edits: list[tuple[Any, str, str, str]], check: str, guess: str = "") -> None:
-    """Register a mutant of several edits."""
-    MUTANTS.append(Mutant(name, tuple(Edit(*edit) for edit in edits), check, guess))
 
 
 # fmt: off

@@ -3,15 +3,10 @@
 import pytest
 
 from minitransformer.layers import Identity, Layer
-from minitransformer.verify import (
-    CASES,
-    PROPERTIES,
-    case,
-    check_gradients,
-    concrete_layers,
-    layers_without_case,
-    line_to_write,
-)
+from minitransformer.verify import check_gradients
+
+from ..definitions import PROPERTIES
+from . import CASES, case, concrete_layers, layers_without_case, line_to_write
 
 
 @pytest.mark.parametrize("package", ["minitransformer.layers", "minitransformer.models"])

@@ -1,4 +1,4 @@
-"""`mutants`: injects every known bug, one after another, and shows which check rejects it, and why."""
+"""`python -m tests.mutants`: injects every known bug, one after another, and shows which check rejects it, and why."""
 
 from __future__ import annotations
 
@@ -6,35 +6,38 @@ import argparse
 import textwrap
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 from tqdm import tqdm
 
-from ..verify.mutants import Mutant, rejected_by, verdict
-from ..verify.system_mutants import MUTANTS
-from .errors import CommandError
-from .options import new_parser, number, report
+from minitransformer.commands.options import number, report
+
+from . import MUTANTS, Mutant, rejected_by, verdict
 
 COLUMNS = 100
 
 
-def add_parser(commands: Any) -> None:
-    parser = new_parser(
-        commands,
-        "mutants",
-        run,
-        "Prove the checks. Every known bug, in layers, models, optimizers, trainer, data and decoding, is put into the "
-        "running program and must be rejected by the check that belongs to it; correct code must pass every check.",
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    new = argparse.ArgumentParser(
+        prog="python -m tests.mutants",
+        description="Prove the checks. Every known bug, in layers, models, optimizers, trainer, data and decoding, is "
+        "put into the running program and must be rejected by the check that belongs to it; correct code must pass "
+        "every check.",
     )
-    parser.add_argument("--only", metavar="WORD", help="mutants with this word in name, place or check (default: all)")
-    parser.add_argument("--first", type=number(int, 1), metavar="N", help="no more than this many")
+    new.add_argument("--only", metavar="WORD", help="mutants with this word in name, place or check (default: all)")
+    new.add_argument("--first", type=number(int, 1), metavar="N", help="no more than this many")
+    new.add_argument("--seed", type=number(int, 0), default=0, help="of everything random")
+    new.add_argument("--json", action="store_true", help="print the numbers as one JSON object, as the last line")
+    return new
 
 
-def run(options: argparse.Namespace) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the mutants that the options choose; 0 if every one was rejected and correct code passes."""
+    options = parser().parse_args(arguments)
     word = (options.only or "").lower()
     chosen = [mutant for mutant in MUTANTS if word in _words(mutant).lower()][: options.first]
     if not chosen:
-        raise CommandError(f"--only {options.only}: none of the {len(MUTANTS)} mutants has this word")
+        parser().error(f"--only {options.only}: none of the {len(MUTANTS)} mutants has this word")
     checks = list(dict.fromkeys(mutant.check for mutant in chosen))
     reasons, wrong, gone = {}, {}, {}
     with (
@@ -95,3 +98,7 @@ def _shortened(text: str, indent: int) -> str:
 
 def _words(mutant: Mutant) -> str:
     return f"{mutant.name} {mutant.where()} {mutant.check}"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

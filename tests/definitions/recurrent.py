@@ -1,4 +1,4 @@
-"""What the recurrent layers must do besides having the right gradient, by definition. Importing it registers them."""
+"""What the recurrent layers must do besides having the right gradient, by definition."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import (
+from minitransformer.layers import (
     LSTM,
     AdditiveAttention,
     Array,
@@ -23,7 +23,8 @@ from ..layers import (
     State,
     Unallocated,
 )
-from .properties import _equal, _float64, _random, holds
+
+from .registry import _equal, _float64, _random, holds
 
 MASK = np.array([[True, True, False, False], [True] * 4, [True, False, False, False]])
 

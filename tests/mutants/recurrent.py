@@ -1,8 +1,8 @@
-"""The list of bugs in the recurrent layers and their attention. Importing this module adds them to `MUTANTS`."""
+"""The list of bugs in the recurrent layers and their attention."""
 
 from __future__ import annotations
 
-from ..layers import (
+from minitransformer.layers import (
     AdditiveScore,
     AttentionalDecoder,
     AttentionalState,
@@ -17,10 +17,8 @@ from ..layers import (
     Tanh,
     lstm,
 )
-from . import recurrent_cases, recurrent_properties  # noqa: F401 (they register what must reject them)
-from .layer_mutants import MUTANTS, bug, bugs
 
-__all__ = ["MUTANTS"]
+from .injection import bug, bugs
 
 # fmt: off
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import (
+from minitransformer.layers import (
     GRU,
     LSTM,
     AdditiveAttention,
@@ -32,7 +32,9 @@ from ..layers import (
     RecurrentStack,
     Tanh,
 )
-from .cases import P, case, float64, ragged_mask
+
+from .layers import P, float64, ragged_mask
+from .registry import case
 
 B, T, S, D, H, A, M = 3, 5, 4, 6, 2, 3, 7
 

@@ -7,12 +7,10 @@ definition, written as loops over numbers, never by the code that is under test.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from ..layers import (
+from minitransformer.layers import (
     GELU,
     Array,
     CrossEntropy,
@@ -20,7 +18,6 @@ from ..layers import (
     DecoderBlock,
     Dropout,
     Embedding,
-    Glorot,
     Identity,
     LayerNorm,
     Linear,
@@ -36,18 +33,7 @@ from ..layers import (
     masks,
 )
 
-Property = Callable[[], None]
-PROPERTIES: dict[str, Property] = {}
-
-
-def holds(name: str) -> Callable[[Property], Property]:
-    """Register the function beneath as a property; the name is a sentence."""
-
-    def register(function: Property) -> Property:
-        PROPERTIES[name] = function
-        return function
-
-    return register
+from .registry import _equal, _float64, _random, holds
 
 
 def attention_by_definition(q: Array, k: Array, v: Array, mask: Array) -> tuple[Array, Array]:
@@ -77,21 +63,6 @@ def cross_entropy_by_definition(logits: Array, targets: Array, pad: int, e: floa
         truth = [e / V + (1.0 - e if v == target else 0.0) for v in range(V)]
         losses.append(-sum(q * (float(z) - log_total) for q, z in zip(truth, row)))
     return sum(losses) / len(losses)
-
-
-def _random(*shape: int, seed: int = 3) -> Array:
-    return np.random.default_rng(seed).standard_normal(shape)
-
-
-def _equal(got: Any, wanted: Any, what: str, tolerance: float = 1e-12) -> None:
-    got, wanted = np.asarray(got), np.asarray(wanted)
-    assert got.shape == wanted.shape, f"{what}: shape {got.shape}, wanted {wanted.shape}"
-    worst = np.max(np.abs(got - wanted), initial=0.0)
-    assert worst <= tolerance, f"{what}: off by {worst:.2g}"
-
-
-def _float64(seed: int = 5) -> Glorot:
-    return Glorot(np.random.default_rng(seed), np.float64)
 
 
 @holds("attention is what its definition says, head by head")

@@ -10,9 +10,10 @@ import pytest
 from minitransformer import verify
 from minitransformer.data import Batch
 from minitransformer.layers import LayerNorm, Linear
-from minitransformer.verify import CASES, PROPERTIES, Mutant, injected, rejected_by, verdict
-from minitransformer.verify.mutants import Edit
-from minitransformer.verify.system_mutants import MUTANTS
+
+from ..cases import CASES
+from ..definitions import PROPERTIES
+from . import MUTANTS, Edit, Mutant, injected, rejected_by, verdict
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
@@ -67,14 +68,11 @@ def test_a_property_is_mutated_and_is_a_property_again():
     assert batch.n_tokens == 1
 
 
-def test_the_checks_of_layers_do_without_the_systems():
-    # `minitransformer.verify` imports layers only, so what concerns the rest of the package is not loaded by it.
+def test_verify_imports_layers_alone():
+    # So what concerns the rest of the package is not loaded by `minitransformer.verify`.
     for path in sorted(Path(verify.__file__).parent.glob("*.py")):
-        if not path.stem.startswith("system_"):
-            imported = re.findall(r"^from (\.[.\w]*) import|^import (.*)", path.read_text(encoding="utf-8"), re.M)
-            assert not any(
-                re.search("system_|data|models|training|decoding", name) for pair in imported for name in pair
-            )
+        imported = re.findall(r"^from (\.[.\w]*) import|^import (.*)", path.read_text(encoding="utf-8"), re.M)
+        assert not any(re.search("tests|data|models|training|decoding", name) for pair in imported for name in pair)
 
 
 def test_a_mutant_whose_line_is_gone_says_so_and_leaves_nothing_behind():

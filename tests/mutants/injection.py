@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from .cases import CASES
-from .check import check_gradients
-from .properties import PROPERTIES
+from minitransformer.verify.check import check_gradients
+
+from ..cases import CASES
+from ..definitions import PROPERTIES
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,19 @@ class Mutant:
             lines += [f"- {line}" for line in edit.old.splitlines()]
             lines += [f"+ {line}" for line in edit.new.splitlines()]
         return "\n".join(lines)
+
+
+MUTANTS: list[Mutant] = []
+
+
+def bug(name: str, owner: Any, attribute: str, old: str, new: str, check: str, guess: str = "") -> None:
+    """Register a mutant of one edit."""
+    bugs(name, [(owner, attribute, old, new)], check, guess)
+
+
+def bugs(name: str, edits: list[tuple[Any, str, str, str]], check: str, guess: str = "") -> None:
+    """Register a mutant of several edits."""
+    MUTANTS.append(Mutant(name, tuple(Edit(*edit) for edit in edits), check, guess))
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""The list of bugs in the layers of T5, GPT and Llama. Importing this module adds them to `MUTANTS`."""
+"""The list of bugs in the layers of T5, GPT and Llama."""
 
 from __future__ import annotations
 
-from ..layers import (
+from minitransformer.layers import (
     ALiBi,
     GatedFeedForward,
     GroupedQueryAttention,
@@ -21,10 +21,8 @@ from ..layers import (
     rotary,
     state,
 )
-from . import recipe_properties  # noqa: F401 (it registers what must reject them)
-from .layer_mutants import MUTANTS, bug
 
-__all__ = ["MUTANTS"]
+from .injection import bug
 
 # fmt: off
 

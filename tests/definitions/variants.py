@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..layers import (
+from minitransformer.layers import (
     GELU,
     ALiBi,
     Array,
@@ -27,7 +27,9 @@ from ..layers import (
     relative,
     rotary,
 )
-from .properties import _equal, _float64, _random, attention_by_definition, holds
+
+from .layers import attention_by_definition
+from .registry import _equal, _float64, _random, holds
 
 
 @holds("RMS normalization is what its definition says, vector by vector")
