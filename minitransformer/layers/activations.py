@@ -12,13 +12,14 @@ import math
 
 import numpy as np
 
-from .base import Array, Cache, Layer
+from .base import Array, Cache, Layer, check_array
 
 
 class ReLU(Layer):
     """y = max(x, 0). Any shape. At exactly 0 the derivative is taken as 0."""
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_array(x)
         y = np.maximum(x, 0)
         return y, Cache(y=y)
 
@@ -36,6 +37,7 @@ class GELU(Layer):
     cubic = 0.044715
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_array(x)
         u = self.slope * x * (1.0 + self.cubic * (x * x))
         t = np.tanh(u)
         y = 0.5 * x * (1.0 + t)
@@ -55,6 +57,7 @@ class SiLU(Layer):
     """
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_array(x)
         s = 0.5 * (1.0 + np.tanh(0.5 * x))  # the sigmoid, without an exponential that could overflow
         return x * s, Cache(x=x, s=s)
 
@@ -67,6 +70,7 @@ class Tanh(Layer):
     """y = tanh(x). Any shape."""
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_array(x)
         y = np.tanh(x)
         return y, Cache(y=y)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .base import Array, Cache, Layer
+from .base import Array, Cache, Layer, check_array, check_features
 from .decoding_state import DecodingState
 from .dropout import Dropout
 from .initializers import Init, as_initializer
@@ -48,8 +48,8 @@ class ScaledDotProductAttention(Layer):
     def forward(
         self, q: Array, k: Array, v: Array, mask: Array | None = None, rng: np.random.Generator | None = None
     ) -> tuple[Array, Cache]:
-        if not all(isinstance(x, np.ndarray) for x in (q, k, v)):
-            raise TypeError(f"q, k, v are {', '.join(type(x).__name__ for x in (q, k, v))}: give NumPy arrays")
+        for x in (q, k, v):
+            check_array(x)
         if not (q.ndim == k.ndim == v.ndim == 4 and q.shape[-1] == k.shape[-1] > 0 and k.shape[2] == v.shape[2]):
             raise ValueError(f"q, k, v have shapes {q.shape}, {k.shape}, {v.shape}: (B, H, T, d), (B, H, S, d) twice")
         if not (q.shape[:2] == k.shape[:2] == v.shape[:2]):
@@ -150,6 +150,8 @@ class MultiHeadAttention(Layer):
         rng: np.random.Generator | None = None,
         state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
+        for given in (x, memory):
+            check_features(given, self.d_model)
         if x.ndim != 3 or memory.ndim != 3 or len(x) != len(memory):
             raise ValueError(f"memory has shape {memory.shape}: give (B, S, D) with the B of an x of shape {x.shape}")
         if state is None:
@@ -205,6 +207,7 @@ class SelfAttention(MultiHeadAttention):
         rng: np.random.Generator | None = None,
         state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
+        check_features(x, self.d_model)
         if x.ndim != 3:
             raise ValueError(f"x has shape {x.shape}: give (B, T, D)")
         k, v, cache = self.keys_and_values(x)

@@ -95,10 +95,7 @@ class Layer:
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
     def __call__(self, *inputs: Any) -> Any:
-        """The output alone, for inference. Raises TypeError for a list: layers take arrays."""
-        for x in inputs:
-            if isinstance(x, list):
-                raise TypeError(f"{type(self).__name__} was given a list: give an array, such as np.array(...)")
+        """The output alone, for inference."""
         return self.forward(*inputs)[0]
 
     def children(self) -> Iterator[tuple[str, Layer | Parameter]]:
@@ -140,9 +137,14 @@ class Layer:
             parameter.grad[...] = 0
 
 
+def check_array(x: Any) -> None:
+    """Raise TypeError unless x is an array."""
+    if not isinstance(x, (np.ndarray, np.generic)):
+        raise TypeError(f"x is of type {type(x).__name__}: give a NumPy array, such as np.array(...)")
+
+
 def check_features(x: Any, n: int, name: str = "d_model") -> None:
     """Raise TypeError unless x is an array, ValueError unless its last axis holds n features."""
-    if not isinstance(x, np.ndarray):
-        raise TypeError(f"x is a {type(x).__name__}: give a NumPy array")
+    check_array(x)
     if x.shape[-1:] != (n,):
         raise ValueError(f"x has shape {x.shape}: its last axis must hold {name}={n} features")

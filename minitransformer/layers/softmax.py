@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Array, Cache, Layer
+from .base import Array, Cache, Layer, check_array
 from .reductions import row_max, row_sum
 
 LOWEST = -1e38  # stands for the maximum of a row of nothing but -inf, since -inf - (-inf) would be NaN
@@ -21,8 +21,9 @@ class Softmax(Layer):
     """
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        if not isinstance(x, np.ndarray) or not x.ndim or not x.shape[-1]:
-            raise ValueError(f"x has shape {np.shape(x)}: give an array whose last axis holds at least one score")
+        check_array(x)
+        if not x.ndim or not x.shape[-1]:
+            raise ValueError(f"x has shape {x.shape}: its last axis must hold at least one score")
         # The shift cancels, and keeps exp from overflowing. It has no derivative: the maximum of the real part.
         y = np.exp(x - np.maximum(row_max(x.real), LOWEST))
         y /= np.maximum(row_sum(y), 0.5)  # the sum is at least exp(0) = 1, or 0 where the whole row is masked

@@ -107,7 +107,7 @@ def _parameters(model: Any) -> list[list[Parameter]]:
     ]
     maps = [[getattr(layer.sublayer, name).weight for layer in forward] for name in ("gate", "narrow", "widen")]
     parameters = [
-        *([model.embedding.weight], [layer.norm.gain for layer in attention], *projections),
+        *([model.embedding.tokens.weight], [layer.norm.gain for layer in attention], *projections),
         *([layer.norm.gain for layer in forward], *maps, [model.decoder.norm.gain], []),
     ]
     return parameters if isinstance(model, TiedLlama) else [*parameters, [model.head.weight]]

@@ -134,7 +134,7 @@ def gpt_names(model: Any) -> Iterator[Entry]:
 
 def llama_names(model: Any) -> Iterator[Entry]:
     in_halves = halves(model.config.d_model // model.config.n_heads)
-    yield Entry("model.embed_tokens.weight", [model.embedding.weight], AS_IT_IS)
+    yield Entry("model.embed_tokens.weight", [model.embedding.tokens.weight], AS_IT_IS)
     yield from _own_head(model)
     yield Entry("model.norm.weight", [model.decoder.norm.gain], AS_IT_IS)
     for i, block in enumerate(model.decoder.blocks):

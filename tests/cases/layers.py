@@ -336,7 +336,7 @@ def _relative_position_bias(rng: np.random.Generator) -> tuple[Any, ...]:
 
 @case(RelativePositionBias, "of a decoder")
 def _relative_position_bias_causal(rng: np.random.Generator) -> tuple[Any, ...]:
-    return RelativePositionBias(H, float64(rng), n_buckets=4, max_distance=6, bucket=causal_bucket), 11, 11
+    return RelativePositionBias(H, float64(rng), n_buckets=4, max_distance=6, bucket_function=causal_bucket), 11, 11
 
 
 @case(SelfAttention, "with a relative bias and no scale")

@@ -7,7 +7,6 @@ F = 5, V = 7 source and 11 target ids. Sentences are padded, one of them to all 
 import numpy as np
 
 from minitransformer.layers import (
-    Chain,
     Decoder,
     DecoderBlock,
     Embedding,
@@ -15,6 +14,7 @@ from minitransformer.layers import (
     EncoderBlock,
     Glorot,
     Identity,
+    InputEmbedding,
     LearnedPositions,
     Linear,
     MultiHeadAttention,
@@ -87,7 +87,7 @@ def _decoder_only(rng):
     init = Glorot(rng, np.float64)
     tokens = Embedding(11, 6, init)
     block = EncoderBlock(Residual(SelfAttention(6, 2, init, 0.3)), Residual(Linear(6, 6, init)))
-    with_positions = Chain(tokens=tokens, positions=LearnedPositions(7, 6, init))
+    with_positions = InputEmbedding(tokens, LearnedPositions(7, 6, init))
     model = DecoderOnly(with_positions, Encoder([block]), Unembedding(tokens.weight, 0.5))
     return model, rng.integers(0, 11, (3, 5))
 
@@ -99,8 +99,8 @@ def _by_hand(rng):
     encoder = Encoder([EncoderBlock(Residual(SelfAttention(6, 3, init)), Residual(Linear(6, 6, init)))])
     cross = Residual(MultiHeadAttention(6, 2, init))
     decoder = Decoder([DecoderBlock(Residual(SelfAttention(6, 1, init)), cross, Identity())])
-    with_positions = Chain(tokens=source, positions=SinusoidalPositions(6))
-    model = EncoderDecoder(with_positions, target, encoder, decoder, Unembedding(target.weight, 0.5))
+    with_positions = InputEmbedding(source, SinusoidalPositions(6))
+    model = EncoderDecoder(with_positions, InputEmbedding(target), encoder, decoder, Unembedding(target.weight, 0.5))
     return model, *sentences(rng)
 
 

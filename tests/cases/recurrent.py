@@ -15,12 +15,11 @@ from minitransformer.layers import (
     AdditiveAttention,
     AdditiveScore,
     Array,
-    AttentionalDecoder,
-    AttentionalState,
+    AttentionalHidden,
+    Bidirectional,
     BidirectionalGRU,
     BidirectionalLSTM,
-    BothDirections,
-    BridgedEncoder,
+    CrossAttention,
     DotAttention,
     DotScore,
     GRULayer,
@@ -28,7 +27,8 @@ from minitransformer.layers import (
     Linear,
     LSTMCell,
     LSTMLayer,
-    MemoryAttention,
+    LuongDecoder,
+    RecurrentEncoder,
     RecurrentStack,
     Tanh,
 )
@@ -80,10 +80,10 @@ def _bidirectional_lstm(rng: np.random.Generator) -> tuple[Any, ...]:
     return BidirectionalLSTM(D, H, float64(rng), 2, P), rng.standard_normal((B, T, D)), tokens(T)
 
 
-@case(BothDirections)
+@case(Bidirectional)
 def _both_directions(rng: np.random.Generator) -> tuple[Any, ...]:
     init = float64(rng)
-    layer = BothDirections(LSTMLayer(D, H, init), LSTMLayer(D, H, init))
+    layer = Bidirectional(LSTMLayer(D, H, init), LSTMLayer(D, H, init))
     return layer, rng.standard_normal((B, T, D)), tokens(T), *states(rng, B, 2 * H)
 
 
@@ -103,10 +103,10 @@ def _additive_score(rng: np.random.Generator) -> tuple[Any, ...]:
     return AdditiveScore(A, float64(rng)), rng.standard_normal((B, T, A)), rng.standard_normal((B, S, A))
 
 
-@case(MemoryAttention, "with queries and keys of their own")
+@case(CrossAttention, "with queries and keys of their own")
 def _memory_attention(rng: np.random.Generator) -> tuple[Any, ...]:
     init = float64(rng)
-    layer = MemoryAttention(DotScore(), Linear(D, A, init), Linear(M, A, init))
+    layer = CrossAttention(DotScore(), Linear(D, A, init), Linear(M, A, init))
     return layer, rng.standard_normal((B, T, D)), rng.standard_normal((B, S, M)), ragged_mask(rng, B, T, S)
 
 
@@ -128,15 +128,15 @@ def _additive_attention(rng: np.random.Generator) -> tuple[Any, ...]:
     return layer, rng.standard_normal((B, T, D)), rng.standard_normal((B, S, M)), ragged_mask(rng, B, T, S)
 
 
-@case(AttentionalState)
+@case(AttentionalHidden)
 def _attentional_state(rng: np.random.Generator) -> tuple[Any, ...]:
-    return AttentionalState(M, H, float64(rng)), rng.standard_normal((B, T, M)), rng.standard_normal((B, T, H))
+    return AttentionalHidden(M, H, float64(rng)), rng.standard_normal((B, T, M)), rng.standard_normal((B, T, H))
 
 
-@case(BridgedEncoder)
+@case(RecurrentEncoder)
 def _bridged_encoder(rng: np.random.Generator) -> tuple[Any, ...]:
     init = float64(rng)
-    encoder = BridgedEncoder(BidirectionalLSTM(D, H, init, 2, P), 3, 4, init)
+    encoder = RecurrentEncoder(BidirectionalLSTM(D, H, init, 2, P), 3, 4, init)
     return encoder, rng.standard_normal((B, S, D)), tokens(S)[:, None, None]
 
 
@@ -146,11 +146,11 @@ def decoder_inputs(rng: np.random.Generator) -> tuple[Any, ...]:
     return x, memory, *states(rng, B, 2, H), tokens(S)[:, None, None]
 
 
-@case(AttentionalDecoder)
+@case(LuongDecoder)
 def _attentional_decoder(rng: np.random.Generator) -> tuple[Any, ...]:
     init = float64(rng)
     attention = DotAttention(Linear(M, H, init))
-    decoder = AttentionalDecoder(LSTM(D, H, init, 2, P), attention, AttentionalState(M, H, init), P)
+    decoder = LuongDecoder(LSTM(D, H, init, 2, P), attention, AttentionalHidden(M, H, init), P)
     return decoder, *decoder_inputs(rng)
 
 
@@ -158,7 +158,7 @@ def _attentional_decoder(rng: np.random.Generator) -> tuple[Any, ...]:
 def _input_feeding_decoder(rng: np.random.Generator) -> tuple[Any, ...]:
     init = float64(rng)
     attention = AdditiveAttention(H, M, A, init)
-    decoder = InputFeedingDecoder(LSTM(D + H, H, init, 2, P), attention, AttentionalState(M, H, init), P)
+    decoder = InputFeedingDecoder(LSTM(D + H, H, init, 2, P), attention, AttentionalHidden(M, H, init), P)
     return decoder, *decoder_inputs(rng)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib
 import math
-from typing import Any
 
 import numpy as np
 
 from minitransformer.data import EOS, UNK, CharacterVocabulary
 from minitransformer.decoding import Translator
-from minitransformer.layers import Array, Layer, State
+from minitransformer.layers import Array, DecodingState, Layer
 from minitransformer.models import MinimalConfig, MinimalTransformer, PreNormTransformer, Transformer, TransformerConfig
 
 from .registry import _equal, _float64, holds
@@ -26,10 +25,10 @@ class Copyist(Layer):
 
     pad, start = 0, 9
 
-    def begin(self, source: Array, start: int) -> tuple[State, Array]:
-        return State(source=source), np.full((len(source), 1), start)
+    def start_decoding(self, source: Array, start: int) -> tuple[DecodingState, Array]:
+        return DecodingState(source=source), np.full((len(source), 1), start)
 
-    def step(self, ids: Array, state: State, *others: Any) -> Array:
+    def next_logits(self, ids: Array, state: DecodingState) -> Array:
         read = state["read"] = np.concatenate([state.get("read", ids[:, :0]), ids], axis=1)
         logits = np.zeros((*ids.shape, 10))
         for b, row in enumerate(state["source"]):
@@ -54,15 +53,15 @@ def a_step_is_the_whole() -> None:
         for parameter in model.parameters():  # biases begin at 0 and gains at 1, where nobody would miss them
             parameter.value += 0.3 * rng.standard_normal(parameter.shape)
         logits = model(source, target)
-        state, first = model.begin(source, 8)
+        state, first = model.start_decoding(source, 8)
         assert first.tolist() == [[8]] * 4, f"decoding begins with {first.tolist()}"
-        _equal(model.step(target[:, :3], state), logits[:, :3], "logits of the first three ids")
-        _equal(model.step(target[:, 3:4], state), logits[:, 3:4], "logits of the fourth")
+        _equal(model.next_logits(target[:, :3], state), logits[:, :3], "logits of the first three ids")
+        _equal(model.next_logits(target[:, 3:4], state), logits[:, 3:4], "logits of the fourth")
         chosen = state.select(rows)
-        _equal(model.step(target[rows, 4:6], chosen), logits[rows, 4:6], "logits of chosen rows")
-        _equal(model.step(target[:, 4:], state), logits[:, 4:], "logits of all rows, of which some were chosen")
+        _equal(model.next_logits(target[rows, 4:6], chosen), logits[rows, 4:6], "logits of chosen rows")
+        _equal(model.next_logits(target[:, 4:], state), logits[:, 4:], "logits of all rows, of which some were chosen")
         for t in range(6, 9):
-            _equal(model.step(target[rows, t : t + 1], chosen), logits[rows, t : t + 1], f"logits of id {t}")
+            _equal(model.next_logits(target[rows, t : t + 1], chosen), logits[rows, t : t + 1], f"logits of id {t}")
 
 
 @holds("greedy decoding takes the most probable next token until the end of each sentence")

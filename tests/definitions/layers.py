@@ -152,14 +152,14 @@ def large_scores_are_finite() -> None:
 def layer_norm_is_its_definition() -> None:
     D, x = 5, _random(3, 2, 5) * 0.01  # small, so that eps shows
     layer = LayerNorm(D, _float64())
-    layer.gain.value, layer.shift.value = _random(D, seed=1), _random(D, seed=2)
+    layer.gain.value, layer.bias.value = _random(D, seed=1), _random(D, seed=2)
     y = layer(x)
     for index in np.ndindex(3, 2):
         mean = sum(x[index]) / D
         variance = sum((z - mean) ** 2 for z in x[index]) / D
         wanted = [
             g * (z - mean) / math.sqrt(variance + 1e-5) + b
-            for z, g, b in zip(x[index], layer.gain.value, layer.shift.value)
+            for z, g, b in zip(x[index], layer.gain.value, layer.bias.value)
         ]
         _equal(y[index], np.array(wanted), f"vector {index}")
 
@@ -245,14 +245,14 @@ def decoder_masks_are_their_own() -> None:
 @holds("residual wrappers add where they say, and norm where they say")
 def residuals_are_their_formulas() -> None:
     x, f, norm = _random(2, 3, 5), Linear(5, 5, _float64()), LayerNorm(5, _float64())
-    norm.gain.value, norm.shift.value = _random(5, seed=1), _random(5, seed=2)
+    norm.gain.value, norm.bias.value = _random(5, seed=1), _random(5, seed=2)
     weight = f.weight.value
 
     def normed(v: Array) -> Array:
         mean = v.sum(axis=-1, keepdims=True) / 5
         return (
             norm.gain.value * (v - mean) / np.sqrt(((v - mean) ** 2).sum(axis=-1, keepdims=True) / 5 + 1e-5)
-            + norm.shift.value
+            + norm.bias.value
         )
 
     _equal(Residual(f)(x), x + x @ weight, "Residual")

@@ -33,7 +33,7 @@ def logits_by_definition(model: Any, style: str, source: Array, target: Array) -
     def norm(name: str, x: Array) -> Array:
         centred = x - x.sum(axis=-1, keepdims=True) / D
         variance = (centred**2).sum(axis=-1, keepdims=True) / D
-        return P[f"{name}.gain"] * centred / np.sqrt(variance + 1e-5) + P[f"{name}.shift"]
+        return P[f"{name}.gain"] * centred / np.sqrt(variance + 1e-5) + P[f"{name}.bias"]
 
     def attention(name: str, x: Array, memory: Array | None, mask: Array) -> Array:
         memory = x if memory is None else memory  # self-attention
@@ -43,7 +43,7 @@ def logits_by_definition(model: Any, style: str, source: Array, target: Array) -
         return y if style == "minimal" else linear(f"{name}.output", y)
 
     def feed_forward(name: str, x: Array) -> Array:
-        return linear(f"{name}.narrow", np.maximum(linear(f"{name}.widen", x), 0.0))
+        return linear(f"{name}.down_proj", np.maximum(linear(f"{name}.up_proj", x), 0.0))
 
     def sublayer(f: Callable[..., Array], name: str, x: Array, *others: Any) -> Array:
         if style == "pre":

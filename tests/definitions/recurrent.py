@@ -11,16 +11,16 @@ from minitransformer.layers import (
     LSTM,
     AdditiveAttention,
     Array,
-    AttentionalState,
+    AttentionalHidden,
+    Bidirectional,
     BidirectionalLSTM,
-    BothDirections,
+    DecodingState,
     DotAttention,
     GRULayer,
     Layer,
     Linear,
     LSTMCell,
     LSTMLayer,
-    State,
     Unallocated,
 )
 
@@ -59,7 +59,7 @@ def lstm_by_definition(
     return np.array(y), h, c
 
 
-def both_by_definition(layer: BothDirections, x: Array) -> tuple[Array, list[float], list[float]]:
+def both_by_definition(layer: Bidirectional, x: Array) -> tuple[Array, list[float], list[float]]:
     """Both directions of one sentence without padding: x (T, D) -> y (T, 2 H), h, c."""
     assert isinstance(layer.ahead, LSTMLayer)
     assert isinstance(layer.back, LSTMLayer)
@@ -200,8 +200,8 @@ def recurrent_attention_is_its_definition() -> None:
     for layer, width in layers:
         memory = _random(B, S, width, seed=4)
         context, cache = layer.forward(x, memory, mask)
-        state = State()
-        stepped = [layer.step(x[:, t : t + 1], state, memory, mask[:, :, t : t + 1]) for t in range(T)]
+        state = DecodingState()
+        stepped = [layer.forward(x[:, [t]], memory, mask[:, :, [t]], state=state)[0] for t in range(T)]
         _equal(np.concatenate(stepped, axis=1), context, "steps", 1e-14)
         for b, t in np.ndindex(B, T):
             allowed = [s for s in range(S) if mask[b, 0, t, s]]
@@ -212,7 +212,7 @@ def recurrent_attention_is_its_definition() -> None:
 
 @holds("the attentional state is tanh of context and state, in this order")
 def attentional_state_is_its_formula() -> None:
-    layer, context, h = AttentionalState(3, 2, _float64()), _random(2, 4, 3), _random(2, 4, 2, seed=1)
+    layer, context, h = AttentionalHidden(3, 2, _float64()), _random(2, 4, 3), _random(2, 4, 2, seed=1)
     W = layer.mix.weight.value
     _equal(layer(context, h), np.tanh(context @ W[:3] + h @ W[3:]), "y", 1e-14)
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from minitransformer.decoding import MinimumBayesRisk, Sampling, Translation, bayes_risk, beam, sampling, utilities
+from minitransformer.decoding import MinimumBayesRisk, Sampling, Translation, bayes_risk, beam, metrics, sampling
 from minitransformer.decoding.hypothesis import Hypothesis
-from minitransformer.layers import Array, Layer, State
+from minitransformer.layers import Array, DecodingState, Layer
 
 from .registry import _equal, holds
 
@@ -30,10 +30,10 @@ class Teller(Layer):
     def __init__(self, sharpness: float = 1.0) -> None:
         self.sharpness = sharpness
 
-    def begin(self, source: Array, start: int) -> tuple[State, Array]:
-        return State(source=source), np.full((len(source), 1), start)
+    def start_decoding(self, source: Array, start: int) -> tuple[DecodingState, Array]:
+        return DecodingState(source=source), np.full((len(source), 1), start)
 
-    def step(self, ids: Array, state: State, *others: Any) -> Array:
+    def next_logits(self, ids: Array, state: DecodingState) -> Array:
         read = state["read"] = np.concatenate([state.get("read", ids[:, :0]), ids], axis=1)
         rows = [self.logits(source, row[1:]) for source, row in zip(state["source"].tolist(), read.tolist())]
         return np.array(rows)[:, None]
@@ -199,7 +199,7 @@ def bayes_risk_is_by_hand() -> None:
     best = bayes_risk.minimum_bayes_risk(candidates, utility)
     assert best == "c", f"chose {best!r}, wanted 'c'"
     for equal in (["y", "x"], ["x", "y"]):
-        first = bayes_risk.minimum_bayes_risk(equal, utilities.exact_match)
+        first = bayes_risk.minimum_bayes_risk(equal, metrics.exact_match)
         assert first == equal[0], f"of equal candidates {equal} it chose {first!r}"
     decoder = MinimumBayesRisk(Sampling(0, num_return_sequences=4), utility, num_return_sequences=2)
     ranked = decoder.rank([Translation(text, [i], -1.0 - i, True, 0.0) for i, text in enumerate(candidates)])
@@ -210,15 +210,15 @@ def bayes_risk_is_by_hand() -> None:
 @holds("chrF and BLEU of a sentence are by hand")
 def utilities_are_by_hand() -> None:
     p, r = (1 + 1) / 2, (2 / 3 + 1 / 2) / 2  # letters and pairs of "ab" in "abc"; no triple in "ab"
-    _equal(utilities.chrf("a b", "abc"), 100 * 5 * p * r / (4 * p + r), "chrF")
+    _equal(metrics.chrf("a b", "abc"), 100 * 5 * p * r / (4 * p + r), "chrF")
     p, r = (2 / 3 + 1 / 2) / 2, (2 / 2 + 1 / 1) / 2
-    _equal(utilities.chrf("abc", "ab"), 100 * 5 * p * r / (4 * p + r), "chrF of a long text")
+    _equal(metrics.chrf("abc", "ab"), 100 * 5 * p * r / (4 * p + r), "chrF of a long text")
     # "aab" and "abb": 2 of 3 letters, 1 of 2 pairs, no triple.
-    _equal(utilities.chrf("aab", "abb"), 100 * (2 / 3 + 1 / 2 + 0) / 3, "chrF of repeats")
+    _equal(metrics.chrf("aab", "abb"), 100 * (2 / 3 + 1 / 2 + 0) / 3, "chrF of repeats")
     right = (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25
-    _equal(utilities.sentence_bleu("a b c d x", "a b c d e"), 100 * right, "BLEU")
-    _equal(utilities.sentence_bleu("a b c d x", "a b c d"), 100 * right, "BLEU of a long text")
+    _equal(metrics.sentence_bleu("a b c d x", "a b c d e"), 100 * right, "BLEU")
+    _equal(metrics.sentence_bleu("a b c d x", "a b c d"), 100 * right, "BLEU of a long text")
     wanted = 100 * math.exp(1 - 4 / 3) * (3 / 3 * 0.5 / 2 * 0.25 / 1) ** (1 / 3)
-    _equal(utilities.sentence_bleu("c b a", "a b c d"), wanted, "BLEU of a short text without a pair")
-    _equal(utilities.sentence_bleu("a.", "a ."), 100.0, "BLEU of punctuation")
-    _equal(utilities.sentence_bleu("a a", "a b"), 100 * (1 / 2 * 0.5 / 1) ** 0.5, "BLEU of repeats")
+    _equal(metrics.sentence_bleu("c b a", "a b c d"), wanted, "BLEU of a short text without a pair")
+    _equal(metrics.sentence_bleu("a.", "a ."), 100.0, "BLEU of punctuation")
+    _equal(metrics.sentence_bleu("a a", "a b"), 100 * (1 / 2 * 0.5 / 1) ** 0.5, "BLEU of repeats")

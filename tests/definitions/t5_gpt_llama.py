@@ -113,20 +113,20 @@ def t5_by_definition(model: Any, gated: bool, source: Array, target: Array) -> A
 
     def feed_forward(name: str, x: Array) -> Array:
         x = normed(f"{name}.norm", x)
-        wide = x @ P[f"{name}.widen.weight"]
-        bent = gelu(x @ P[f"{name}.gate.weight"]) * wide if gated else np.maximum(wide, 0.0)
-        return bent @ P[f"{name}.narrow.weight"]
+        wide = x @ P[f"{name}.up_proj.weight"]
+        bent = gelu(x @ P[f"{name}.gate_proj.weight"]) * wide if gated else np.maximum(wide, 0.0)
+        return bent @ P[f"{name}.down_proj.weight"]
 
     S, T = len(source), len(target)
     x, everything = table[source], np.ones((S, S), bool)
-    bias = P["encoder.blocks.0.attention.attention.bias.table"]
+    bias = P["encoder.blocks.0.attention.attention.bias.weight"]
     for n in range(c.n_encoder_blocks):
         name = f"encoder.blocks.{n}"
         h = normed(f"{name}.attention.norm", x)
         x = x + attention(f"{name}.attention", h, h, everything, bias, both_ways=True)
         x = x + feed_forward(f"{name}.feed_forward", x)
     memory = normed("encoder.norm.scale", x)
-    y, bias = table[target], P["decoder.blocks.0.attention.attention.bias.table"]
+    y, bias = table[target], P["decoder.blocks.0.attention.attention.bias.weight"]
     for n in range(c.n_decoder_blocks):
         name = f"decoder.blocks.{n}"
         h = normed(f"{name}.attention.norm", y)
@@ -147,7 +147,7 @@ def gpt_by_definition(model: Any, ids: Array) -> Array:
         return x @ P[f"{name}.weight"] + P[f"{name}.bias"]
 
     def normed(name: str, x: Array) -> Array:
-        return layer_norm(P[f"{name}.gain"], P[f"{name}.shift"], x)
+        return layer_norm(P[f"{name}.gain"], P[f"{name}.bias"], x)
 
     x = P["embedding.tokens.weight"][ids] + P["embedding.positions.weight"][:T]
     for n in range(model.config.n_blocks):
@@ -157,7 +157,7 @@ def gpt_by_definition(model: Any, ids: Array) -> Array:
         contexts = [attention_by_definition(q[:, h], k[:, h], v[:, h], up_to_itself(T))[0] for h in heads]
         x = x + linear(f"{name}.output", np.concatenate(contexts, axis=1))
         name = f"decoder.blocks.{n}.feed_forward"
-        x = x + linear(f"{name}.narrow", gelu(linear(f"{name}.widen", normed(f"{name}.norm", x))))
+        x = x + linear(f"{name}.down_proj", gelu(linear(f"{name}.up_proj", normed(f"{name}.norm", x))))
     return normed("decoder.norm", x) @ P["embedding.tokens.weight"].T
 
 
@@ -170,7 +170,7 @@ def llama_by_definition(model: Any, ids: Array) -> Array:
     def normed(name: str, x: Array) -> Array:
         return rms_norm(P[f"{name}.gain"], x, c.eps)
 
-    x = P["embedding.weight"][ids]
+    x = P["embedding.tokens.weight"][ids]
     for n in range(c.n_blocks):
         name = f"decoder.blocks.{n}.attention"
         h = normed(f"{name}.norm", x)
@@ -183,9 +183,9 @@ def llama_by_definition(model: Any, ids: Array) -> Array:
         x = x + np.concatenate(contexts, axis=1) @ P[f"{name}.output.weight"]
         name = f"decoder.blocks.{n}.feed_forward"
         h = normed(f"{name}.norm", x)
-        gated = silu(h @ P[f"{name}.gate.weight"]) * (h @ P[f"{name}.widen.weight"])
-        x = x + gated @ P[f"{name}.narrow.weight"]
-    return normed("decoder.norm", x) @ P.get("head.weight", P["embedding.weight"].T)
+        gated = silu(h @ P[f"{name}.gate_proj.weight"]) * (h @ P[f"{name}.up_proj.weight"])
+        x = x + gated @ P[f"{name}.down_proj.weight"]
+    return normed("decoder.norm", x) @ P.get("head.weight", P["embedding.tokens.weight"].T)
 
 
 SOURCE = np.array([[3, 5, 2, 6, 7, 1, 4, 8, 2, 5], [4, 6, 1, 0, 0, 0, 0, 0, 0, 0]])
@@ -261,6 +261,6 @@ def recipes_step_as_they_run() -> None:
             wanted, (state, _) = model(SOURCE, TARGET), model.begin(SOURCE, 0)
         else:
             wanted, (state, _) = model(TARGET), model.begin(TARGET)
-        logits = [model.step(part, state) for part in np.split(TARGET, [3, 4, 5, 7], axis=1)]
+        logits = [model.next_logits(part, state) for part in np.split(TARGET, [3, 4, 5, 7], axis=1)]
         scale = float(np.abs(wanted).max())
         _equal(np.concatenate(logits, axis=1), wanted, f"logits of {name}", 1e-13 * max(scale, 1.0))

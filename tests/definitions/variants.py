@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from minitransformer.layers import (
     GELU,
     ALiBi,
     Array,
+    DecodingState,
     GatedFeedForward,
     GroupedQueryAttention,
     Layer,
@@ -22,7 +24,6 @@ from minitransformer.layers import (
     SelfAttention,
     SiLU,
     SinusoidalPositions,
-    State,
     causal_mask,
     relative,
     rotary,
@@ -93,7 +94,7 @@ def relative_bias_is_its_table() -> None:
             bias = layer(T, S)
             assert bias.shape == (1, 3, T, S), f"shape {bias.shape}, wanted {(1, 3, T, S)}"
             for h, t, s in np.ndindex(3, T, S):
-                wanted = layer.table.value[bucket(s - (S - T + t), 8, 16), h]
+                wanted = layer.weight.value[bucket(s - (S - T + t), 8, 16), h]
                 _equal(bias[0, h, t, s], wanted, f"head {h}, query {t} of the last {T}, key {s}", 0.0)
 
 
@@ -114,7 +115,7 @@ def biased_attention_is_its_definition() -> None:
     B, H, T, d = 2, 2, 4, 3
     q, k, v = (_random(B, H, T, d, seed=seed) for seed in range(3))
     bias = RelativePositionBias(H, _float64(), 4, 5)
-    bias.table.value = _random(4, H, seed=9)
+    bias.weight.value = _random(4, H, seed=9)
     up_to_itself = np.tri(T, dtype=bool)
     for scale in (1.0, 0.3, None):
         context, _ = ScaledDotProductAttention(scale=scale, bias=bias).forward(q, k, v, causal_mask(T))
@@ -212,13 +213,17 @@ def steps_are_forward() -> None:
             GroupedQueryAttention(D, 6, 2, init, rotary=Rotary(4, 10.0), d_head=4),
             (causal_mask(T),),
         ),
-        "sinusoids": (SinusoidalPositions(D), ()),
-        "learned positions": (LearnedPositions(T, D, init), ()),
     }
     x = _random(B, T, D)
-    for name, (layer, others) in layers.items():
-        wanted, _ = layer.forward(x, *others)
-        for parts in ((3, 1, 4, 1), (1,) * T):
-            state = State()
-            got = [layer.step(part, state) for part in np.split(x, np.cumsum(parts)[:-1], axis=1)]
+    for parts in ((3, 1, 4, 1), (1,) * T):
+        starts = np.cumsum((0, *parts))
+        for name, (layer, others) in layers.items():
+            wanted, _ = layer.forward(x, *others)
+            state, got = DecodingState(), []
+            for start, end in pairwise(starts):
+                mask = causal_mask(end, end - start) if end - start > 1 else None
+                got.append(layer.forward(x[:, start:end], mask, state=state)[0])
             _equal(np.concatenate(got, axis=1), wanted, f"{name}, {parts} at a time", 1e-13)
+        for positions in (SinusoidalPositions(D), LearnedPositions(T, D, init)):
+            got = [positions.forward(x[:, start:end], start=start)[0] for start, end in pairwise(starts)]
+            _equal(np.concatenate(got, axis=1), positions(x), f"{type(positions).__name__}, {parts} at a time", 1e-13)

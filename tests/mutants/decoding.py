@@ -5,6 +5,7 @@ from __future__ import annotations
 from minitransformer.decoding import Translator
 from minitransformer.layers import (
     Decoder,
+    DecodingState,
     Dense,
     LayerNorm,
     MultiHeadAttention,
@@ -14,10 +15,9 @@ from minitransformer.layers import (
     SelfAttention,
     SinusoidalPositions,
     Softmax,
-    State,
 )
+from minitransformer.layers.decoding_state import GrowingBuffer
 from minitransformer.layers.linear import Joint
-from minitransformer.layers.state import Growing
 from minitransformer.models import EncoderDecoder
 
 from ..definitions.decoding import greedy
@@ -68,7 +68,7 @@ bug("a step attends to the memory without its mask", MultiHeadAttention, "step",
     'state["v"], mask)', 'state["v"], None)', STEPS)
 bug("a step's bias forgotten", Dense, "step", "y += self.bias.value", "pass", STEPS)
 bug("a step's biases of queries, keys and values forgotten", Joint, "__call__", "y += self.bias", "pass", STEPS)
-bug("a step's norm leaves the mean", LayerNorm, "step", "rows - mean_of_rows(rows)", "1.0 * rows", STEPS)
+bug("a step's norm leaves the mean", LayerNorm, "step", "rows - token_mean(rows)", "1.0 * rows", STEPS)
 bug("a step's norm without its gain", LayerNorm, "step", "x_hat * self.gain.value", "x_hat", STEPS)
 bug("a step's scores not scaled", ScaledDotProductAttention, "step",
     "q * (self.scale or q.shape[-1] ** -0.5)", "q", STEPS)
@@ -78,11 +78,11 @@ bug("a step's norm behind the sublayer, not before", PreNorm, "step",
     'self.sublayer.step(self.norm.step(x, state["norm"]), state, *others)',
     "self.norm(self.sublayer.step(x, state, *others))", STEPS)
 bug("all blocks of a stack share one state", Decoder, "step", 'state["blocks"][i]', 'state["blocks"][0]', STEPS)
-bug("rows chosen by their place, not by their index", State, "select", "_select(value, rows)",
+bug("rows chosen by their place, not by their index", DecodingState, "select", "_select(value, rows)",
     "_select(value, np.arange(len(rows)))", STEPS)
-bug("a grown buffer without what it held", Growing, "extend",
+bug("a grown buffer without what it held", GrowingBuffer, "extend",
     "longer[:, :, : self.length] = self.value", "longer[...] = 0", STEPS)
-bug("new positions written over the last one", Growing, "extend",
+bug("new positions written over the last one", GrowingBuffer, "extend",
     "self.buffer[:, :, self.length : end] = new", "self.buffer[:, :, self.length - 1 : end - 1] = new", STEPS)
 
 bug("translations in the order of their lengths", Translator, "search",

@@ -188,7 +188,7 @@ bug("gain's gradient is the shift's", LayerNorm, "backward",
 bug("gain's gradient after its product with the gain", LayerNorm, "backward",
     "column_sum(dy_x_hat)", "column_sum(dy_x_hat * self.gain.value)", "LayerNorm", "wanted times gain")
 bug("shift's gradient forgotten", LayerNorm, "backward",
-    "self.shift.grad += column_sum(dy)", "pass", "LayerNorm", "never adds")
+    "self.bias.grad += column_sum(dy)", "pass", "LayerNorm", "never adds")
 bug("gain's gradient assigned", LayerNorm, "backward",
     "self.gain.grad +=", "self.gain.grad =", "LayerNorm", "assigned")
 bug("normalized input overwritten in the cache", LayerNorm, "backward",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from minitransformer.layers import (
-    AttentionalDecoder,
-    BridgedEncoder,
+    CrossAttention,
     InputFeedingDecoder,
-    MemoryAttention,
+    LuongDecoder,
+    RecurrentEncoder,
     RecurrentStack,
 )
 from minitransformer.models import BahdanauLSTM, InputFeedingLSTM, Seq2SeqLSTM, lstm
@@ -20,21 +20,21 @@ GRADIENTS = "the gradients of recurrent translators are their derivatives"
 STEPPED = "the steps of recurrent translators give what their forward gives"
 COUNTED = "recurrent translators have as many parameters as by hand"
 
-bug("source padding read by the LSTM", BridgedEncoder, "forward",
+bug("source padding read by the LSTM", RecurrentEncoder, "forward",
     "None if mask is None else mask[:, 0, 0]", "None", DIAGRAM)
-bug("decoder begins with the first layer's last state", BridgedEncoder, "forward",
+bug("decoder begins with the first layer's last state", RecurrentEncoder, "forward",
     "self.bridge_h.forward(h_last[:, -1])", "self.bridge_h.forward(h_last[:, 0])", DIAGRAM)
-bug("decoder's first c made from h", BridgedEncoder, "forward",
+bug("decoder's first c made from h", RecurrentEncoder, "forward",
     "self.bridge_c.forward(c_last[:, -1])", "self.bridge_c.forward(h_last[:, -1])", DIAGRAM)
-bug("decoder begins at the encoder's last position, padding or not", BridgedEncoder, "forward",
+bug("decoder begins at the encoder's last position, padding or not", RecurrentEncoder, "forward",
     "self.bridge_h.forward(h_last[:, -1])", "self.bridge_h.forward(memory[:, -1])", DIAGRAM)
-bug("decoder begins at zero", AttentionalDecoder, "forward",
+bug("decoder begins at zero", LuongDecoder, "forward",
     "self.lstm.forward(x, None, h, c, rng=rng)", "self.lstm.forward(x, None, 0.0 * h, 0.0 * c, rng=rng)", DIAGRAM)
-bug("decoder's first h and c exchanged", AttentionalDecoder, "forward",
+bug("decoder's first h and c exchanged", LuongDecoder, "forward",
     "self.lstm.forward(x, None, h, c, rng=rng)", "self.lstm.forward(x, None, c, h, rng=rng)", DIAGRAM)
-bug("attention to the source's padding", AttentionalDecoder, "forward",
+bug("attention to the source's padding", LuongDecoder, "forward",
     "states, memory, mask)", "states, memory, None)", DIAGRAM)
-bug("attention asks with the state of another step", AttentionalDecoder, "forward",
+bug("attention asks with the state of another step", LuongDecoder, "forward",
     "self.cross_attention.forward(states,", "self.cross_attention.forward(np.roll(states, 1, axis=1),", DIAGRAM)
 bug("input feeding feeds zeros", InputFeedingDecoder, "forward",
     "[x[:, t : t + 1], fed]", "[x[:, t : t + 1], 0.0 * fed]", DIAGRAM)
@@ -45,7 +45,7 @@ bug("input feeding with a padded memory", InputFeedingDecoder, "forward",
 bug("Bahdanau's model with Luong's score", BahdanauLSTM, "new_attention",
     "AdditiveAttention(D, 2 * D, D, init)", "DotAttention(Linear(2 * D, D, init))", COUNTED)
 bugs("input feeding left out",
-     [(InputFeedingLSTM, "new_decoder", "InputFeedingDecoder(", "AttentionalDecoder("),
+     [(InputFeedingLSTM, "new_decoder", "InputFeedingDecoder(", "LuongDecoder("),
       (InputFeedingLSTM, "new_decoder", "LSTM(c.width + D,", "LSTM(c.width,")], COUNTED)
 bug("one layer in place of many in the encoder", Seq2SeqLSTM, "__init__",
     "init, c.n_encoder_layers,", "init, 1,", COUNTED)
@@ -60,7 +60,7 @@ bug("a step forgets the state", RecurrentStack, "step", "state.update(zip(self.s
 bug("a step begins at zero", Seq2SeqLSTM, "begin", ".update(h=h, c=c)", ".update(h=0.0 * h, c=0.0 * c)", STEPPED)
 bug("a step feeds zeros", InputFeedingDecoder, "step",
     "[x_t, fed]", "[x_t, 0.0 * fed]", STEPPED)
-bug("a step attends to padding", AttentionalDecoder, "step",
+bug("a step attends to padding", LuongDecoder, "step",
     'state["cross_attention"], memory, mask)', 'state["cross_attention"], memory, None)', STEPPED)
-bug("a step's keys are the memory", MemoryAttention, "step",
+bug("a step's keys are the memory", CrossAttention, "step",
     "self.key(memory)", "self.key(memory * 0.0)", STEPPED)

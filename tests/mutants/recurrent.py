@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from minitransformer.layers import (
     AdditiveScore,
-    AttentionalDecoder,
-    AttentionalState,
-    BothDirections,
-    BridgedEncoder,
+    AttentionalHidden,
+    Bidirectional,
+    CrossAttention,
     DotScore,
     GRULayer,
     InputFeedingDecoder,
     LSTMLayer,
-    MemoryAttention,
+    LuongDecoder,
+    RecurrentEncoder,
     RecurrentStack,
     Tanh,
     lstm,
@@ -117,25 +117,25 @@ THREE = "LSTM of three layers"
 TWICE = "RecurrentStack with one layer used twice"
 
 bugs("reversed direction not reversed back",
-     [(BothDirections, "forward", "[y_ahead, y_back[:, ::-1]]", "[y_ahead, y_back]"),
-      (BothDirections, "backward", "dy[:, ::-1, H:]", "dy[:, :, H:]")], BOTH)
-bug("reversed direction not reversed back in backward", BothDirections, "backward",
-    "dy[:, ::-1, H:]", "dy[:, :, H:]", "BothDirections")
-bug("x's gradient not reversed back", BothDirections, "backward",
-    "dx_ahead + dx_back[:, ::-1]", "dx_ahead + dx_back", "BothDirections")
-bug("x's gradient of one direction only", BothDirections, "backward",
-    "dx_ahead + dx_back[:, ::-1]", "dx_ahead", "BothDirections")
+     [(Bidirectional, "forward", "[y_ahead, y_back[:, ::-1]]", "[y_ahead, y_back]"),
+      (Bidirectional, "backward", "dy[:, ::-1, H:]", "dy[:, :, H:]")], BOTH)
+bug("reversed direction not reversed back in backward", Bidirectional, "backward",
+    "dy[:, ::-1, H:]", "dy[:, :, H:]", "Bidirectional")
+bug("x's gradient not reversed back", Bidirectional, "backward",
+    "dx_ahead + dx_back[:, ::-1]", "dx_ahead + dx_back", "Bidirectional")
+bug("x's gradient of one direction only", Bidirectional, "backward",
+    "dx_ahead + dx_back[:, ::-1]", "dx_ahead", "Bidirectional")
 bugs("both directions read ahead",
-     [(BothDirections, "forward", "self.back.forward(x[:, ::-1], reversed_mask,", "self.back.forward(x, mask,"),
-      (BothDirections, "forward", "[y_ahead, y_back[:, ::-1]]", "[y_ahead, y_back]")], BOTH)
-bug("mask not reversed with its sentence", BothDirections, "forward",
+     [(Bidirectional, "forward", "self.back.forward(x[:, ::-1], reversed_mask,", "self.back.forward(x, mask,"),
+      (Bidirectional, "forward", "[y_ahead, y_back[:, ::-1]]", "[y_ahead, y_back]")], BOTH)
+bug("mask not reversed with its sentence", Bidirectional, "forward",
     "self.back.forward(x[:, ::-1], reversed_mask,", "self.back.forward(x[:, ::-1], mask,", BOTH)
-bug("reversed direction without its mask", BothDirections, "forward",
+bug("reversed direction without its mask", Bidirectional, "forward",
     "self.back.forward(x[:, ::-1], reversed_mask,", "self.back.forward(x[:, ::-1], None,", BOTH)
-bug("one direction's weights for both", BothDirections, "forward",
+bug("one direction's weights for both", Bidirectional, "forward",
     "self.back.forward(", "self.ahead.forward(", BOTH)
-bug("directions' first states exchanged in backward", BothDirections, "backward",
-    "zip(d_state_ahead, d_state_back)", "zip(d_state_back, d_state_ahead)", "BothDirections")
+bug("directions' first states exchanged in backward", Bidirectional, "backward",
+    "zip(d_state_ahead, d_state_back)", "zip(d_state_back, d_state_ahead)", "Bidirectional")
 bug("every layer begins with the first layer's state", RecurrentStack, "forward",
     "*(s[:, n] for s in state))", "*(s[:, 0] for s in state))", STACKED)
 bug("every layer's last state gets the last layer's gradient", RecurrentStack, "backward",
@@ -165,43 +165,43 @@ bug("additive score's slope forgotten", AdditiveScore, "backward",
     "d_sum *= 1.0 - bent * bent", "pass", "AdditiveScore")
 bug("additive score's gradient averaged over keys", AdditiveScore, "backward",
     "d_sum.sum(axis=2)", "d_sum.mean(axis=2)", "AdditiveScore", "1/")
-bug("recurrent attention without its mask", MemoryAttention, "read", "if mask is not None:", "if False:", ATTENTIONS)
-bug("context of the keys, not of the memory", MemoryAttention, "forward",
+bug("recurrent attention without its mask", CrossAttention, "read", "if mask is not None:", "if False:", ATTENTIONS)
+bug("context of the keys, not of the memory", CrossAttention, "forward",
     "self.read(x, k, memory, mask)", "self.read(x, k, k, mask)", ATTENTIONS)
-bug("memory's gradient as keys forgotten", MemoryAttention, "backward",
+bug("memory's gradient as keys forgotten", CrossAttention, "backward",
     'd_memory + self.key.backward(dk, cache["key"])', "d_memory", "DotAttention")
-bug("memory's gradient as values forgotten", MemoryAttention, "backward",
+bug("memory's gradient as values forgotten", CrossAttention, "backward",
     "return dx, d_memory + self", "return dx, self", "DotAttention")
-bug("recurrent attention's softmax skipped in backward", MemoryAttention, "backward_read",
+bug("recurrent attention's softmax skipped in backward", CrossAttention, "backward_read",
     'self.softmax.backward(d_weights[:, None], cache["softmax"])[:, 0]', "d_weights", "DotAttention")
-bug("recurrent attention's query projection skipped in backward", MemoryAttention, "backward_read",
+bug("recurrent attention's query projection skipped in backward", CrossAttention, "backward_read",
     'self.query.backward(dq, cache["query"])', "dq @ self.query.weight.value.T", "AdditiveAttention", "never adds")
-bug("attention's step with the memory's keys computed from the query", MemoryAttention, "step",
+bug("attention's step with the memory's keys computed from the query", CrossAttention, "step",
     "self.key(memory)", "self.key(memory[:, ::-1])", ATTENTIONS)
 bugs("state and context exchanged",
-     [(AttentionalState, "forward", "[context, h]", "[h, context]")], COMBINED)
-bug("attentional state's gradients exchanged", AttentionalState, "backward",
+     [(AttentionalHidden, "forward", "[context, h]", "[h, context]")], COMBINED)
+bug("attentional state's gradients exchanged", AttentionalHidden, "backward",
     "return d_both[..., : self.d_context], d_both[..., self.d_context :]",
-    "return d_both[..., self.d_context :], d_both[..., : self.d_context]", "AttentionalState", "shape")
+    "return d_both[..., self.d_context :], d_both[..., : self.d_context]", "AttentionalHidden", "shape")
 
 # ---- encoder and decoders
 
-bug("bridge gives h its gradient at the first layer", BridgedEncoder, "backward",
-    'd_last[0, :, -1] = self.bridge_h', 'd_last[0, :, 0] = self.bridge_h', "BridgedEncoder")
-bug("encoder's last c gets no gradient from the decoder", BridgedEncoder, "backward",
-    "d_last[1, :, -1] = self", "_ = self", "BridgedEncoder")
-bug("encoder's last h gets no gradient from the decoder", BridgedEncoder, "backward",
-    "d_last[0, :, -1] = self", "_ = self", "BridgedEncoder")
-bug("encoder gets no gradient through its memory", BridgedEncoder, "backward",
-    "(d_memory, *d_last)", "(0.0 * d_memory, *d_last)", "BridgedEncoder")
-bug("decoder's state gets no gradient as a query", AttentionalDecoder, "backward",
-    "d_states + d_query", "d_states", "AttentionalDecoder")
-bug("decoder's state gets a gradient as a query only", AttentionalDecoder, "backward",
-    "d_states + d_query", "d_query", "AttentionalDecoder")
-bug("decoder's first h and c exchanged in backward", AttentionalDecoder, "backward",
-    "return dx, d_memory, dh, dc", "return dx, d_memory, dc, dh", "AttentionalDecoder")
-bug("decoder's dropout forgotten in backward", AttentionalDecoder, "backward",
-    'self.dropout.backward(dy, block["dropout"])', "dy", "AttentionalDecoder", "right without dropout")
+bug("bridge gives h its gradient at the first layer", RecurrentEncoder, "backward",
+    'd_last[0, :, -1] = self.bridge_h', 'd_last[0, :, 0] = self.bridge_h', "RecurrentEncoder")
+bug("encoder's last c gets no gradient from the decoder", RecurrentEncoder, "backward",
+    "d_last[1, :, -1] = self", "_ = self", "RecurrentEncoder")
+bug("encoder's last h gets no gradient from the decoder", RecurrentEncoder, "backward",
+    "d_last[0, :, -1] = self", "_ = self", "RecurrentEncoder")
+bug("encoder gets no gradient through its memory", RecurrentEncoder, "backward",
+    "(d_memory, *d_last)", "(0.0 * d_memory, *d_last)", "RecurrentEncoder")
+bug("decoder's state gets no gradient as a query", LuongDecoder, "backward",
+    "d_states + d_query", "d_states", "LuongDecoder")
+bug("decoder's state gets a gradient as a query only", LuongDecoder, "backward",
+    "d_states + d_query", "d_query", "LuongDecoder")
+bug("decoder's first h and c exchanged in backward", LuongDecoder, "backward",
+    "return dx, d_memory, dh, dc", "return dx, d_memory, dc, dh", "LuongDecoder")
+bug("decoder's dropout forgotten in backward", LuongDecoder, "backward",
+    'self.dropout.backward(dy, block["dropout"])', "dy", "LuongDecoder", "right without dropout")
 bug("what is fed gets no gradient", InputFeedingDecoder, "backward",
     "dy[:, t : t + 1] + d_fed", "dy[:, t : t + 1]", "InputFeedingDecoder")
 bug("what is fed gets its gradient behind dropout", InputFeedingDecoder, "backward",

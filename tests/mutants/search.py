@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minitransformer.decoding import MinimumBayesRisk, bayes_risk, beam, sampling, utilities
+from minitransformer.decoding import MinimumBayesRisk, bayes_risk, beam, metrics, sampling
 
 from .injection import bug
 
@@ -14,7 +14,7 @@ TIES = "equal hypotheses are ranked by parent and token id, on every run"
 DISTRIBUTION = "the distribution that is drawn from is by hand"
 SAMPLES = "samples are drawn number by number from each sentence's own generator"
 RISK = "minimum Bayes risk is the mean utility over all candidates, by hand"
-UTILITIES = "chrF and BLEU of a sentence are by hand"
+METRICS = "chrF and BLEU of a sentence are by hand"
 
 bug("what has ended is dropped from the beam", beam, "beam_search",
     "np.flatnonzero(kept & ~going_on)", "np.flatnonzero(kept & ~going_on & ~ended)", BEAM)
@@ -91,17 +91,17 @@ bug("the greatest risk in place of the least", bayes_risk, "minimum_bayes_risk",
 bug("of equal candidates the last", bayes_risk, "minimum_bayes_risk", "max(expected,", "max(reversed(expected),", RISK)
 bug("candidates ranked from the worst", MinimumBayesRisk, "rank", "-expected[text]", "expected[text]", RISK)
 bug("a candidate keeps the score of its drawing", MinimumBayesRisk, "rank", ", score=expected[text]", "", RISK)
-bug("precision weighed for recall", utilities, "chrf",
-    "BETA**2 * precision + recall", "precision + BETA**2 * recall", UTILITIES)
-bug("a length that one text has not counts as a miss", utilities, "chrf",
-    "if ours and theirs:", "if ours or theirs:", UTILITIES)
-bug("spaces are letters too", utilities, "_character_ngrams", '"".join(text.split())', "text", UTILITIES)
-bug("matches beyond those that the truth has", utilities, "_matches", "min(count, theirs[ngram])", "count", UTILITIES)
-bug("the long text pays, not the short", utilities, "sentence_bleu", "min(0.0, 1.0 -", "max(0.0, 1.0 -", UTILITIES)
-bug("every length without a match is half a match", utilities, "sentence_bleu",
-    "smoothed *= 2.0", "smoothed = 2.0", UTILITIES)
-bug("arithmetic, not geometric mean of precisions", utilities, "sentence_bleu",
+bug("precision weighed for recall", metrics, "chrf",
+    "BETA**2 * precision + recall", "precision + BETA**2 * recall", METRICS)
+bug("a length that one text has not counts as a miss", metrics, "chrf",
+    "if ours and theirs:", "if ours or theirs:", METRICS)
+bug("spaces are letters too", metrics, "_character_ngrams", '"".join(text.split())', "text", METRICS)
+bug("matches beyond those that the truth has", metrics, "_matches", "min(count, theirs[ngram])", "count", METRICS)
+bug("the long text pays, not the short", metrics, "sentence_bleu", "min(0.0, 1.0 -", "max(0.0, 1.0 -", METRICS)
+bug("every length without a match is half a match", metrics, "sentence_bleu",
+    "smoothed *= 2.0", "smoothed = 2.0", METRICS)
+bug("arithmetic, not geometric mean of precisions", metrics, "sentence_bleu",
     "math.exp(brevity + sum(logs) / len(logs))",
-    "math.exp(brevity) * sum(map(math.exp, logs)) / len(logs)", UTILITIES)
-bug("punctuation left on its word", utilities, "_words",
-    "for pattern, apart in _APART", "for pattern, apart in ()", UTILITIES)
+    "math.exp(brevity) * sum(map(math.exp, logs)) / len(logs)", METRICS)
+bug("punctuation left on its word", metrics, "_words",
+    "for pattern, apart in _APART", "for pattern, apart in ()", METRICS)

@@ -66,6 +66,6 @@ bug("a language model's embedding gets no gradient", DecoderOnly, "backward",
     'self.embedding.backward(dx, cache["embedding"])', "pass",
     "the gradients of T5, GPT and Llama are their derivatives")
 bug("a step keeps nothing of the blocks before", DecoderOnly, "step",
-    'self.decoder.step(x, state["decoder"])', 'self.decoder.step(x, State())', STEPPED)
+    'self.decoder.step(x, state["decoder"])', 'self.decoder.step(x, DecodingState())', STEPPED)
 bug("a translator's step keeps nothing of the target before", EncoderDecoder, "step",
-    'self.decoder.step(x, state["decoder"],', 'self.decoder.step(x, State(),', STEPPED)
+    'self.decoder.step(x, state["decoder"],', 'self.decoder.step(x, DecodingState(),', STEPPED)

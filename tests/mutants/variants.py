@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from minitransformer.layers import (
     ALiBi,
+    DecodingState,
     GatedFeedForward,
     GroupedQueryAttention,
     LearnedPositions,
@@ -14,7 +15,6 @@ from minitransformer.layers import (
     SelfAttention,
     SiLU,
     SinusoidalPositions,
-    State,
     attention,
     grouped_query,
     relative,
@@ -57,14 +57,14 @@ bug("tanh of x in place of x / 2", SiLU, "forward", "0.5 * x", "x", SILU)
 bug("sigmoid by an exponential that overflows", SiLU, "forward",
     "0.5 * (1.0 + np.tanh(0.5 * x))", "1.0 / (1.0 + np.exp(-x))", SILU)
 bug("gate and widened exchanged, forward", GatedFeedForward, "forward",
-    "self.activation.forward(gate)\nwide, widen_cache = self.widen.forward(x)",
-    "self.activation.forward(self.widen.forward(x)[0])\nwide, widen_cache = gate, self.widen.forward(x)[1]", GATED)
+    "self.activation.forward(gate)\nwide, widen_cache = self.up_proj.forward(x)",
+    "self.activation.forward(self.up_proj.forward(x)[0])\nwide, widen_cache = gate, self.up_proj.forward(x)[1]", GATED)
 bug("gate and widened exchanged, backward", GatedFeedForward, "backward",
     'd_wide = d_product * cache["bent"]\nd_bent = d_product * cache["wide"]',
     'd_wide = d_product * cache["wide"]\nd_bent = d_product * cache["bent"]', "GatedFeedForward")
 bug("gate added, not multiplied", GatedFeedForward, "forward", "bent * wide", "bent + wide", GATED)
 bug("gradient through the gate forgotten", GatedFeedForward, "backward",
-    'return dx + self.gate.backward(d_gate, cache["gate"])', 'self.gate.backward(d_gate, cache["gate"])\nreturn dx',
+    'return dx + self.gate.backward(d_gate, cache["gate_proj"])', 'self.gate.backward(d_gate, cache["gate_proj"])\nreturn dx',
     "GatedFeedForward")
 bug("gate's activation not differentiated", GatedFeedForward, "backward",
     'self.activation.backward(d_bent, cache["activation"])', "d_bent", "GatedFeedForward")
@@ -96,12 +96,12 @@ bug("last queries taken for the first", relative, "relative_buckets", "np.arange
 bug("query and key exchanged in the bias", relative, "relative_buckets",
     "np.arange(S) - np.arange(S - T, S)[:, None]", "np.arange(S - T, S)[:, None] - np.arange(S)", TABLE)
 bug("heads' biases exchanged", RelativePositionBias, "forward",
-    "self.table.value[buckets]", "self.table.value[:, ::-1][buckets]", TABLE)
+    "self.weight.value[buckets]", "self.weight.value[:, ::-1][buckets]", TABLE)
 bug("bias's gradient assigned, so that the last block's is left", RelativePositionBias, "backward",
-    "self.table.grad[:, h] +=", "self.table.grad[:, h] =", SHARED)
+    "self.weight.grad[:, h] +=", "self.weight.grad[:, h] =", SHARED)
 bug("bias's gradient of the first pair of each bucket", RelativePositionBias, "backward",
-    "self.table.grad[:, h] += np.bincount(flat, d_bias[0, h].reshape(-1), self.n_buckets)",
-    "self.table.grad[flat, h] += d_bias[0, h].reshape(-1)", "RelativePositionBias")
+    "self.weight.grad[:, h] += np.bincount(flat, d_bias[0, h].reshape(-1), self.n_buckets)",
+    "self.weight.grad[flat, h] += d_bias[0, h].reshape(-1)", "RelativePositionBias")
 bug("bias's gradient of the first head for all", RelativePositionBias, "backward",
     "d_bias[0, h]", "d_bias[0, 0]", "RelativePositionBias")
 bug("bias's gradient forgotten in attention", ScaledDotProductAttention, "backward",
@@ -196,8 +196,8 @@ bug("sinusoids begin again at every step", SinusoidalPositions, "step",
     "table[start : start + T]", "table[:T]", STEPS)
 bug("learned positions begin again at every step", LearnedPositions, "step",
     "self.weight.value[start : start + T]", "self.weight.value[:T]", STEPS)
-bug("positions counted once a step", State, "advance", "before + n", "before + 1", STEPS)
-bug("kept keys lost when the buffer grows", state.Growing, "extend",
+bug("positions counted once a step", DecodingState, "advance", "before + n", "before + 1", STEPS)
+bug("kept keys lost when the buffer grows", state.GrowingBuffer, "extend",
     "longer[:, :, : self.length] = self.value", "longer[...] = 0.0", STEPS)
-bug("new keys last first", state.Growing, "extend",
+bug("new keys last first", state.GrowingBuffer, "extend",
     "self.buffer[:, :, self.length : end] = new", "self.buffer[:, :, self.length : end] = new[:, :, ::-1]", STEPS)

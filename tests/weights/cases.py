@@ -49,7 +49,7 @@ def llama2c(model):
         )
         for b in model.decoder.blocks
     ]
-    parts = [model.embedding.weight.value]
+    parts = [model.embedding.tokens.weight.value]
     parts += [b.norms[0].gain.value for b in blocks]
     for name in ("query", "key", "value", "output"):
         parts += [getattr(b, name).weight.value.T for b in blocks]
