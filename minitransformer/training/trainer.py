@@ -114,7 +114,7 @@ class Trainer:
 
     def compute_gradient(self, batch: Batch) -> float:
         """Leave the gradient of the batch's loss in `grad`; return the loss, the mean over the batch's tokens."""
-        self.model.zero_grad()
+        self.grad[...] = 0  # every parameter's gradient is a view of it
         logits, cache = self.model.forward(*batch.inputs, rng=self.dropout_rng())
         loss, loss_cache = self.loss.forward(logits, batch.targets, batch.n_tokens)
         self.model.backward(self.loss.backward(1.0, loss_cache), cache)

@@ -15,7 +15,6 @@ from minitransformer.training import (
     optimizers,
 )
 from minitransformer.training.parallel import ParallelTrainer, workers
-from minitransformer.training.parallel.workers import Worker
 
 from .injection import bug, bugs
 
@@ -118,8 +117,8 @@ bug("quarter of a cosine in place of half", WarmupCosine, "__call__",
 
 WORKERS = "two workers take the steps that one takes"
 
-bug("gradient not zeroed", Trainer, "compute_gradient", "self.model.zero_grad()", "pass", TRAINING)
-bug("a worker's gradient not zeroed", Worker, "gradient", "self.grad[...] = 0", "pass", WORKERS)
+bug("gradient not zeroed", Trainer, "compute_gradient", "self.grad[...] = 0", "pass", TRAINING)
+bug("a worker's gradient not zeroed", workers, "compute_share", "grad[...] = 0", "pass", WORKERS)
 bug("the batch of the step before", Trainer, "fit",
     "data.batch(self.step)", "data.batch(max(self.step - 1, 0))", TRAINING)
 bug("the same batch at every step", Trainer, "fit", "data.batch(self.step)", "data.batch(0)", TRAINING)
@@ -134,8 +133,8 @@ bug("padding among the tokens of a batch", Batch, "n_tokens",
     "self.targets != self.pad", "self.targets == self.targets", TRAINING)
 bug("sentences averaged, not tokens", Batch, "n_tokens",
     "np.count_nonzero(self.targets != self.pad)", "len(self.targets)", TRAINING)
-bug("each worker divides by its own tokens", Worker, "gradient",
-    "self.loss.forward(logits, share.targets, normalizer)", "self.loss.forward(logits, share.targets)", WORKERS)
+bug("each worker divides by its own tokens", workers, "compute_share",
+    "loss.forward(logits, share.targets, normalizer)", "loss.forward(logits, share.targets)", WORKERS)
 bug("workers' gradients averaged, not added", ParallelTrainer, "_compute_share",
     "self.grad += worker.grad", "self.grad[...] = (self.grad + worker.grad) / 2", WORKERS)
 bug("other workers' gradients forgotten", ParallelTrainer, "_compute_share",

@@ -57,17 +57,17 @@ def test_what_another_worker_raises_is_raised_here_and_the_next_step_is_right(ki
 
 
 @needs_fork
-def test_a_step_that_was_interrupted_leaves_no_old_answer_behind():
+def test_a_step_that_was_interrupted_leaves_no_old_answer_behind(monkeypatch):
     stopped, steady = trainer(ForkedWorker), trainer(ForkedWorker)
-    batch, first = ragged_batch(), stopped.first
+    batch = ragged_batch()
 
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    first.gradient = interrupt
-    with pytest.raises(KeyboardInterrupt):
-        stopped.train_step(batch)
-    del first.gradient
+    with monkeypatch.context() as patch:
+        patch.setattr("minitransformer.training.parallel.trainer.compute_share", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            stopped.train_step(batch)
     assert [stopped.train_step(batch)["loss"] for _ in range(2)] == [steady.train_step(batch)["loss"] for _ in range(2)]
 
 

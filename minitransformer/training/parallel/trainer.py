@@ -5,6 +5,7 @@ The loss divides by the tokens of the whole batch, so the shares' losses and gra
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from ...data import Batch
@@ -12,7 +13,7 @@ from ...layers import Layer
 from ..trainer import Trainer
 from .blas import blas_threads
 from .distributed import Ranks, workers_for
-from .workers import Kind, OtherWorker, ThreadWorker, Worker, default_kind, default_workers
+from .workers import Kind, ThreadWorker, Worker, compute_share, default_kind, default_workers
 
 CHECKED_EVERY = 100  # steps; ranks then compare a checksum of their weights
 
@@ -53,8 +54,7 @@ class ParallelTrainer(Trainer):
         # Threads beside ranks: some of MPI's networks do not bear that a process forks.
         kind = kind or (default_kind() if ranks is None else ThreadWorker)
         self.n_workers, self.ranks = workers, ranks
-        self.first = Worker(self.model, self.loss, self.grad)
-        self.others: list[OtherWorker] = [kind(self.model, self.loss) for _ in range(workers - 1)]
+        self.others: list[Worker] = [kind(self.model, self.loss) for _ in range(workers - 1)]
 
     def compute_gradient(self, batch: Batch) -> float:
         """Leave the gradient of the whole batch in `grad`, the same on every rank; return its loss."""
@@ -74,14 +74,11 @@ class ParallelTrainer(Trainer):
     def _compute_share(self, batch: Batch, normalizer: int, before: int = 0) -> float:
         """The same for this process's part of a batch; `before` workers have the parts before it."""
         shares = batch.shares(self.n_workers)  # a batch may have fewer sentences than there are workers
-        rngs = [self.dropout_rng(before + i) for i in range(len(shares))]
-        if not self.others:
-            return self.first.gradient(shares[0], normalizer, rngs[0])
-        with blas_threads(1):
-            busy = self.others[: len(shares) - 1]
-            for worker, share, rng in zip(busy, shares[1:], rngs[1:]):
-                worker.begin(share, normalizer, rng)
-            loss = self.first.gradient(shares[0], normalizer, rngs[0])
+        busy = self.others[: len(shares) - 1]
+        with blas_threads(1) if self.others else nullcontext():
+            for n, (worker, share) in enumerate(zip(busy, shares[1:]), start=1):
+                worker.begin(share, normalizer, self.dropout_rng(before + n))
+            loss = compute_share(self.model, self.loss, self.grad, shares[0], normalizer, self.dropout_rng(before))
             loss += sum([worker.end() for worker in busy])
         for worker in busy:
             self.grad += worker.grad

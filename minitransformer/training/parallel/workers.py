@@ -35,35 +35,20 @@ class WorkerDied(RuntimeError):
     """A worker's process has ended in the middle of a step."""
 
 
-class Worker:
-    """A model, a loss and a gradient vector of its own.
-
-    Parameters
-    ----------
-    model : Layer
-        `forward(*batch.inputs, rng=rng)` gives logits.
-    loss : Layer
-        Such as `CrossEntropy`.
-    grad : array (n,), optional
-        Where the gradient goes; by default a new vector.
-    """
-
-    def __init__(self, model: Layer, loss: Layer, grad: Array | None = None) -> None:
-        self.model, self.loss = model, loss
-        self.grad = flatten_gradients(model.parameters(), grad)
-
-    def gradient(self, share: Batch, normalizer: int, rng: np.random.Generator) -> float:
-        """`Trainer.compute_gradient` of a share: its loss is the sum over its tokens, divided by `normalizer`."""
-        # Floating point errors are a setting of each thread: what is not finite is found in the loss, and named there.
-        with np.errstate(all="ignore"):
-            self.grad[...] = 0
-            logits, cache = self.model.forward(*share.inputs, rng=rng)
-            loss, loss_cache = self.loss.forward(logits, share.targets, normalizer)
-            self.model.backward(self.loss.backward(1.0, loss_cache), cache)
-        return float(loss)
+def compute_share(
+    model: Layer, loss: Layer, grad: Array, share: Batch, normalizer: int, rng: np.random.Generator
+) -> float:
+    """`Trainer.compute_gradient` of a share of a batch: its loss is the sum over its tokens, over `normalizer`."""
+    # Floating point errors are a setting of each thread: what is not finite is found in the loss, and named there.
+    with np.errstate(all="ignore"):
+        grad[...] = 0
+        logits, cache = model.forward(*share.inputs, rng=rng)
+        value, loss_cache = loss.forward(logits, share.targets, normalizer)
+        model.backward(loss.backward(1.0, loss_cache), cache)
+    return float(value)
 
 
-class OtherWorker(Protocol):
+class Worker(Protocol):
     """A worker that computes while its caller goes on: begin, do something else, end."""
 
     grad: Array
@@ -77,20 +62,20 @@ class OtherWorker(Protocol):
     def close(self) -> None: ...
 
 
-Kind = Callable[[Layer, Layer], OtherWorker]
+Kind = Callable[[Layer, Layer], Worker]
 
 
 class ThreadWorker:
     """A worker that is a thread of this process, on a replica that shares the weights."""
 
     def __init__(self, model: Layer, loss: Layer) -> None:
-        self.worker = Worker(replica(model), loss)
-        self.grad = self.worker.grad
+        self.model, self.loss = replica(model), loss
+        self.grad = flatten_gradients(self.model.parameters())
         self.pool = ThreadPoolExecutor(1, "worker")
         self.running: Future[float] | None = None
 
     def begin(self, share: Batch, normalizer: int, rng: np.random.Generator) -> None:
-        self.running = self.pool.submit(self.worker.gradient, share, normalizer, rng)
+        self.running = self.pool.submit(compute_share, self.model, self.loss, self.grad, share, normalizer, rng)
 
     def end(self) -> float:
         assert self.running is not None
@@ -170,7 +155,7 @@ def _serve(connection: Connection, model: Layer, loss: Layer, grad: Array) -> No
     """The life of a forked worker: shares in, losses or errors out, until told to stop or left alone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that trains: it tells this one
     parent = os.getppid()
-    worker = Worker(model, loss, grad)
+    flatten_gradients(model.parameters(), grad)
     with blas_threads(1):
         while True:
             while not connection.poll(LOOKS_EVERY):
@@ -180,7 +165,7 @@ def _serve(connection: Connection, model: Layer, loss: Layer, grad: Array) -> No
             if work is None:
                 return
             try:
-                connection.send(worker.gradient(*work))
+                connection.send(compute_share(model, loss, grad, *work))
             except Exception as error:
                 try:
                     connection.send(error)
