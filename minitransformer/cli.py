@@ -33,7 +33,8 @@ from .commands import (
 )
 from .commands.errors import CommandError
 from .data import DataError
-from .training import CheckpointError, NoMPI, NotFinite, Ranks, world
+from .training import CheckpointError, NotFinite
+from .training.parallel import NoMPI, Ranks, world
 
 COMMANDS = (
     *(demo, train, translate, evaluate, decoders, explore, compare, figures),

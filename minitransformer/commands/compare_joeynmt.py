@@ -15,6 +15,7 @@ from ..data.vocabulary import SPECIALS
 from ..decoding import Translator
 from ..models import Config, LSTMConfig, T5Config, TransformerConfig, build_model
 from ..training import Adam, Constant, Every, ProgressBar, Trainer, WarmupCosine
+from ..training.parallel import ParallelTrainer
 from .errors import CommandError
 from .options import report, say
 
@@ -117,7 +118,7 @@ def measure(recipe: Recipe, task: Reversal, seed: int = 0, workers: int | None =
     steps = recipe.epochs * batches.steps_per_epoch
     constant = recipe.warmup is None
     schedule = Constant(recipe.rate) if constant else WarmupCosine(recipe.rate, steps, min(recipe.warmup or 0, steps))
-    trainer = Trainer(model, Adam(beta2=0.98), schedule, seed=seed, workers=workers)
+    trainer = ParallelTrainer(model, Adam(beta2=0.98), schedule, seed=seed, workers=workers)
     best = {"bleu": -1.0, "step": 0}
     weights = trainer.value.copy()
 
@@ -130,7 +131,7 @@ def measure(recipe: Recipe, task: Reversal, seed: int = 0, workers: int | None =
 
     every = max(steps // LOOKS, 1)
     trainer.fit(batches, steps, [ProgressBar(recipe.title), Every(every, look)])
-    trainer.workers.close()
+    trainer.close()
     trainer.value[...] = weights
     tested = score(translator, task.test)
     return {

@@ -1,9 +1,8 @@
-"""Training: optimizers, schedules, the trainer and its callbacks, checkpoints."""
+"""Training: optimizers, schedules, the trainer and its callbacks, checkpoints. `parallel` is a package of its own."""
 
 from .callbacks import Every, ProgressBar
 from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from .comparison import Comparison, Contender, Task, compare, matched
-from .distributed import Drift, NoMPI, Ranks, Sharded, world
 from .evaluation import evaluate
 from .findings import findings
 from .flat import flatten_gradients, flatten_values
@@ -13,7 +12,6 @@ from .resume import Interrupted, Saving, restore_trainer, trainer_state
 from .schedules import Constant, Noam, WarmupCosine
 from .sizes import check_sizes
 from .trainer import Callback, NotFinite, Trainer
-from .workers import ForkedWorker, ThreadWorker, WorkerDied, Workers, default_workers, replica
 
 __all__ = [
     "SGD",
@@ -24,38 +22,27 @@ __all__ = [
     "Comparison",
     "Constant",
     "Contender",
-    "Drift",
     "Every",
-    "ForkedWorker",
     "History",
     "Interrupted",
-    "NoMPI",
     "Noam",
     "NotFinite",
     "Optimizer",
     "ProgressBar",
-    "Ranks",
     "Saving",
-    "Sharded",
     "Task",
-    "ThreadWorker",
     "Trainer",
     "WarmupCosine",
-    "WorkerDied",
-    "Workers",
     "check_sizes",
     "clip_by_global_norm",
     "compare",
-    "default_workers",
     "evaluate",
     "findings",
     "flatten_gradients",
     "flatten_values",
     "load_checkpoint",
     "matched",
-    "replica",
     "restore_trainer",
     "save_checkpoint",
     "trainer_state",
-    "world",
 ]

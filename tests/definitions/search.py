@@ -21,7 +21,7 @@ SOURCE = np.array([[3, 1, 4], [2, 2, 4], [1, 3, 0]])
 LIMITS = np.array([4, 2, 3])
 
 
-class Teller(Layer):
+class TableModel(Layer):
     """A model that tells another story for each source: every prefix has logits of its own, drawn from its ids.
 
     It knows what it has read from its state alone, which must so be that of its row.
@@ -50,7 +50,7 @@ class Teller(Layer):
 Found = list[tuple[float, list[int], bool]]
 
 
-def beam_by_definition(model: Teller, source: list[int], width: int, penalty: float, limit: int) -> Found:
+def beam_by_definition(model: TableModel, source: list[int], width: int, penalty: float, limit: int) -> Found:
     """(score, ids, ended) of one sentence, the best first; a width of 0 keeps everything."""
     alive: list[tuple[list[int], float]] = [([], 0.0)]
     done: Found = []
@@ -78,7 +78,7 @@ def _same(got: list[Hypothesis], wanted: Found, what: str) -> None:
 
 def _each_by_definition(width: int, found: int, settings: dict[str, Any], penalty: float) -> None:
     for sharpness in (0.5, 1.0, 3.0):
-        model = Teller(sharpness)
+        model = TableModel(sharpness)
         slots = width or 1 + sum(4**n for n in range(1, 5))  # every sequence that ends, or has four tokens
         wanted = [beam_by_definition(model, row, width, penalty, n)[:found] for row, n in zip(SOURCE.tolist(), LIMITS)]
         got = beam.beam_search(
@@ -111,7 +111,7 @@ def wide_beam_is_exhaustive() -> None:
         _each_by_definition(0, 9, {"length_penalty": penalty}, penalty)
 
 
-class Undecided(Teller):
+class Undecided(TableModel):
     """All tokens are equally probable."""
 
     def logits(self, source: list[int], prefix: list[int]) -> Array:
@@ -150,7 +150,7 @@ def distribution_is_by_hand() -> None:
 def samples_are_by_definition() -> None:
     N, temperature = 3, 1.5
     for sharpness in (0.5, 1.0):
-        model = Teller(sharpness)
+        model = TableModel(sharpness)
         found = sampling.sample(
             model,  # type: ignore[arg-type]
             SOURCE,

@@ -16,14 +16,13 @@ from minitransformer.training import (
     AdamW,
     Noam,
     Optimizer,
-    ThreadWorker,
     Trainer,
     WarmupCosine,
-    Workers,
     evaluation,
     optimizers,
 )
-from minitransformer.training.workers import Kind, default_kind
+from minitransformer.training.parallel import ParallelTrainer, ThreadWorker
+from minitransformer.training.parallel.workers import Kind, default_kind
 
 from .registry import _equal, _random, holds
 
@@ -164,7 +163,7 @@ def training_by_definition(
     return table, bias, losses
 
 
-def _trainer_is_its_definition(workers: int, kind: Kind | None = None) -> None:
+def _trainer_is_its_definition(kind: Kind | None = None) -> None:
     V, table, bias = 6, _random(6, 6), _random(6, seed=1)
     draw = np.random.default_rng(2)
     given = [
@@ -178,12 +177,11 @@ def _trainer_is_its_definition(workers: int, kind: Kind | None = None) -> None:
         return 0.5 * step
 
     model = Bigram(table, bias)
-    trainer = Trainer(model, SGD(), rate, clip=0.4, workers=1)
-    trainer.workers = Workers(model, trainer.loss, workers, kind)
-    try:
-        history = trainer.fit(Listed(given), 3)
-    finally:
-        trainer.workers.close()
+    if kind is None:
+        trainer = Trainer(model, SGD(), rate, clip=0.4)
+    else:
+        trainer = ParallelTrainer(model, SGD(), rate, clip=0.4, workers=2, kind=kind)
+    history = trainer.fit(Listed(given), 3)
     table, bias, losses = training_by_definition(table, bias, given, rate, 0.4)
     _equal([record["loss"] for record in history.steps], losses, "the losses")
     _equal(model.table.value, table, "the table after three steps")
@@ -192,19 +190,19 @@ def _trainer_is_its_definition(workers: int, kind: Kind | None = None) -> None:
 
 @holds("three training steps are what gradient descent says, token by token")
 def trainer_is_its_definition() -> None:
-    _trainer_is_its_definition(workers=1)
+    _trainer_is_its_definition()
 
 
 @holds("two workers take the steps that one takes")
 def workers_are_their_definition() -> None:
     for kind in {default_kind(), ThreadWorker}:
-        _trainer_is_its_definition(2, kind)
+        _trainer_is_its_definition(kind)
 
 
 # ---- evaluation
 
 
-class Told(Layer):
+class GivenLogits(Layer):
     """A model whose logits are given."""
 
     def __init__(self, logits: Array) -> None:
@@ -224,11 +222,11 @@ def evaluation_is_by_hand() -> None:
             logits[b, t] = math.log(0.25 / 3)
             logits[b, t, token], logits[b, t, 0] = half, quarter
     logits[0, 1, 4], logits[0, 1, 0] = quarter, half  # here the right one has a quarter
-    told = [
+    given_batches = [
         Batch((np.ones((2, 3), int), np.ones((2, 3), int)), np.array([[3, 4, 2], [4, 2, 0]])),
         Batch((np.ones((1, 1), int), np.ones((1, 1), int)), np.array([[3]])),
     ]
-    got = evaluation.evaluate(Told(logits), told)
+    got = evaluation.evaluate(GivenLogits(logits), given_batches)
     wanted = {"loss": -(5 * half + quarter) / 6, "token_accuracy": 5 / 6, "exact_match": 2 / 3}
     for name, value in wanted.items():
         _equal(got[name], np.float64(value), name)

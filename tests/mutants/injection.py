@@ -43,14 +43,14 @@ class Mutant:
     edits : tuple of Edit
     check : str
         The name of a case (its gradient check must fail) or of a property.
-    guess : str
-        What the table must say of the reason; empty where it cannot know.
+    diagnosis : str
+        Words that the diagnosis must have; empty where it cannot know the reason.
     """
 
     name: str
     edits: tuple[Edit, ...]
     check: str
-    guess: str = ""
+    diagnosis: str = ""
 
     def where(self) -> str:
         """The functions that it changes: Linear.forward, .backward."""
@@ -72,14 +72,14 @@ class Mutant:
 MUTANTS: list[Mutant] = []
 
 
-def bug(name: str, owner: Any, attribute: str, old: str, new: str, check: str, guess: str = "") -> None:
+def bug(name: str, owner: Any, attribute: str, old: str, new: str, check: str, diagnosis: str = "") -> None:
     """Register a mutant of one edit."""
-    bugs(name, [(owner, attribute, old, new)], check, guess)
+    bugs(name, [(owner, attribute, old, new)], check, diagnosis)
 
 
-def bugs(name: str, edits: list[tuple[Any, str, str, str]], check: str, guess: str = "") -> None:
+def bugs(name: str, edits: list[tuple[Any, str, str, str]], check: str, diagnosis: str = "") -> None:
     """Register a mutant of several edits."""
-    MUTANTS.append(Mutant(name, tuple(Edit(*edit) for edit in edits), check, guess))
+    MUTANTS.append(Mutant(name, tuple(Edit(*edit) for edit in edits), check, diagnosis))
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def verdict(check: str, seed: int = 0) -> str:
     if check in CASES:
         layer, inputs = CASES[check].build(seed)
         result = check_gradients(layer, *inputs, seed=seed)
-        return "\n".join(f"{row.name}: {row.guess}" for row in result.failures)
+        return "\n".join(f"{row.name}: {row.diagnosis}" for row in result.failures)
     if check not in PROPERTIES:
         raise ValueError(f"check={check!r}: is neither a case nor a property")
     try:

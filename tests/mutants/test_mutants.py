@@ -20,7 +20,7 @@ from . import MUTANTS, Edit, Mutant, injected, rejected_by, verdict
 def test_mutant_is_rejected(mutant):
     words = rejected_by(mutant)
     assert words, f"not caught by {mutant.check!r}:\n{mutant.diff()}"
-    assert mutant.guess in words
+    assert mutant.diagnosis in words
 
 
 def test_correct_code_passes_the_very_checks_that_reject_the_mutants():

@@ -11,12 +11,10 @@ from minitransformer.training import (
     Optimizer,
     Trainer,
     WarmupCosine,
-    Workers,
     evaluation,
     optimizers,
-    workers,
 )
-from minitransformer.training.workers import Worker
+from minitransformer.training.parallel import ParallelTrainer, workers
 
 from .injection import bug, bugs
 
@@ -84,12 +82,13 @@ bug("clipping by the root mean square", optimizers, "clip_by_global_norm",
 bug("clipping to a norm of one, whatever was asked", optimizers, "clip_by_global_norm",
     "grad *= max_norm / norm", "grad *= 1.0 / norm", CLIPPING)
 bug("each tensor clipped by itself", Trainer, "train_step",
-    "clip_by_global_norm(grad, np.inf if self.clip is None else self.clip)",
+    "clip_by_global_norm(self.grad, np.inf if self.clip is None else self.clip)",
     "sum(clip_by_global_norm(p.grad.reshape(-1), self.clip) for p in self.model.parameters())", TRAINING)
 bug("gradient clipped after the step", Trainer, "train_step",
-    "norm = clip_by_global_norm(grad, np.inf if self.clip is None else self.clip)\n"
-    "self.optimizer.step(self.value, grad, rate)",
-    "self.optimizer.step(self.value, grad, rate)\nnorm = clip_by_global_norm(grad, self.clip)", TRAINING)
+    "norm = clip_by_global_norm(self.grad, np.inf if self.clip is None else self.clip)\n"
+    "rate = self.schedule(self.step + 1)\nself.optimizer.step(self.value, self.grad, rate)",
+    "rate = self.schedule(self.step + 1)\nself.optimizer.step(self.value, self.grad, rate)\n"
+    "norm = clip_by_global_norm(self.grad, self.clip)", TRAINING)
 bug("gradient not clipped", Trainer, "train_step",
     "np.inf if self.clip is None else self.clip", "np.inf", TRAINING)
 
@@ -118,7 +117,8 @@ bug("quarter of a cosine in place of half", WarmupCosine, "__call__",
 
 WORKERS = "two workers take the steps that one takes"
 
-bug("gradient not zeroed", Worker, "gradient", "self.grad[...] = 0", "pass", TRAINING)
+bug("gradient not zeroed", Trainer, "compute_gradient", "self.grad[...] = 0", "pass", TRAINING)
+bug("a worker's gradient not zeroed", workers, "compute_share", "grad[...] = 0", "pass", WORKERS)
 bug("the batch of the step before", Trainer, "fit",
     "data.batch(self.step)", "data.batch(max(self.step - 1, 0))", TRAINING)
 bug("the same batch at every step", Trainer, "fit", "data.batch(self.step)", "data.batch(0)", TRAINING)
@@ -127,20 +127,21 @@ bug("the rate of the step before", Trainer, "train_step", "self.schedule(self.st
 bug("steps counted twice", Trainer, "train_step", "self.step += 1", "self.step += 2", TRAINING)
 bug("the optimizer moves a copy of the weights", Trainer, "train_step",
     "self.optimizer.step(self.value,", "self.optimizer.step(self.value.copy(),", TRAINING)
-bug("loss's gradient scaled by the number of tokens", Worker, "gradient",
-    "self.loss.backward(1.0,", "self.loss.backward(float(normalizer),", TRAINING)
+bug("loss's gradient scaled by the number of tokens", Trainer, "compute_gradient",
+    "self.loss.backward(1.0,", "self.loss.backward(float(batch.n_tokens),", TRAINING)
 bug("padding among the tokens of a batch", Batch, "n_tokens",
     "self.targets != self.pad", "self.targets == self.targets", TRAINING)
 bug("sentences averaged, not tokens", Batch, "n_tokens",
     "np.count_nonzero(self.targets != self.pad)", "len(self.targets)", TRAINING)
-bug("each worker divides by its own tokens", Worker, "gradient",
-    "self.loss.forward(logits, batch.targets, normalizer)", "self.loss.forward(logits, batch.targets)", WORKERS)
-bug("workers' gradients averaged, not added", Workers, "gradient",
+bug("each worker divides by its own tokens", workers, "compute_share",
+    "loss.forward(logits, share.targets, normalizer)", "loss.forward(logits, share.targets)", WORKERS)
+bug("workers' gradients averaged, not added", ParallelTrainer, "_compute_share",
     "self.grad += worker.grad", "self.grad[...] = (self.grad + worker.grad) / 2", WORKERS)
-bug("other workers' gradients forgotten", Workers, "gradient", "self.grad += worker.grad", "pass", WORKERS)
-bug("other workers' losses forgotten", Workers, "gradient",
+bug("other workers' gradients forgotten", ParallelTrainer, "_compute_share",
+    "self.grad += worker.grad", "pass", WORKERS)
+bug("other workers' losses forgotten", ParallelTrainer, "_compute_share",
     "loss += sum([worker.end() for worker in busy])", "[worker.end() for worker in busy]", WORKERS)
-bug("every worker computes the first share", Workers, "gradient",
+bug("every worker computes the first share", ParallelTrainer, "_compute_share",
     "worker.begin(share, normalizer", "worker.begin(shares[0], normalizer", WORKERS)
 bug("replicas keep the first weights", workers, "replica",
     "copy.deepcopy(model, shared)", "copy.deepcopy(model)", WORKERS)

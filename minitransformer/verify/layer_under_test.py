@@ -1,4 +1,4 @@
-"""A layer borrowed for a check: cast, perturbed, run forward and backward, and given back as it was."""
+"""A layer under test: its parameters are cast and perturbed, it runs forward and backward, and is then restored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..layers import Array, Layer, Parameter
-from .derivatives import central_difference, complex_step
+from .numerical import central_difference, complex_step
 
 try:
     from numpy.exceptions import ComplexWarning
@@ -21,7 +21,7 @@ except ImportError:  # NumPy before 1.25
 
 
 @contextmanager
-def borrowed(layer: Layer) -> Iterator[None]:
+def temporarily(layer: Layer) -> Iterator[None]:
     """Inside, parameters may be replaced and attributes set; afterwards the layer is what it was, gradients too."""
     parameters = [(p, p.value, p.grad) for p in layer.parameters()]
     attributes = [(part, dict(vars(part))) for _, part in layer.named_layers()]
@@ -35,13 +35,13 @@ def borrowed(layer: Layer) -> Iterator[None]:
             parameter.value, parameter.grad = value, grad
 
 
-class Probe:
+class LayerUnderTest:
     """A layer at one point: parameters, inputs, an upstream gradient and a seed for dropout.
 
     Parameters
     ----------
     layer : Layer
-        To be used within `borrowed(layer)`.
+        To be used within `temporarily(layer)`.
     inputs : sequence
         Of forward; arrays of floating numbers become float64.
     options : dict
@@ -97,8 +97,8 @@ class Probe:
         """Draw every parameter anew, of order one: initial gains of 1 and shifts of 0 hide mistakes."""
         self.values = [random_parameter(value.shape, rng) for value in self.values]
 
-    def varied(self, **changes: Any) -> Probe:
-        """The same probe with some attributes changed."""
+    def with_changes(self, **changes: Any) -> LayerUnderTest:
+        """The same test with some attributes changed."""
         other = copy.copy(self)
         vars(other).update(changes)
         return other
@@ -139,7 +139,7 @@ class Probe:
         d_inputs += [None] * (len(self.slots) - len(d_inputs))
         return d_inputs + [np.array(parameter.grad) for _, parameter in self.named_parameters]
 
-    def wanted(self, i: int, method: str) -> Array:
+    def numerical_gradient(self, i: int, method: str) -> Array:
         """The gradient of the i-th tensor of `names`, without any backward."""
         f, point = self.loss_of(i, np.complex128 if method == "complex" else np.float64)
         with warnings.catch_warnings():
@@ -177,6 +177,11 @@ class Probe:
             else:
                 inputs.append(x[::-1].copy() if isinstance(x, np.ndarray) and x.ndim else x)
         return inputs
+
+
+def largest(x: Any) -> float:
+    """The largest absolute value; 0 where there is none."""
+    return float(np.max(np.abs(x), initial=0.0))
 
 
 def is_floating(x: Any) -> bool:

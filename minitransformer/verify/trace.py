@@ -5,14 +5,13 @@ from __future__ import annotations
 import html
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..layers import Array, Layer
-from .probe import borrowed
+from .layer_under_test import temporarily
 
 HEADINGS = ("layer", "class", "input", "output", "gradient", "|x|", "|y|", "|dy|", "ms", "ms back", "parameters")
 _LEFT = 5  # so many columns hold words and shapes; the others numbers, which stand at the right
@@ -20,8 +19,8 @@ _LEFT = 5  # so many columns hold words and shapes; the others numbers, which st
 Shapes = tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True)
-class Step:
+@dataclass
+class LayerCall:
     """One layer's forward and its backward.
 
     Attributes
@@ -47,18 +46,18 @@ class Step:
     path: str
     kind: str
     depth: int
-    inputs: Shapes
-    outputs: Shapes
-    gradients: Shapes
-    input_norm: float | None
-    output_norm: float | None
-    gradient_norm: float | None
-    forward_ms: float
-    backward_ms: float | None
     parameters: int
+    inputs: Shapes
+    input_norm: float | None
+    outputs: Shapes = ()
+    gradients: Shapes = ()
+    output_norm: float | None = None
+    gradient_norm: float | None = None
+    forward_ms: float = 0.0
+    backward_ms: float | None = None
 
     def cells(self, parent: str = "") -> tuple[str, ...]:
-        """The step's texts, one for each of `HEADINGS`; the path without that of the layer around it."""
+        """The call's texts, one for each of `HEADINGS`; the path without that of the layer around it."""
         inside = self.path[len(parent) + 1 :] if parent and self.path.startswith(f"{parent}.") else self.path
         name = "" if self.path == parent else inside
         return (
@@ -81,19 +80,19 @@ class Trace:
     Attributes
     ----------
     title : str
-    steps : list of Step
+    steps : list of LayerCall
     """
 
     title: str
-    steps: list[Step] = field(default_factory=list)
+    steps: list[LayerCall] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.steps)
 
-    def __iter__(self) -> Iterator[Step]:
+    def __iter__(self) -> Iterator[LayerCall]:
         return iter(self.steps)
 
-    def __getitem__(self, path: str) -> list[Step]:
+    def __getitem__(self, path: str) -> list[LayerCall]:
         """All steps of a path: a wrapper and what it wraps, and every use of a layer that is used several times."""
         if found := [step for step in self.steps if step.path == path]:
             return found
@@ -146,8 +145,8 @@ def trace(
 
     The model is given back as it was, gradients included.
     """
-    uses: list[_Use] = []
-    with borrowed(model), _recording(model, uses):
+    with temporarily(model):
+        recorder = _Recorder(model)
         for parameter in model.parameters():
             parameter.grad = np.zeros_like(parameter.value)  # backward adds; what was there is given back
         options = {} if rng is None else {"rng": rng}
@@ -159,87 +158,53 @@ def trace(
         model.backward(d_output, cache)
     shapes = ", ".join(str(shape) for shape in _shapes(inputs))
     title = f"{type(model).__name__} of {shapes}: one forward, one backward, {model.n_parameters():,} parameters"
-    return Trace(title, [use.step() for use in uses])
+    return Trace(title, recorder.calls)
 
 
-class _Use:
-    """One call of a forward, to which its backward comes later."""
+class _Recorder:
+    """Notes every forward and backward of the layers inside a model. For use within `temporarily(model)`."""
 
-    def __init__(self, path: str, layer: Layer, depth: int, inputs: tuple[Any, ...]) -> None:
-        self.path, self.layer, self.depth = path, layer, depth
-        self.inputs, self.input_norm = _shapes(inputs), _norm(inputs)
-        self.outputs: Shapes = ()
-        self.gradients: Shapes = ()
-        self.output_norm: float | None = None
-        self.gradient_norm: float | None = None
-        self.forward_ms = 0.0
-        self.backward_ms: float | None = None
-        self.cache: Any = None
+    def __init__(self, model: Layer) -> None:
+        self.calls: list[LayerCall] = []
+        self.waiting: list[tuple[Layer, Any, LayerCall]] = []  # layer and cache of a forward without its backward
+        self.depth = 0
+        for path, layer in {id(layer): (path, layer) for path, layer in reversed([*model.named_layers()])}.values():
+            # On the object they hide the class's methods; `temporarily` takes them away again.
+            vars(layer)["forward"] = self._noting_forward(layer.forward, path, layer)
+            vars(layer)["backward"] = self._noting_backward(layer.backward, layer)
 
-    def step(self) -> Step:
-        return Step(
-            self.path,
-            type(self.layer).__name__,
-            self.depth,
-            self.inputs,
-            self.outputs,
-            self.gradients,
-            self.input_norm,
-            self.output_norm,
-            self.gradient_norm,
-            self.forward_ms,
-            self.backward_ms,
-            self.layer.n_parameters(),
-        )
+    def _noting_forward(self, forward: Callable[..., Any], path: str, layer: Layer) -> Callable[..., Any]:
+        def noted(*inputs: Any, **options: Any) -> Any:
+            kind, size = type(layer).__name__, layer.n_parameters()
+            call = LayerCall(path, kind, self.depth, size, _shapes(inputs), _norm(inputs))
+            self.calls.append(call)
+            self.depth += 1
+            started = time.perf_counter()
+            output, cache = forward(*inputs, **options)
+            call.forward_ms = 1e3 * (time.perf_counter() - started)
+            self.depth -= 1
+            call.outputs, call.output_norm = _shapes((output,)), _norm((output,))
+            self.waiting.append((layer, cache, call))
+            return output, cache
 
+        return noted
 
-@contextmanager
-def _recording(model: Layer, uses: list[_Use]) -> Iterator[None]:
-    """Within, every forward and backward of a layer inside is timed and noted. For use within `borrowed(model)`."""
-    depth = [0]
-    seen: set[int] = set()
-    for path, layer in model.named_layers():
-        if id(layer) not in seen:
-            seen.add(id(layer))
-            forward, backward = layer.forward, layer.backward
-            # On the object they hide the class's methods; `borrowed` takes them away again.
-            vars(layer)["forward"] = _noting_forward(forward, path, layer, uses, depth)
-            vars(layer)["backward"] = _noting_backward(backward, layer, uses)
-    yield
+    def _noting_backward(self, backward: Callable[..., Any], layer: Layer) -> Callable[..., Any]:
+        def noted(d_output: Any, cache: Any) -> Any:
+            of_layer = [waiting for waiting in self.waiting if waiting[0] is layer]
+            # A layer that is used several times knows its call by the cache; a wrapper hands on a cache of its own,
+            # and then backward runs in the reverse order of forward.
+            mine = [waiting for waiting in of_layer if waiting[1] is cache] or of_layer
+            started = time.perf_counter()
+            gradients = backward(d_output, cache)
+            if mine:
+                self.waiting = [waiting for waiting in self.waiting if waiting is not mine[-1]]
+                call = mine[-1][2]
+                call.backward_ms = 1e3 * (time.perf_counter() - started)
+                call.gradients, call.gradient_norm = _shapes((d_output,)), _norm((d_output,))
+            return gradients
 
-
-def _noting_forward(
-    forward: Callable[..., Any], path: str, layer: Layer, uses: list[_Use], depth: list[int]
-) -> Callable[..., Any]:
-    def noted(*inputs: Any, **options: Any) -> Any:
-        use = _Use(path, layer, depth[0], inputs)
-        uses.append(use)
-        depth[0] += 1
-        started = time.perf_counter()
-        output, use.cache = forward(*inputs, **options)
-        use.forward_ms = 1e3 * (time.perf_counter() - started)
-        depth[0] -= 1
-        use.outputs, use.output_norm = _shapes((output,)), _norm((output,))
-        return output, use.cache
-
-    return noted
-
-
-def _noting_backward(backward: Callable[..., Any], layer: Layer, uses: list[_Use]) -> Callable[..., Any]:
-    def noted(d_output: Any, cache: Any) -> Any:
-        waiting = [use for use in uses if use.layer is layer and use.backward_ms is None]
-        # A layer that is used several times knows its use by the cache; a wrapper hands on one of its own, and then
-        # backward runs in the reverse order of forward.
-        mine = [use for use in waiting if use.cache is cache] or waiting
-        started = time.perf_counter()
-        gradients = backward(d_output, cache)
-        if mine:
-            use = mine[-1]
-            use.backward_ms = 1e3 * (time.perf_counter() - started)
-            use.gradients, use.gradient_norm = _shapes((d_output,)), _norm((d_output,))
-        return gradients
-
-    return noted
+        return noted
 
 
 def _shapes(values: tuple[Any, ...]) -> Shapes:
@@ -277,7 +242,7 @@ def _html_heading(column: int, heading: str) -> str:
     return f'<th scope="col" style="{_style(column)}">{html.escape(heading)}</th>'
 
 
-def _html_row(step: Step, cells: tuple[str, ...]) -> str:
+def _html_row(step: LayerCall, cells: tuple[str, ...]) -> str:
     style = f"text-align: left; font-weight: normal; padding: 1px 6px 1px {0.4 + step.depth:g}em"
     name = f'<th scope="row" style="{style}">'
     texts = [f'<td style="{_style(i)}">{html.escape(cell)}</td>' for i, cell in enumerate(cells[1:], start=1)]

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from ..data import Batch
-from ..layers import Array
-from .blas import blas_threads
-from .optimizers import Optimizer
-from .workers import Workers, default_workers
+from ...layers import Array
+from ..optimizers import Optimizer
+from .workers import default_workers
 
 # Where launchers say how many ranks they started: Open MPI, then MPICH and Intel MPI, then MVAPICH.
 LAUNCHERS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
@@ -111,40 +109,6 @@ def world() -> Ranks | None:
     except ImportError as error:
         raise NoMPI(f'{n} ranks were started, but {error}: pip install "minitransformer[mpi]"') from None
     return Ranks(MPI.COMM_WORLD)
-
-
-class RankedWorkers:
-    """The gradient of a batch over all ranks: this one's workers take its share, then all shares are added.
-
-    Parameters
-    ----------
-    workers : Workers
-        Of this rank. Each uses one BLAS thread: the ranks share the machine.
-    ranks : Ranks
-    """
-
-    def __init__(self, workers: Workers, ranks: Ranks) -> None:
-        self.workers, self.ranks = workers, ranks
-        self.grad = workers.grad
-
-    def __len__(self) -> int:
-        return len(self.workers)
-
-    def gradient(self, batch: Batch, seed: Sequence[int]) -> float:
-        """Leave the gradient of the whole batch in `grad`, the same on every rank; return its loss."""
-        shares = batch.shares(self.ranks.size)
-        loss = 0.0
-        if self.ranks.rank < len(shares):
-            first = self.ranks.rank * len(self.workers)  # workers are counted through all ranks: each drops for itself
-            with blas_threads(1):
-                loss = self.workers.gradient(shares[self.ranks.rank], seed, batch.n_tokens, first)
-        else:  # fewer sentences than ranks
-            self.grad[...] = 0
-        self.ranks.add(self.grad)
-        return self.ranks.total(loss)
-
-    def close(self) -> None:
-        self.workers.close()
 
 
 def workers_for(ranks: Ranks) -> int:

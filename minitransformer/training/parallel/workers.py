@@ -1,7 +1,5 @@
 """Workers: each computes the gradient of its share of a batch, with the same weights and a gradient of its own.
 
-The loss divides by the tokens of the whole batch, so the shares' losses and gradients simply add.
-
 The second worker is a process where the system can fork one, with weights and gradients in memory that both see (1.8
 times one worker on two cores), and elsewhere a thread. The numbers are the same. NumPy releases the interpreter's lock
 inside its operations, so threads do run side by side (1.6 times), but between two operations they wait for each other,
@@ -18,17 +16,17 @@ import signal
 import sys
 import warnings
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 import numpy as np
 
-from ..data import Batch
-from ..layers import Array, Layer
+from ...data import Batch
+from ...layers import Array, Layer
+from ..flat import flatten_gradients, shared_vector
 from .blas import blas_threads, can_set_threads
-from .flat import flatten_gradients, shared_vector
 
 LOOKS_EVERY = 0.2  # seconds; a worker that waits for work looks whether there still is somebody to give it
 
@@ -37,38 +35,25 @@ class WorkerDied(RuntimeError):
     """A worker's process has ended in the middle of a step."""
 
 
-class Worker:
-    """A model, a loss and a gradient vector of its own.
-
-    Parameters
-    ----------
-    model : Layer
-        `forward(*batch.inputs, rng=rng)` gives logits.
-    loss : Layer
-        Such as `CrossEntropy`.
-    grad : array (n,), optional
-        Where the gradient goes; by default a new vector.
-    """
-
-    def __init__(self, model: Layer, loss: Layer, grad: Array | None = None) -> None:
-        self.model, self.loss = model, loss
-        self.grad = flatten_gradients(model.parameters(), grad)
-
-    def gradient(self, batch: Batch, normalizer: int, rng: np.random.Generator) -> float:
-        """Leave the gradient of the batch's loss in `grad`; return the loss, a sum over tokens / `normalizer`."""
-        self.grad[...] = 0
-        logits, cache = self.model.forward(*batch.inputs, rng=rng)
-        loss, loss_cache = self.loss.forward(logits, batch.targets, normalizer)
-        self.model.backward(self.loss.backward(1.0, loss_cache), cache)
-        return float(loss)
+def compute_share(
+    model: Layer, loss: Layer, grad: Array, share: Batch, normalizer: int, rng: np.random.Generator
+) -> float:
+    """`Trainer.compute_gradient` of a share of a batch: its loss is the sum over its tokens, over `normalizer`."""
+    # Floating point errors are a setting of each thread: what is not finite is found in the loss, and named there.
+    with np.errstate(all="ignore"):
+        grad[...] = 0
+        logits, cache = model.forward(*share.inputs, rng=rng)
+        value, loss_cache = loss.forward(logits, share.targets, normalizer)
+        model.backward(loss.backward(1.0, loss_cache), cache)
+    return float(value)
 
 
-class OtherWorker(Protocol):
+class Worker(Protocol):
     """A worker that computes while its caller goes on: begin, do something else, end."""
 
     grad: Array
 
-    def begin(self, share: Batch, normalizer: int, seed: list[int]) -> None: ...
+    def begin(self, share: Batch, normalizer: int, rng: np.random.Generator) -> None: ...
 
     def end(self) -> float:
         """Wait until `grad` is there; return the loss, or raise what was raised."""
@@ -77,20 +62,20 @@ class OtherWorker(Protocol):
     def close(self) -> None: ...
 
 
-Kind = Callable[[Layer, Layer], OtherWorker]
+Kind = Callable[[Layer, Layer], Worker]
 
 
 class ThreadWorker:
     """A worker that is a thread of this process, on a replica that shares the weights."""
 
     def __init__(self, model: Layer, loss: Layer) -> None:
-        self.worker = Worker(replica(model), loss)
-        self.grad = self.worker.grad
+        self.model, self.loss = replica(model), loss
+        self.grad = flatten_gradients(self.model.parameters())
         self.pool = ThreadPoolExecutor(1, "worker")
         self.running: Future[float] | None = None
 
-    def begin(self, share: Batch, normalizer: int, seed: list[int]) -> None:
-        self.running = self.pool.submit(_gradient, self.worker, share, normalizer, seed)
+    def begin(self, share: Batch, normalizer: int, rng: np.random.Generator) -> None:
+        self.running = self.pool.submit(compute_share, self.model, self.loss, self.grad, share, normalizer, rng)
 
     def end(self) -> float:
         assert self.running is not None
@@ -114,14 +99,14 @@ class ForkedWorker:
         self.connection: Connection | None = None
         self.waiting = False  # for an answer
 
-    def begin(self, share: Batch, normalizer: int, seed: list[int]) -> None:
+    def begin(self, share: Batch, normalizer: int, rng: np.random.Generator) -> None:
         if self.connection is None:
             self._fork()
         if self.waiting:  # the last step was interrupted before it asked for the answer
             self._answer()
         assert self.connection is not None
         try:
-            self.connection.send((share, normalizer, seed))
+            self.connection.send((share, normalizer, rng))
         except OSError:
             raise self._died() from None
         self.waiting = True
@@ -170,7 +155,7 @@ def _serve(connection: Connection, model: Layer, loss: Layer, grad: Array) -> No
     """The life of a forked worker: shares in, losses or errors out, until told to stop or left alone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that trains: it tells this one
     parent = os.getppid()
-    worker = Worker(model, loss, grad)
+    flatten_gradients(model.parameters(), grad)
     with blas_threads(1):
         while True:
             while not connection.poll(LOOKS_EVERY):
@@ -180,7 +165,7 @@ def _serve(connection: Connection, model: Layer, loss: Layer, grad: Array) -> No
             if work is None:
                 return
             try:
-                connection.send(_gradient(worker, *work))
+                connection.send(compute_share(model, loss, grad, *work))
             except Exception as error:
                 try:
                     connection.send(error)
@@ -198,63 +183,6 @@ def _stop(connection: Connection, process: Any, owner: int) -> None:
     if process.is_alive():  # in the middle of a share that nobody waits for
         process.kill()
         process.join()
-
-
-class Workers:
-    """The gradient of a batch, computed by several workers at once.
-
-    Parameters
-    ----------
-    model, loss : Layer
-        The first worker's own; the others get replicas.
-    n : int
-        How many. More than one use a single BLAS thread each.
-    kind : callable, optional
-        What the others are, `ForkedWorker` or `ThreadWorker`: by default processes where the system can fork them.
-    """
-
-    def __init__(self, model: Layer, loss: Layer, n: int, kind: Kind | None = None) -> None:
-        if n < 1:
-            raise ValueError(f"workers={n}: must be at least 1")
-        kind = kind or default_kind()
-        self.first = Worker(model, loss)
-        self.others: list[OtherWorker] = [kind(model, loss) for _ in range(n - 1)]
-        self.grad = self.first.grad
-
-    def __len__(self) -> int:
-        return 1 + len(self.others)
-
-    def gradient(self, batch: Batch, seed: Sequence[int], normalizer: int | None = None, first: int = 0) -> float:
-        """Leave the gradient of the whole batch in `grad`; return its loss.
-
-        Where the batch is itself a share, `normalizer` is what the loss of all shares is divided by, and `first` the
-        number of workers that have the shares before it.
-        """
-        shares = batch.shares(len(self))
-        normalizer = batch.n_tokens if normalizer is None else normalizer
-        # Counted from 1: trailing zeros do not change a seed, so [seed, step, 0] would be the data's [seed, step].
-        seeds = [[*seed, 1 + first + i] for i in range(len(shares))]
-        if not self.others:
-            return _gradient(self.first, shares[0], normalizer, seeds[0])
-        with blas_threads(1):
-            busy = self.others[: len(shares) - 1]  # a batch may have fewer sentences than there are workers
-            for worker, share, own_seed in zip(busy, shares[1:], seeds[1:]):
-                worker.begin(share, normalizer, own_seed)
-            loss = _gradient(self.first, shares[0], normalizer, seeds[0])
-            loss += sum([worker.end() for worker in busy])
-        for worker in busy:
-            self.grad += worker.grad
-        return loss
-
-    def close(self) -> None:
-        for worker in self.others:
-            worker.close()
-
-
-def _gradient(worker: Worker, share: Batch, normalizer: int, seed: list[int]) -> float:
-    # Floating point errors are a setting of each thread: what is not finite is found in the loss, and named there.
-    with np.errstate(all="ignore"):
-        return worker.gradient(share, normalizer, np.random.default_rng(seed))
 
 
 def replica(model: Layer) -> Layer:
