@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..data import PairBatches
-from ..data.reversal import LONGEST, N_SYMBOLS, Pairs, Reversal, joeynmt_reversal
+from ..data.tasks.joeynmt import LONGEST, N_SYMBOLS, Pairs, Reversal, joeynmt_reversal
 from ..data.vocabulary import SPECIALS
 from ..decoding import Translator
 from ..models import Config, LSTMConfig, T5Config, TransformerConfig, build_model

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .batches import Batch, _check_whole
+from .batches import Batch, check_whole
 from .errors import DataError
 
 Ids = Sequence[int] | np.ndarray
@@ -33,22 +33,22 @@ class TextBatches:
     """
 
     def __init__(self, ids: Ids, context: int, batch_size: int, *, seed: int) -> None:
-        self.ids = _text(ids, _check_whole("context", context, 1))
+        self.ids = _text(ids, check_whole("context", context, 1))
         self.context = context
-        self.batch_size = _check_whole("batch_size", batch_size, 1)
-        self.seed = _check_whole("seed", seed, 0)
+        self.batch_size = check_whole("batch_size", batch_size, 1)
+        self.seed = check_whole("seed", seed, 0)
 
     def batch(self, step: int) -> Batch:
         """The batch of a training step, counted from 0."""
-        rng = np.random.default_rng([self.seed, _check_whole("step", step, 0)])
+        rng = np.random.default_rng([self.seed, check_whole("step", step, 0)])
         return _windows(self.ids, rng.integers(0, len(self.ids) - self.context, self.batch_size), self.context)
 
 
 def text_windows(ids: Ids, context: int, batch_size: int) -> Iterator[Batch]:
     """The whole text once, in windows one after another; what is left behind the last whole window is left out."""
-    text = _text(ids, _check_whole("context", context, 1))
+    text = _text(ids, check_whole("context", context, 1))
     starts = np.arange(0, len(text) - context, context)
-    for first in range(0, len(starts), _check_whole("batch_size", batch_size, 1)):
+    for first in range(0, len(starts), check_whole("batch_size", batch_size, 1)):
         yield _windows(text, starts[first : first + batch_size], context)
 
 

@@ -1,31 +1,21 @@
 """Noun phrases and verb phrases in both languages at once: the grammar below the sentence.
 
 Every function returns a pair (English words, French words), separated by spaces. The French is still uncontracted
-("je ai", "de le chat"): agreement, word order, negation and auxiliaries are done here, `french.contract` does the rest
-over the whole sentence.
+("je ai", "de le chat"): agreement, word order, negation and auxiliaries are done here, and `spelling.contract` does the
+rest over the whole sentence.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache, lru_cache
+from typing import Any
 
-from .french import starts_with_vowel
 from .lexicon import Adjective, Noun, Verb
+from .spelling import starts_with_vowel
 
-__all__ = [
-    "DETERMINERS",
-    "PRONOUNS",
-    "adjective_for",
-    "clause",
-    "copula",
-    "existence",
-    "noun_group",
-    "noun_phrase",
-    "question",
-    "slot_of",
-]
-
-Pair = tuple[str, str]
+Pair = tuple[str, str]  # English, French
+Pick = Callable[[Any], Any]  # chooses one of a sequence
 
 # A slot says with whom a verb agrees: the six pronouns, then noun phrases (m, f, m plural, f plural).
 # A speaker whose gender English does not tell is masculine in French, as school grammar has it.
@@ -162,11 +152,13 @@ def _french_verb(verb: Verb, slot: int, tense: str, adverb: str, clitic: str, pr
     return " ".join(filter(None, [ne, clitic, finite, _ADVERBS.get(adverb, ""), participle]))
 
 
-def question(verb: Verb, slot: int, tense: str) -> Pair:
-    """The two English parts of a question around its subject: ("does", "look at")."""
+@cache
+def question(verb: Verb, slot: int, tense: str, preceding_object: int | None = None) -> tuple[Pair, Pair]:
+    """The two parts of a question around its subject: (("does", "est-ce que"), ("look at", "regarde"))."""
     present = "does" if _THIRD[slot] else "do"
     do = {"future": "will", "past": "did"}.get(tense, present)
-    return do, f"{verb.english[0]} {verb.particle}".rstrip()
+    base = f"{verb.english[0]} {verb.particle}".rstrip()
+    return (do, "est-ce que"), (base, _french_verb(verb, slot, tense, "", "", preceding_object))
 
 
 @cache
@@ -191,3 +183,9 @@ def existence(tense: str, plural: bool, negated: bool) -> Pair:
     if negated:
         return f"there {be} no", f"il ne y {has} pas de"
     return f"there {be}", f"il y {has}"
+
+
+def together(*phrases: Pair) -> Pair:
+    """Phrases one after another, in both languages; an empty one leaves no space."""
+    english, french = zip(*phrases)
+    return " ".join(filter(None, english)), " ".join(filter(None, french))

@@ -8,6 +8,7 @@ target   <X> for inviting <Y> last <Z>
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 
@@ -22,10 +23,10 @@ def sentinels(last: int, n: int = 100) -> range:
 
 
 def random_spans(length: int, rng: np.random.Generator, density: float = 0.15, mean_span: float = 3.0) -> np.ndarray:
-    """Which tokens are taken out, (length,) boolean: kept and taken spans take turns, and a kept one is first.
+    """Which tokens are taken out, (length,) boolean. Kept and taken spans take turns, and a kept one is first.
 
-    The number of tokens taken, round(density length), and that of spans, round(taken / mean_span), are fixed; what is
-    random is where the tokens are cut into spans, every cut as likely as any other.
+    The number of tokens taken, round(density length), and the number of spans, round(taken / mean_span), are fixed.
+    The places where the tokens are cut into spans are random, every cut as likely as any other.
 
     Source: Raffel et al. 2020, section 3.3.4; `random_spans_noise_mask` of their code.
     """
@@ -37,8 +38,8 @@ def random_spans(length: int, rng: np.random.Generator, density: float = 0.15, m
         raise ValueError(f"mean_span={mean_span}: a span has at least 1 token")
     taken = min(max(round(length * density), 1), length - 1)
     n = min(max(round(taken / mean_span), 1), length - taken)
-    kept_lengths, taken_lengths = random_parts(length - taken, n, rng), random_parts(taken, n, rng)
-    lengths = np.stack([kept_lengths, taken_lengths], axis=1).reshape(-1)  # (n, 2) -> (2 n,): kept, taken, kept, ...
+    kept_lengths, span_lengths = random_parts(length - taken, n, rng), random_parts(taken, n, rng)
+    lengths = np.stack([kept_lengths, span_lengths], axis=1).reshape(-1)  # (n, 2) -> (2 n,): kept, taken, kept, ...
     return np.repeat(np.arange(2 * n) % 2 == 1, lengths)
 
 
@@ -48,44 +49,41 @@ def random_parts(total: int, n: int, rng: np.random.Generator) -> np.ndarray:
     return np.diff(cuts, prepend=0, append=total)
 
 
-def corrupt_spans(ids: Sequence[int], taken: np.ndarray, marks: Sequence[int]) -> Pair:
-    """Source and target of a text, `taken` (length,) saying which tokens are taken out, `marks` the sentinels.
+def corrupt_spans(ids: Sequence[int], spans: np.ndarray, sentinels: Sequence[int]) -> Pair:
+    """Source and target of a text; `spans` (length,) says which tokens are taken out.
 
-    A sentinel stands in the source for each span, and in the target before it; where tokens follow the last span, one
-    more sentinel closes the target. Raises ValueError where the sentinels do not suffice or the text has one.
+    A sentinel stands in the source in place of each span, and in the target before it. Where tokens follow the last
+    span, one more sentinel closes the target. Raises ValueError if there are too few sentinels or the text has one.
 
     Source: Raffel et al. 2020, section 3.1.4, figure 2.
     """
-    if len(taken) != len(ids):
-        raise ValueError(f"taken has length {len(taken)}: the text has {len(ids)} tokens")
-    known = set(marks)
+    if len(spans) != len(ids):
+        raise ValueError(f"spans has length {len(spans)}: the text has {len(ids)} tokens")
+    if found := set(sentinels).intersection(ids):
+        raise ValueError(f"ids holds {min(found)}: it is a sentinel, which a text must not have")
+    unused = iter(sentinels)
     source: list[int] = []
     target: list[int] = []
-    spans, inside = 0, False
-    for token, out in zip(ids, taken):
-        if int(token) in known:
-            raise ValueError(f"ids holds {int(token)}: it is a sentinel, which a text must not have")
-        if out and not inside:
-            source.append(mark(marks, spans))
-            target.append(mark(marks, spans))
-            spans += 1
-        (target if out else source).append(int(token))
-        inside = bool(out)
-    if spans and not inside:
-        target.append(mark(marks, spans))
+    inside = False
+    try:
+        for inside, tokens in groupby(range(len(ids)), key=lambda i: bool(spans[i])):
+            part = [int(ids[i]) for i in tokens]
+            if inside:
+                sentinel = int(next(unused))
+                source.append(sentinel)
+                target += [sentinel, *part]
+            else:
+                source += part
+        if target and not inside:
+            target.append(int(next(unused)))
+    except StopIteration:
+        raise ValueError(f"sentinels has {len(sentinels)} ids: this text needs more; give shorter texts") from None
     return source, target
 
 
-def mark(marks: Sequence[int], i: int) -> int:
-    """The i-th sentinel; ValueError where there are too few."""
-    if i >= len(marks):
-        raise ValueError(f"marks has {len(marks)} sentinels: this text needs more; give shorter ones")
-    return int(marks[i])
-
-
-def restore_spans(source: Sequence[int], target: Sequence[int], marks: Sequence[int]) -> list[int]:
+def restore_spans(source: Sequence[int], target: Sequence[int], sentinels: Sequence[int]) -> list[int]:
     """The text that `corrupt_spans` made source and target of; ValueError for a span that the target lacks."""
-    known = set(marks)
+    known = set(sentinels)
     spans: dict[int, list[int]] = {}
     for token in target:
         if token in known:
@@ -94,15 +92,9 @@ def restore_spans(source: Sequence[int], target: Sequence[int], marks: Sequence[
             span.append(token)
         else:
             raise ValueError(f"target begins with {token}: it must begin with a sentinel")
-    text: list[int] = []
-    for token in source:
-        if token not in known:
-            text.append(token)
-        elif token in spans:
-            text += spans[token]
-        else:
-            raise ValueError(f"target has no span for the sentinel {token} of the source")
-    return text
+    if lacking := [token for token in source if token in known and token not in spans]:
+        raise ValueError(f"target has no span for the sentinel {lacking[0]} of the source")
+    return [token for part in source for token in spans.get(part, [part])]
 
 
 class SpanCorruption:
@@ -114,8 +106,8 @@ class SpanCorruption:
         The text.
     length : int
         Tokens of a piece.
-    marks : sequence of int
-        The sentinels, which the text must not have; `sentinels(last_id)`.
+    sentinels : sequence of int
+        Ids that the text must not have; `sentinels(last_id)`.
     density : float
         Share of the tokens that are taken out.
     mean_span : float
@@ -123,11 +115,11 @@ class SpanCorruption:
     """
 
     def __init__(
-        self, ids: Sequence[int], length: int, marks: Sequence[int], density: float = 0.15, mean_span: float = 3.0
+        self, ids: Sequence[int], length: int, sentinels: Sequence[int], density: float = 0.15, mean_span: float = 3.0
     ) -> None:
         if not 2 <= length <= len(ids):
             raise ValueError(f"length={length}: must be at least 2 and at most that of the text, {len(ids)}")
-        self.ids, self.length, self.marks = np.asarray(ids), length, marks
+        self.ids, self.length, self.sentinels = np.asarray(ids), length, sentinels
         self.density, self.mean_span = density, mean_span
 
     def __call__(self, rng: np.random.Generator, n: int) -> list[Pair]:
@@ -135,6 +127,6 @@ class SpanCorruption:
         starts = rng.integers(0, len(self.ids) - self.length + 1, n)
         pieces = [self.ids[start : start + self.length] for start in starts]
         return [
-            corrupt_spans(piece.tolist(), random_spans(self.length, rng, self.density, self.mean_span), self.marks)
+            corrupt_spans(piece.tolist(), random_spans(self.length, rng, self.density, self.mean_span), self.sentinels)
             for piece in pieces
         ]

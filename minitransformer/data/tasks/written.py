@@ -12,9 +12,9 @@ from datetime import date
 
 import numpy as np
 
-from .batches import _check_whole
-from .pairs import Pair
-from .reversal import joeynmt_reversal
+from ..batches import check_whole
+from ..pairs import Pair
+from .joeynmt import joeynmt_reversal
 
 Parts = tuple[list[Pair], list[Pair], list[Pair]]
 
@@ -45,7 +45,7 @@ def addition(seed: int = 0, digits: int = 3, sizes: tuple[int, int, int] = (45_0
     Source: Keras, examples/addition_rnn.py ("Sequence to sequence learning for performing number addition"), whose
     50,000 questions are these 45,000 and, for its validation, the other 5,000.
     """
-    rng = np.random.default_rng(_check_whole("seed", seed, 0))
+    rng = np.random.default_rng(check_whole("seed", seed, 0))
     largest = 10**digits
     if sum(sizes) > largest * (largest + 1) // 4:
         raise ValueError(f"sizes is {sizes}; numbers of {digits} digits have too few sums for {sum(sizes):,} pairs")
@@ -69,7 +69,7 @@ def dates(seed: int = 0, sizes: tuple[int, int, int] = (20_000, 1_000, 2_000)) -
     sizes : (int, int, int)
         Pairs to train on, to validate and to test.
     """
-    rng = np.random.default_rng(_check_whole("seed", seed, 0))
+    rng = np.random.default_rng(check_whole("seed", seed, 0))
     if sum(sizes) > N_DATES:
         raise ValueError(f"sizes is {sizes}; there are {N_DATES:,} dates")
     days = rng.permutation(N_DATES)[: sum(sizes)]

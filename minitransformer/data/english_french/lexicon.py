@@ -1,7 +1,7 @@
 """The words of the built-in English-to-French task, with every form written down.
 
 One line a word, English to the left of the bar and French to the right. Nothing here knows how words are put together:
-agreement, elision and contraction are in `french`, sentences in `grammar`.
+agreement is in `phrases`, elision and contraction in `spelling`.
 
     noun        singular plural | singular plural gender            (no plural: used in the singular only)
     adjective   english | masculine feminine masculine-plural feminine-plural (form before a vowel)
@@ -13,29 +13,6 @@ agreement, elision and contraction are in `french`, sentences in `grammar`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-__all__ = [
-    "ADJECTIVES",
-    "ANIMALS",
-    "CONTAINERS",
-    "FRUITS",
-    "FURNITURE",
-    "GOODS",
-    "HOMES",
-    "NOUNS",
-    "OPENINGS",
-    "PEOPLE",
-    "PLACES",
-    "SHOPS",
-    "TEXTS",
-    "VERBS",
-    "Adjective",
-    "Noun",
-    "Verb",
-    "adjectives",
-    "nouns",
-    "verbs",
-]
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,11 +7,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from minitransformer.data.antecedents import CONSTRUCTIONS, draw_sentence
-from minitransformer.data.french import contract
-from minitransformer.data.grammar import EnglishFrench, Example, detokenize, held_out, tokenize
-from minitransformer.data.lexicon import NOUNS, PEOPLE, VERBS, Adjective, Noun, Verb
-from minitransformer.data.templates import TEMPLATES
+from minitransformer.data.english_french.lexicon import NOUNS, PEOPLE, VERBS, Adjective, Noun, Verb
+from minitransformer.data.english_french.pronouns import CONSTRUCTIONS, draw_sentence
+from minitransformer.data.english_french.sentences import TEMPLATES
+from minitransformer.data.english_french.spelling import contract, detokenize, tokenize
+from minitransformer.data.english_french.task import EnglishFrench, Example, held_out
 
 
 @pytest.fixture(scope="module")

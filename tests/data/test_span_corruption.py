@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minitransformer.data import FreshBatches
-from minitransformer.data.spans import (
+from minitransformer.data.tasks.span_corruption import (
     SpanCorruption,
     corrupt_spans,
     random_parts,
@@ -93,8 +93,8 @@ def test_batches_are_pieces_of_the_text_and_the_same_for_the_same_seed():
         (lambda: random_spans(9, np.random.default_rng(0), density=1.0), "density=1.0"),
         (lambda: random_spans(9, np.random.default_rng(0), mean_span=0.5), "mean_span=0.5"),
         (lambda: corrupt_spans([1, 199], np.array([True, False]), MARKS), "ids holds 199: it is a sentinel"),
-        (lambda: corrupt_spans([1, 2, 3], np.array([True, False, True]), MARKS[:1]), "marks has 1 sentinels"),
-        (lambda: corrupt_spans([1, 2], np.array([True]), MARKS), "taken has length 1: the text has 2 tokens"),
+        (lambda: corrupt_spans([1, 2, 3], np.array([True, False, True]), MARKS[:1]), "sentinels has 1 ids"),
+        (lambda: corrupt_spans([1, 2], np.array([True]), MARKS), "spans has length 1: the text has 2 tokens"),
         (lambda: restore_spans([1, 198], [199, 2], MARKS), "no span for the sentinel 198"),
         (lambda: restore_spans([1], [2], MARKS), "target begins with 2"),
         (lambda: SpanCorruption([1, 2, 3], 4, MARKS), "length=4"),

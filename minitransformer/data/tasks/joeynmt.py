@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .vocabulary import SPECIALS, WordVocabulary
+from ..vocabulary import SPECIALS, WordVocabulary
 
 Pairs = list[tuple[list[int], list[int]]]
 

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from minitransformer.data import TASKS
-from minitransformer.data.tasks import FIRST_YEAR, LAST_YEAR, MONTHS, WAYS, WEEKDAYS, addition, dates, reverse
+from minitransformer.data.tasks.written import FIRST_YEAR, LAST_YEAR, MONTHS, WAYS, WEEKDAYS, addition, dates, reverse
 
 
 def test_every_sum_is_right_and_its_question_stands_backwards():

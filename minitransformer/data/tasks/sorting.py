@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 
-from .batches import Batch, _check_whole
+from ..batches import Batch, check_whole
 
 PAD = 0  # the target where nothing is to be predicted; the digits are the ids from 1
 
@@ -34,10 +34,10 @@ class SortingTask:
     """
 
     def __init__(self, length: int = 6, n_symbols: int = 3, batch_size: int = 64, *, seed: int) -> None:
-        self.length = _check_whole("length", length, 1)
-        self.n_symbols = _check_whole("n_symbols", n_symbols, 2)
-        self.batch_size = _check_whole("batch_size", batch_size, 1)
-        self.seed = _check_whole("seed", seed, 0)
+        self.length = check_whole("length", length, 1)
+        self.n_symbols = check_whole("n_symbols", n_symbols, 2)
+        self.batch_size = check_whole("batch_size", batch_size, 1)
+        self.seed = check_whole("seed", seed, 0)
         self.vocab = n_symbols + 1
         self.context = 2 * length - 1
 
@@ -52,7 +52,7 @@ class SortingTask:
 
     def batch(self, step: int) -> Batch:
         """The batch of a training step, counted from 0."""
-        rng = np.random.default_rng([self.seed, _check_whole("step", step, 0)])
+        rng = np.random.default_rng([self.seed, check_whole("step", step, 0)])
         rows = np.empty((0, self.length), np.intp)
         while len(rows) < self.batch_size:
             drawn = rng.integers(1, self.vocab, (2 * self.batch_size, self.length))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .french import detokenize, tokenize
-from .vocabulary import Vocabulary, stored
+from ..vocabulary import Vocabulary, stored
+from .spelling import detokenize, tokenize
 
 
 class LanguageVocabulary(Vocabulary):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minitransformer.data.french import contract, detokenize, starts_with_vowel, tokenize
+from minitransformer.data.english_french.spelling import contract, detokenize, starts_with_vowel, tokenize
 
 
 @pytest.mark.parametrize(

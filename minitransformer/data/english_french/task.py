@@ -1,7 +1,7 @@
 """The built-in task: English sentences, each with its one correct French translation, from a bilingual grammar.
 
 Nothing to download and millions of sentences: every template draws its words once and writes them in both languages.
-Half of the sentences hold a pronoun that only the sense settles (`antecedents`), the others are `templates`. Held out:
+Half of the sentences hold a pronoun that only the sense settles (`pronouns`), the others are in `sentences`. Held out:
 
     sentences     one in ten of those without such a pronoun, by a checksum of the English words
     noun pairs    one in seven of those between which a pronoun has to choose, by a checksum of the two nouns
@@ -17,20 +17,17 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from .antecedents import CONSTRUCTIONS, PronounSentence, draw_sentence, swap
-from .french import contract, detokenize, tokenize
-from .templates import TEMPLATES, word_forms
-
-__all__ = ["EnglishFrench", "Example", "detokenize", "held_out", "tokenize"]
-
-Pick = Callable[[Any], Any]  # chooses one of a sequence
+from .phrases import Pick
+from .pronouns import CONSTRUCTIONS, PronounSentence, draw_sentence, swap
+from .sentences import TEMPLATES, word_forms
+from .spelling import contract, detokenize
 
 _IS_PRONOUN_SENTENCE = (True, False)
 # Two nouns of one gender teach nothing about which of them is meant, but without such pairs "the other gender than
@@ -133,7 +130,7 @@ class EnglishFrench:
     -----
     Each call advances the generator that it is given by a single draw, and the same generator state gives the same
     sentences. The training split has no plain sentence that is `held_out`, and no ambiguous pronoun between two nouns
-    that are held out as a pair (`antecedents.noun_pair_held_out`). The test split has nothing else, also of nouns,
+    that are held out as a pair (`pronouns.noun_pair_held_out`). The test split has nothing else, also of nouns,
     words and constructions that training shows, every one of them.
     """
 

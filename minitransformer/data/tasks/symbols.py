@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from .vocabulary import SPECIALS, WordVocabulary
+from ..vocabulary import SPECIALS, WordVocabulary
 
 RULES: dict[str, Callable[[Sequence[int]], list[int]]] = {
     "copy": list,

@@ -12,8 +12,8 @@ and then the gender of that noun, which is a matter of the French dictionary.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from .lexicon import (
@@ -27,7 +27,6 @@ from .lexicon import (
     PEOPLE,
     PLACES,
     SHOPS,
-    VERBS,
     Adjective,
     Noun,
     Verb,
@@ -35,30 +34,7 @@ from .lexicon import (
     nouns,
     verbs,
 )
-from .phrases import PRONOUNS, clause, noun_phrase, slot_of
-
-__all__ = [
-    "CONSTRUCTIONS",
-    "DATIVES",
-    "Construction",
-    "PronounSentence",
-    "draw_sentence",
-    "noun_pair_held_out",
-    "swap",
-]
-
-Pair = tuple[str, str]
-Pick = Callable[[Any], Any]  # chooses one of a sequence
-
-
-_SLOTS = ("{x}", "{y}", "{p}", "{it}", "{s}", "{v}", "{io}")
-
-
-def _numbered(pattern: str) -> str:
-    # {x} by name becomes {0} by position, which is filled in twice as fast.
-    for i, slot in enumerate(_SLOTS):
-        pattern = pattern.replace(slot, f"{{{i}}}")
-    return pattern
+from .phrases import PRONOUNS, Pair, Pick, clause, noun_phrase, slot_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,23 +49,19 @@ class Construction:
     fits_x: tuple[Adjective, ...]  # said of {x}
     fits_y: tuple[Adjective, ...]  # said of {y}
     verbs: tuple[Verb, ...] = ()  # what {s} did
-    train_pairs: tuple[tuple[Noun, Noun], ...] = field(init=False, repr=False)
-    test_pairs: tuple[tuple[Noun, Noun], ...] = field(init=False, repr=False)
-    write_english: Callable[..., str] = field(init=False, repr=False)  # of the values of _SLOTS, in that order
-    write_french: Callable[..., str] = field(init=False, repr=False)
-    has_subject: bool = field(init=False, repr=False)
-    has_receiver: bool = field(init=False, repr=False)
 
-    def __post_init__(self) -> None:
-        pairs = [(x, y) for x in self.x_nouns for y in self.y_nouns if x is not y]
-        held_out = [noun_pair_held_out(*pair) for pair in pairs]
-        set_field = object.__setattr__  # frozen, but these follow from the rest
-        set_field(self, "train_pairs", tuple(pair for pair, out in zip(pairs, held_out) if not out))
-        set_field(self, "test_pairs", tuple(pair for pair, out in zip(pairs, held_out) if out))
-        set_field(self, "write_english", _numbered(self.english).format)
-        set_field(self, "write_french", _numbered(self.french).format)
-        set_field(self, "has_subject", "{s}" in self.english)
-        set_field(self, "has_receiver", "{io}" in self.english)
+    @cached_property
+    def train_pairs(self) -> tuple[tuple[Noun, Noun], ...]:
+        """The pairs of nouns that training may show."""
+        return tuple(pair for pair in self._pairs() if not noun_pair_held_out(*pair))
+
+    @cached_property
+    def test_pairs(self) -> tuple[tuple[Noun, Noun], ...]:
+        """The pairs of nouns that are held out."""
+        return tuple(pair for pair in self._pairs() if noun_pair_held_out(*pair))
+
+    def _pairs(self) -> list[tuple[Noun, Noun]]:
+        return [(x, y) for x in self.x_nouns for y in self.y_nouns if x is not y]
 
     @property
     def x_first(self) -> bool:
@@ -120,8 +92,8 @@ _LOCATING = verbs("find", "forget", "leave", "hide", "see")
 
 def _both_orders(
     name: str,
-    x_first: tuple[str, str],
-    y_first: tuple[str, str],
+    x_first: Pair,
+    y_first: Pair,
     nouns_of: tuple[tuple[Noun, ...], tuple[Noun, ...]],
     x_first_fits: tuple[tuple[Adjective, ...], tuple[Adjective, ...]],
     y_first_fits: tuple[tuple[Adjective, ...], tuple[Adjective, ...]] | None = None,
@@ -265,12 +237,10 @@ CONSTRUCTIONS = (
 DATIVES = (("me", "me"), ("you", "te"), ("him", "lui"), ("her", "lui"), ("us", "nous"), ("them", "leur"))
 _DETERMINERS = ("the", "the", "the", "this", "that", "my", "your", "his", "her", "our", "their")
 _DETERMINERS_OF_PLACES = ("the", "the", "the", "this", "that", "our")
-_GET = VERBS["get"]
 _PUBLIC = frozenset(PLACES + OPENINGS)
-_WHO = tuple((en, fr, slot) for slot, (en, fr) in enumerate(PRONOUNS)) * 2 + tuple(
-    (*noun_phrase(noun, "the"), slot_of(noun)) for noun in PEOPLE
+_WHO = tuple((who, slot) for slot, who in enumerate(PRONOUNS)) * 2 + tuple(
+    (noun_phrase(noun, "the"), slot_of(noun)) for noun in PEOPLE
 )
-_ROLES = ("x", "y")
 
 
 class PronounSentence(NamedTuple):
@@ -283,9 +253,9 @@ class PronounSentence(NamedTuple):
     predicate: Adjective
     x_determiner: str
     y_determiner: str
-    who: tuple[str, str, int] | None  # subject in both languages, and its slot
-    verb: Verb
-    to_whom: tuple[str, str]
+    who: tuple[Pair, int] | None  # the subject and its slot
+    verb: Verb | None
+    to_whom: Pair
 
     @property
     def antecedent(self) -> Noun:
@@ -297,18 +267,19 @@ class PronounSentence(NamedTuple):
 
     def render(self) -> Pair:
         """The English and the (uncontracted) French sentence."""
-        construction, gender = self.construction, self.antecedent.gender
-        it = "il" if gender == "m" else "elle"
-        en_x, fr_x = noun_phrase(self.x, self.x_determiner)
-        en_y, fr_y = noun_phrase(self.y, self.y_determiner)
-        en_p, fr_p = self.predicate.english, self.predicate.agree(gender)
-        en_s = fr_s = en_v = fr_v = ""
-        if self.who:
-            en_s, fr_s, slot = self.who
-            en_v, fr_v = clause(self.verb, slot, "past")
-        en_io, fr_io = self.to_whom
-        english = construction.write_english(en_x, en_y, en_p, "it", en_s, en_v, en_io)
-        return english, construction.write_french(fr_x, fr_y, fr_p, it, fr_s, fr_v, fr_io)
+        gender = self.antecedent.gender
+        subject = did = ("", "")
+        if self.who and self.verb:
+            subject, slot = self.who
+            did = clause(self.verb, slot, "past")
+        it = ("it", "il" if gender == "m" else "elle")
+        said = (self.predicate.english, self.predicate.agree(gender))
+        x, y = noun_phrase(self.x, self.x_determiner), noun_phrase(self.y, self.y_determiner)
+        english, french = (
+            pattern.format(x=x[i], y=y[i], p=said[i], it=it[i], s=subject[i], v=did[i], io=self.to_whom[i])
+            for i, pattern in enumerate((self.construction.english, self.construction.french))
+        )
+        return english, french
 
 
 def draw_sentence(
@@ -319,7 +290,8 @@ def draw_sentence(
     x, y = pick(pairs)
     while differ and x.gender == y.gender:
         x, y = pick(pairs)
-    means = means or pick(_ROLES)
+    means = means or pick(("x", "y"))
+    has_subject = "{s}" in construction.english
     return PronounSentence(
         construction,
         x,
@@ -328,9 +300,9 @@ def draw_sentence(
         pick(construction.fits_x if means == "x" else construction.fits_y),
         pick(_DETERMINERS),
         pick(_DETERMINERS_OF_PLACES if y in _PUBLIC else _DETERMINERS),
-        pick(_WHO) if construction.has_subject else None,
-        pick(construction.verbs) if construction.has_subject else _GET,
-        pick(DATIVES) if construction.has_receiver else ("", ""),
+        pick(_WHO) if has_subject else None,
+        pick(construction.verbs) if has_subject else None,
+        pick(DATIVES) if "{io}" in construction.english else ("", ""),
     )
 
 

@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from minitransformer.data.antecedents import CONSTRUCTIONS, noun_pair_held_out
-from minitransformer.data.grammar import EnglishFrench
-from minitransformer.data.lexicon import NOUNS
+from minitransformer.data.english_french.lexicon import NOUNS
+from minitransformer.data.english_french.pronouns import CONSTRUCTIONS, noun_pair_held_out
+from minitransformer.data.english_french.task import EnglishFrench
 
 NOUN = {noun.english: noun for noun in NOUNS}
 

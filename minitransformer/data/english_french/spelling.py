@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["contract", "detokenize", "starts_with_vowel", "tokenize"]
-
 _VOWELS = frozenset("aeiouyàâéèêëîïôûùœh")
 # The h of these words is "aspirated": it counts as a consonant (le héros, but l'héroïne and l'homme).
 _ASPIRATED = frozenset(("héros", "hibou", "hiboux"))

@@ -1,15 +1,13 @@
-"""The plain sentences of the built-in task: one template a construction, each of which draws one sentence.
+"""The plain sentences of the built-in task: each template draws one sentence.
 
-A template takes `pick`, which chooses one of a sequence, and returns (English, uncontracted French). It reads as the
-rule that it is: subject, verb, object, time, the same draw in both languages. Its docstring is one of its sentences.
+A template takes `pick`, which chooses one of a sequence, and returns (English, uncontracted French). It draws the
+phrases, each in both languages, and puts them together. Its docstring is one of its sentences.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from .antecedents import CONSTRUCTIONS, DATIVES
 from .lexicon import (
     ADJECTIVES,
     ANIMALS,
@@ -33,6 +31,7 @@ from .phrases import (
     DETERMINERS,
     PRONOUNS,
     Pair,
+    Pick,
     adjective_for,
     clause,
     copula,
@@ -41,12 +40,11 @@ from .phrases import (
     noun_phrase,
     question,
     slot_of,
+    together,
 )
+from .pronouns import CONSTRUCTIONS, DATIVES
 
-__all__ = ["TEMPLATES", "word_forms"]
-
-Pick = Callable[[Any], Any]  # chooses one of a sequence
-Subject = tuple[str, str, int]  # English, French, slot
+Subject = tuple[Pair, int]  # and its slot
 
 # -- what goes with what --------------------------------------------------------------------------------------------
 
@@ -120,17 +118,16 @@ _NOT_OWNED = frozenset(nouns("man woman boy girl king queen") + PLACES + OPENING
 
 _TENSES = ("present", "past", "future")
 _ADVERBS = ("", "", "", "not", "not", "never", "often", "always")
-# The parts that may be missing bring their own space: a sentence has single spaces, since it is also its own checksum.
 _TIMES = {
-    "present": ((" every day", " tous les jours"), (" today", " aujourd'hui")),
-    "progressive": ((" now", " maintenant"), (" today", " aujourd'hui")),
-    "past": ((" yesterday", " hier"), (" this morning", " ce matin"), (" last week", " la semaine dernière")),
-    "future": ((" tomorrow", " demain"), (" tonight", " ce soir"), (" next week", " la semaine prochaine")),
+    "present": (("every day", "tous les jours"), ("today", "aujourd'hui")),
+    "progressive": (("now", "maintenant"), ("today", "aujourd'hui")),
+    "past": (("yesterday", "hier"), ("this morning", "ce matin"), ("last week", "la semaine dernière")),
+    "future": (("tomorrow", "demain"), ("tonight", "ce soir"), ("next week", "la semaine prochaine")),
 }
 _ABSOLUTE = frozenset(
     (*adjectives("broken open full deserted crowded rotten"), ADJECTIVES["new (brand)"])
 )  # not "very"
-_INTENSIFIERS = (("", ""), ("", ""), ("very ", "très "), ("too ", "trop "))
+_INTENSIFIERS = (("", ""), ("", ""), ("very", "très"), ("too", "trop"))
 _CONJUNCTIONS = (("and", "et"), ("but", "mais"), ("because", "parce que"))
 _LOCATIONS = (
     (("at", "à"), PLACES),
@@ -164,22 +161,24 @@ _NOT_TO_ONESELF = {"me": ("i", "we"), "you": ("you",), "us": ("i", "we")}
 
 # Who does something, by the pronouns that cannot; None is somebody who has to be named.
 _SOMEBODY_BUT: dict[tuple[str, ...], tuple[Subject | None, ...]] = {
-    but: (*((en, fr, slot) for slot, (en, fr) in enumerate(PRONOUNS) if en not in but), *[None] * (6 - len(but)))
+    but: (*((who, slot) for slot, who in enumerate(PRONOUNS) if who[0] not in but), *[None] * (6 - len(but)))
     for but in ((), ("you",), ("i", "we"))
 }
 
 # -- parts of sentences ---------------------------------------------------------------------------------------------
 
+_FULL_STOP, _QUESTION_MARK = (".", "."), ("?", "?")
+
 
 def _subject(pick: Pick, but: tuple[str, ...] = (), bare: bool = False) -> Subject:
-    """Somebody: half of the time a pronoun (none of those in `but`), else people, `bare` of adjectives if need be."""
+    """Somebody: a pronoun half of the time (none of those in `but`), else people, without adjectives if `bare`."""
     somebody = pick(_SOMEBODY_BUT[but])
     if somebody:
         return somebody
     noun, plural = pick(PEOPLE), pick(_THIRD)
     determiner = _known(pick, noun, plural)
     phrase = noun_phrase(noun, determiner, plural) if bare else _described(pick, noun, plural, determiner)
-    return (*phrase, slot_of(noun, plural))
+    return phrase, slot_of(noun, plural)
 
 
 def _known(pick: Pick, noun: Noun, plural: bool) -> str:
@@ -193,7 +192,7 @@ def _free(pick: Pick, noun: Noun, plural: bool) -> str:
 
 
 def _described(pick: Pick, noun: Noun, plural: bool, determiner: str, negated: bool = False) -> Pair:
-    """A noun phrase, with an adjective or two now and then."""
+    """A noun phrase, now and then with one or two adjectives."""
     before = after = None
     if pick(_THIRD):
         place = pick(_WHERE_ADJECTIVES)
@@ -204,12 +203,15 @@ def _described(pick: Pick, noun: Noun, plural: bool, determiner: str, negated: b
     return noun_phrase(noun, determiner, plural, before, after, negated)
 
 
-def _object(pick: Pick, verb: Verb, negated: bool) -> Pair:
-    noun = pick(_TRANSITIVE[verb])
-    plural = pick(_THIRD)
-    choose = _known if verb is _LIKE else _free  # to like some apples is another matter in French
-    determiner = choose(pick, noun, plural)
-    return _described(pick, noun, plural, determiner, negated)
+def _definite(pick: Pick, noun: Noun, plural: bool = False) -> Pair:
+    """A described noun phrase with a definite determiner."""
+    return _described(pick, noun, plural, _known(pick, noun, plural))
+
+
+def _object(pick: Pick, verb: Verb, negated: bool = False) -> Pair:
+    noun, plural = pick(_TRANSITIVE[verb]), pick(_THIRD)
+    choose = _known if verb is _LIKE else _free  # "to like some apples" is another matter in French
+    return _described(pick, noun, plural, choose(pick, noun, plural), negated)
 
 
 def _tense(pick: Pick, verb: Verb) -> str:
@@ -217,24 +219,30 @@ def _tense(pick: Pick, verb: Verb) -> str:
     return pick(("present", "future")) if verb is _HAVE else pick(_TENSES)
 
 
-def _time(pick: Pick, tense: str, adverb: str) -> Pair:
-    """When: not beside "often" and the like, and not in every sentence."""
+def _tense_of_action(pick: Pick, progressive: bool = True) -> tuple[str, str]:
+    """Tense and adverb, where the present may be progressive."""
+    tense, adverb = pick(_TENSES), pick(_ADVERBS)
+    if progressive and tense == "present" and adverb in ("", "not"):
+        tense = pick(("present", "progressive"))
+    return tense, adverb
+
+
+def _time(pick: Pick, tense: str, adverb: str = "") -> Pair:
+    """When it happens: not beside "often" and the like, and not in every sentence."""
     if adverb not in ("", "not") or pick(_HALF):
         return "", ""
     return pick(_TIMES[tense])
 
 
 def _somewhere(pick: Pick, locations: Sequence[tuple[Pair, tuple[Noun, ...]]]) -> Pair:
-    (english_at, french_at), places = pick(locations)
-    noun = pick(places)
-    english, french = _described(pick, noun, False, _known(pick, noun, False))
-    return f"{english_at} {english}", f"{french_at} {french}"
+    preposition, places = pick(locations)
+    return together(preposition, _definite(pick, pick(places)))
 
 
 def _predicate(pick: Pick, slot: int, said: tuple[Adjective, ...]) -> Pair:
     adjective = pick(said)
-    english_very, french_very = ("", "") if adjective in _ABSOLUTE else pick(_INTENSIFIERS)
-    return english_very + adjective.english, french_very + adjective_for(slot, adjective)
+    intensifier = ("", "") if adjective in _ABSOLUTE else pick(_INTENSIFIERS)
+    return together(intensifier, (adjective.english, adjective_for(slot, adjective)))
 
 
 def _is_negated(adverb: str) -> bool:
@@ -248,54 +256,45 @@ def _statement(pick: Pick) -> Pair:
     """The boys did not buy a blue car yesterday."""
     verb = pick(_TRANSITIVE_VERBS)
     tense, adverb = _tense(pick, verb), pick(_ADVERBS)
-    s_en, s_fr, slot = _subject(pick)
-    v_en, v_fr = clause(verb, slot, tense, adverb)
-    o_en, o_fr = _object(pick, verb, _is_negated(adverb))
-    t_en, t_fr = _time(pick, tense, adverb)
-    return f"{s_en} {v_en} {o_en}{t_en} .", f"{s_fr} {v_fr} {o_fr}{t_fr} ."
+    subject, slot = _subject(pick)
+    object_ = _object(pick, verb, _is_negated(adverb))
+    time = _time(pick, tense, adverb)
+    return together(subject, clause(verb, slot, tense, adverb), object_, time, _FULL_STOP)
 
 
 def _possession(pick: Pick) -> Pair:
     """She likes the old car of my uncle."""
     verb = pick(_LOOKING)
     tense, adverb = pick(_TENSES), pick(_ADVERBS)
-    s_en, s_fr, slot = _subject(pick)
-    v_en, v_fr = clause(verb, slot, tense, adverb)
+    subject, slot = _subject(pick)
     plural = pick(_THIRD)
-    o_en, o_fr = _described(pick, pick(_THINGS), plural, "the")
-    owner, owners = pick(PEOPLE), pick(_THIRD)
-    of_en, of_fr = _described(pick, owner, owners, _known(pick, owner, owners))
-    return f"{s_en} {v_en} {o_en} of {of_en} .", f"{s_fr} {v_fr} {o_fr} de {of_fr} ."
+    object_ = _described(pick, pick(_THINGS), plural, "the")
+    owner = _definite(pick, pick(PEOPLE), pick(_THIRD))
+    return together(subject, clause(verb, slot, tense, adverb), object_, ("of", "de"), owner, _FULL_STOP)
 
 
 def _description(pick: Pick) -> Pair:
     """The hens were never very nervous."""
     tense, adverb = pick(_TENSES), pick(("", "", "", "not", "not", "never", "always"))
     if pick(_HALF):
-        s_en, s_fr, slot = _subject(pick, bare=True)
+        subject, slot = _subject(pick, bare=True)
         said = _SAID_OF[PEOPLE[0]]
     else:
         noun = pick(pick(_KINDS)[0])
         plural = bool(noun.english_plural) and pick(_HALF)
-        s_en, s_fr = noun_phrase(noun, _known(pick, noun, plural), plural)
+        subject = noun_phrase(noun, _known(pick, noun, plural), plural)
         slot, said = slot_of(noun, plural), _SAID_OF[noun]
-    be_en, be_fr = copula(slot, tense, adverb)
-    p_en, p_fr = _predicate(pick, slot, said)
-    return f"{s_en} {be_en} {p_en} .", f"{s_fr} {be_fr} {p_fr} ."
+    return together(subject, copula(slot, tense, adverb), _predicate(pick, slot, said), _FULL_STOP)
 
 
 def _motion(pick: Pick) -> Pair:
     """My sister did not return to the market yesterday."""
     verb, preposition = pick(_MOTION)
-    tense, adverb = pick(_TENSES), pick(_ADVERBS)
-    if tense == "present" and verb is not _ARRIVE and adverb in ("", "not"):
-        tense = pick(("present", "progressive"))
-    s_en, s_fr, slot = _subject(pick)
-    v_en, v_fr = clause(verb, slot, tense, adverb)
-    t_en, t_fr = _time(pick, tense, adverb)
-    place = pick(PLACES)
-    p_en, p_fr = _described(pick, place, False, _known(pick, place, False))
-    return f"{s_en} {v_en} {preposition} {p_en}{t_en} .", f"{s_fr} {v_fr} à {p_fr}{t_fr} ."
+    tense, adverb = _tense_of_action(pick, progressive=verb is not _ARRIVE)
+    subject, slot = _subject(pick)
+    time = _time(pick, tense, adverb)
+    place = _definite(pick, pick(PLACES))
+    return together(subject, clause(verb, slot, tense, adverb), (preposition, "à"), place, time, _FULL_STOP)
 
 
 def _there(pick: Pick) -> Pair:
@@ -306,134 +305,117 @@ def _there(pick: Pick) -> Pair:
         tense = "past"
     if tense == "present" and adverb in ("", "not"):
         tense = pick(("present", "progressive"))
-    s_en, s_fr, slot = _subject(pick)
-    v_en, v_fr = clause(verb, slot, tense, adverb, "y")
-    t_en, t_fr = _time(pick, tense, adverb)
-    return f"{s_en} {v_en} there{t_en} .", f"{s_fr} {v_fr}{t_fr} ."
+    subject, slot = _subject(pick)
+    time = _time(pick, tense, adverb)
+    return together(subject, clause(verb, slot, tense, adverb, "y"), ("there", ""), time, _FULL_STOP)
 
 
 def _activity(pick: Pick) -> Pair:
     """The hero is sleeping near the door."""
     verb = pick(_RESTING)
-    tense, adverb = pick(_TENSES), pick(_ADVERBS)
-    if tense == "present" and adverb in ("", "not"):
-        tense = pick(("present", "progressive"))
-    s_en, s_fr, slot = _subject(pick)
-    v_en, v_fr = clause(verb, slot, tense, adverb)
-    w_en, w_fr = _somewhere(pick, _LOCATIONS)
-    t_en, t_fr = _time(pick, tense, adverb)
-    return f"{s_en} {v_en} {w_en}{t_en} .", f"{s_fr} {v_fr} {w_fr}{t_fr} ."
+    tense, adverb = _tense_of_action(pick)
+    subject, slot = _subject(pick)
+    where = _somewhere(pick, _LOCATIONS)
+    return together(subject, clause(verb, slot, tense, adverb), where, _time(pick, tense, adverb), _FULL_STOP)
 
 
 def _existence(pick: Pick) -> Pair:
     """There is no goat in the garden: *il n'y a pas de chèvre*."""
     noun, plural, negated = pick(_COUNTABLE), pick(_HALF), pick(_THIRD)
     before = pick(_BEFORE[noun]) if pick(_THIRD) else None
-    there_en, there_fr = existence(pick(("present", "past")), plural, negated)
+    there_is = existence(pick(("present", "past")), plural, negated)
     if negated:
-        n_en, n_fr = noun_group(noun, plural, before, None)
+        subject = noun_group(noun, plural, before, None)
     else:
         determiner = pick(("some", "two", "three", "many")) if plural else "a"
-        n_en, n_fr = noun_phrase(noun, determiner, plural, before)
-    w_en, w_fr = _somewhere(pick, _SPOTS if pick(_HALF) else _SURROUNDINGS)
-    return f"{there_en} {n_en} {w_en} .", f"{there_fr} {n_fr} {w_fr} ."
+        subject = noun_phrase(noun, determiner, plural, before)
+    return together(there_is, subject, _somewhere(pick, _SPOTS if pick(_HALF) else _SURROUNDINGS), _FULL_STOP)
 
 
 def _place_of(pick: Pick) -> Pair:
     """The old watch is not in the drawer."""
     noun, plural = pick(_MOVABLE), pick(_THIRD)
-    s_en, s_fr = _described(pick, noun, plural, _known(pick, noun, plural))
-    be_en, be_fr = copula(slot_of(noun, plural), pick(_TENSES), pick(("", "", "not", "always")))
-    w_en, w_fr = _somewhere(pick, _SPOTS)
-    return f"{s_en} {be_en} {w_en} .", f"{s_fr} {be_fr} {w_fr} ."
+    subject = _definite(pick, noun, plural)
+    be = copula(slot_of(noun, plural), pick(_TENSES), pick(("", "", "not", "always")))
+    return together(subject, be, _somewhere(pick, _SPOTS), _FULL_STOP)
 
 
 def _where_is(pick: Pick) -> Pair:
     """Where is the goose?"""
     noun, plural = pick(_ANYTHING), pick(_THIRD)
-    s_en, s_fr = _described(pick, noun, plural, _known(pick, noun, plural))
-    be_en, be_fr = copula(slot_of(noun, plural), pick(("present", "past")))
-    return f"where {be_en} {s_en} ?", f"où {be_fr} {s_fr} ?"
+    subject = _definite(pick, noun, plural)
+    be = copula(slot_of(noun, plural), pick(("present", "past")))
+    return together(("where", "où"), be, subject, _QUESTION_MARK)
 
 
 def _yes_or_no(pick: Pick) -> Pair:
     """Did you see the queen? One form in French: *est-ce que*."""
     verb = pick(_TRANSITIVE_VERBS)
     tense = _tense(pick, verb)
-    s_en, s_fr, slot = _subject(pick)
+    subject, slot = _subject(pick)
     do, base = question(verb, slot, tense)
-    v_fr = clause(verb, slot, tense)[1]
-    o_en, o_fr = _object(pick, verb, False)
-    t_en, t_fr = _time(pick, tense, "")
-    return f"{do} {s_en} {base} {o_en}{t_en} ?", f"est-ce que {s_fr} {v_fr} {o_fr}{t_fr} ?"
+    return together(do, subject, base, _object(pick, verb), _time(pick, tense), _QUESTION_MARK)
 
 
 def _is_it_so(pick: Pick) -> Pair:
     """Is the church deserted?"""
     if pick(_HALF):
-        s_en, s_fr, slot = _subject(pick, bare=True)
+        (s_en, s_fr), slot = _subject(pick, bare=True)
         said = _SAID_OF[PEOPLE[0]]
     else:
         noun = pick(pick(_KINDS)[0])
         s_en, s_fr = noun_phrase(noun, _known(pick, noun, False))
         slot, said = slot_of(noun), _SAID_OF[noun]
     be_en, be_fr = copula(slot, pick(("present", "past")))
-    p_en, p_fr = _predicate(pick, slot, said)
-    return f"{be_en} {s_en} {p_en} ?", f"est-ce que {s_fr} {be_fr} {p_fr} ?"
+    be, subject = (f"{be_en} {s_en}", "est-ce que"), ("", f"{s_fr} {be_fr}")
+    return together(be, subject, _predicate(pick, slot, said), _QUESTION_MARK)
 
 
 def _where_when_why(pick: Pick) -> Pair:
     """Why did they return to the hotel?"""
-    w_en, w_fr = pick((("where", "où"), ("when", "quand"), ("why", "pourquoi")))
+    asked = pick((("where", "où"), ("when", "quand"), ("why", "pourquoi")))
     tense = pick(_TENSES)
-    s_en, s_fr, slot = _subject(pick)
-    rest_en = rest_fr = ""
-    if w_en == "where":
+    subject, slot = _subject(pick)
+    rest = ("", "")
+    if asked[0] == "where":
         verb = pick((_GO, _STAY, *_RESTING))
     elif pick(_HALF):
         verb = pick(_ABOUT_THINGS)
         tense = _tense(pick, verb)
-        o_en, o_fr = _object(pick, verb, False)
-        rest_en, rest_fr = f" {o_en}", f" {o_fr}"
+        rest = _object(pick, verb)
     else:
         verb, preposition = pick(_MOTION)
-        place_en, place_fr = noun_phrase(pick(PLACES), pick(_DEFINITE))
-        rest_en, rest_fr = f" {preposition} {place_en}", f" à {place_fr}"
+        rest = together((preposition, "à"), noun_phrase(pick(PLACES), pick(_DEFINITE)))
     do, base = question(verb, slot, tense)
-    v_fr = clause(verb, slot, tense)[1]
-    return f"{w_en} {do} {s_en} {base}{rest_en} ?", f"{w_fr} est-ce que {s_fr} {v_fr}{rest_fr} ?"
+    return together(asked, do, subject, base, rest, _QUESTION_MARK)
 
 
 def _what(pick: Pick) -> Pair:
     """What did you look for? Literally *qu'est-ce que*, what is it that."""
     verb = pick(_ABOUT_THINGS)
     tense = _tense(pick, verb)
-    s_en, s_fr, slot = _subject(pick)
+    subject, slot = _subject(pick)
     do, base = question(verb, slot, tense)
-    v_fr = clause(verb, slot, tense)[1]
-    t_en, t_fr = _time(pick, tense, "")
-    return f"what {do} {s_en} {base}{t_en} ?", f"que est-ce que {s_fr} {v_fr}{t_fr} ?"
+    return together(("what", "que"), do, subject, base, _time(pick, tense), _QUESTION_MARK)
 
 
 def _who(pick: Pick) -> Pair:
     """Who never eats the apples?"""
     verb = pick(_TRANSITIVE_VERBS)
     tense, adverb = _tense(pick, verb), pick(_ADVERBS)
-    v_en, v_fr = clause(verb, 6, tense, adverb)
-    o_en, o_fr = _object(pick, verb, _is_negated(adverb))
-    return f"who {v_en} {o_en} ?", f"qui {v_fr} {o_fr} ?"
+    object_ = _object(pick, verb, _is_negated(adverb))
+    return together(("who", "qui"), clause(verb, 6, tense, adverb), object_, _QUESTION_MARK)
 
 
 def _which(pick: Pick) -> Pair:
     """Which cars did he buy? The participle agrees with the object before it: *achetées*."""
     verb = pick(_AGREEING)
     tense = pick(_TENSES)
-    s_en, s_fr, slot = _subject(pick)
+    subject, slot = _subject(pick)
     noun, plural = pick(_TRANSITIVE[verb]), pick(_HALF)
-    o_en, o_fr = _described(pick, noun, plural, "which")
-    do, base = question(verb, slot, tense)
-    v_fr = clause(verb, slot, tense, preceding_object=slot_of(noun, plural))[1]
-    return f"{o_en} {do} {s_en} {base} ?", f"{o_fr} est-ce que {s_fr} {v_fr} ?"
+    object_ = _described(pick, noun, plural, "which")
+    do, base = question(verb, slot, tense, slot_of(noun, plural))
+    return together(object_, do, subject, base, _QUESTION_MARK)
 
 
 def _object_pronoun(pick: Pick) -> Pair:
@@ -441,10 +423,9 @@ def _object_pronoun(pick: Pick) -> Pair:
     verb = pick(_ABOUT_PEOPLE)
     o_en, o_fr, o_slot, excluded = pick(_OBJECTS)
     tense, adverb = pick(_TENSES), pick(_ADVERBS)
-    s_en, s_fr, slot = _subject(pick, but=excluded)
-    v_en, v_fr = clause(verb, slot, tense, adverb, o_fr, o_slot)
-    t_en, t_fr = _time(pick, tense, adverb)
-    return f"{s_en} {v_en} {o_en}{t_en} .", f"{s_fr} {v_fr}{t_fr} ."
+    subject, slot = _subject(pick, but=excluded)
+    seen = clause(verb, slot, tense, adverb, o_fr, o_slot)
+    return together(subject, seen, (o_en, ""), _time(pick, tense, adverb), _FULL_STOP)
 
 
 def _object_it(pick: Pick) -> Pair:
@@ -452,19 +433,14 @@ def _object_it(pick: Pick) -> Pair:
     verb = pick(_AGREEING)
     noun, plural = pick(_THINGS_FOR[verb]), pick(_HALF)
     tense, adverb = pick(_TENSES), pick(("", "", "not", "never", "always"))
-    n_en, n_fr = noun_phrase(noun, _known(pick, noun, plural), plural)
-    n_slot = slot_of(noun, plural)
-    be_en, be_fr = copula(n_slot, "past" if tense == "past" else "present")
-    p_en, p_fr = _predicate(pick, n_slot, _SAID_OF[noun])
-    c_en, c_fr = pick(_CONJUNCTIONS[:2])
-    s_en, s_fr, slot = _subject(pick)
-    it_fr = "les" if plural else "le" if noun.gender == "m" else "la"
-    v_en, v_fr = clause(verb, slot, tense, adverb, it_fr, n_slot)
-    it_en = "them" if plural else "it"
-    return (
-        f"{n_en} {be_en} {p_en} {c_en} {s_en} {v_en} {it_en} .",
-        f"{n_fr} {be_fr} {p_fr} {c_fr} {s_fr} {v_fr} .",
-    )
+    named, n_slot = noun_phrase(noun, _known(pick, noun, plural), plural), slot_of(noun, plural)
+    be = copula(n_slot, "past" if tense == "past" else "present")
+    predicate = _predicate(pick, n_slot, _SAID_OF[noun])
+    conjunction = pick(_CONJUNCTIONS[:2])
+    subject, slot = _subject(pick)
+    it = "les" if plural else "le" if noun.gender == "m" else "la"
+    eaten = clause(verb, slot, tense, adverb, it, n_slot)
+    return together(named, be, predicate, conjunction, subject, eaten, ("them" if plural else "it", ""), _FULL_STOP)
 
 
 def _giving(pick: Pick) -> Pair:
@@ -472,69 +448,57 @@ def _giving(pick: Pick) -> Pair:
     verb = pick(_GIVING)
     tense, adverb = pick(_TENSES), pick(_ADVERBS)
     noun, plural = pick(_THINGS), pick(_THIRD)
-    o_en, o_fr = _described(pick, noun, plural, _free(pick, noun, plural), negated=_is_negated(adverb))
+    object_ = _described(pick, noun, plural, _free(pick, noun, plural), _is_negated(adverb))
     if pick(_HALF):
         to_en, to_fr = pick(DATIVES)
-        s_en, s_fr, slot = _subject(pick, but=_NOT_TO_ONESELF.get(to_en, ()))
-        v_en, v_fr = clause(verb, slot, tense, adverb, to_fr)
-        return f"{s_en} {v_en} {to_en} {o_en} .", f"{s_fr} {v_fr} {o_fr} ."
-    s_en, s_fr, slot = _subject(pick)
-    v_en, v_fr = clause(verb, slot, tense, adverb)
+        subject, slot = _subject(pick, but=_NOT_TO_ONESELF.get(to_en, ()))
+        return together(subject, clause(verb, slot, tense, adverb, to_fr), (to_en, ""), object_, _FULL_STOP)
+    subject, slot = _subject(pick)
     receiver, several = pick(PEOPLE), pick(_THIRD)
-    to_en, to_fr = noun_phrase(receiver, _known(pick, receiver, several), several)
-    return f"{s_en} {v_en} {o_en} to {to_en} .", f"{s_fr} {v_fr} {o_fr} à {to_fr} ."
+    to = noun_phrase(receiver, _known(pick, receiver, several), several)
+    return together(subject, clause(verb, slot, tense, adverb), object_, ("to", "à"), to, _FULL_STOP)
 
 
 def _speaking(pick: Pick) -> Pair:
     """The king speaks to the queen; she speaks to him: *elle lui parle*."""
     tense, adverb = pick(_TENSES), pick(_ADVERBS)
-    t_en, t_fr = _time(pick, tense, adverb)
+    time = _time(pick, tense, adverb)
     if pick(_HALF):
         to_en, to_fr = pick(DATIVES)
-        s_en, s_fr, slot = _subject(pick, but=_NOT_TO_ONESELF.get(to_en, ()))
-        v_en, v_fr = clause(_SPEAK, slot, tense, adverb, to_fr)
-        return f"{s_en} {v_en} {to_en}{t_en} .", f"{s_fr} {v_fr}{t_fr} ."
-    s_en, s_fr, slot = _subject(pick)
-    v_en, v_fr = clause(_SPEAK, slot, tense, adverb)
-    hearer, several = pick(PEOPLE), pick(_THIRD)
-    to_en, to_fr = _described(pick, hearer, several, _known(pick, hearer, several))
-    return f"{s_en} {v_en} {to_en}{t_en} .", f"{s_fr} {v_fr} à {to_fr}{t_fr} ."
+        subject, slot = _subject(pick, but=_NOT_TO_ONESELF.get(to_en, ()))
+        return together(subject, clause(_SPEAK, slot, tense, adverb, to_fr), (to_en, ""), time, _FULL_STOP)
+    subject, slot = _subject(pick)
+    hearer = _definite(pick, pick(PEOPLE), pick(_THIRD))
+    return together(subject, clause(_SPEAK, slot, tense, adverb), ("", "à"), hearer, time, _FULL_STOP)
 
 
 def _dreaming(pick: Pick) -> Pair:
     """They dream of the garden: after *de* the articles fuse or elide."""
     tense, adverb = pick(_TENSES), pick(_ADVERBS)
-    s_en, s_fr, slot = _subject(pick)
-    v_en, v_fr = clause(_DREAM, slot, tense, adverb)
-    noun, plural = pick(_DREAMT), False
-    if noun.english_plural:
-        plural = pick(_THIRD)
-    of_en, of_fr = _described(pick, noun, plural, _known(pick, noun, plural) if plural else _free(pick, noun, plural))
-    return f"{s_en} {v_en} {of_en} .", f"{s_fr} {v_fr} de {of_fr} ."
+    subject, slot = _subject(pick)
+    noun = pick(_DREAMT)
+    plural = bool(noun.english_plural) and pick(_THIRD)
+    dream = _described(pick, noun, plural, _known(pick, noun, plural) if plural else _free(pick, noun, plural))
+    return together(subject, clause(_DREAM, slot, tense, adverb), ("", "de"), dream, _FULL_STOP)
 
 
 def _two_clauses(pick: Pick) -> Pair:
     """The girl sings because she is happy."""
     tense = pick(_TENSES)
-    s_en, s_fr, slot = _subject(pick)
+    subject, slot = _subject(pick)
+    object_ = ("", "")
     if pick(_HALF):
-        verb = pick(_RESTING)
-        v_en, v_fr = clause(verb, slot, tense, pick(_ADVERBS))
+        verb, adverb = pick(_RESTING), pick(_ADVERBS)
     else:
         verb, adverb = pick(_ABOUT_THINGS), pick(_ADVERBS)
         if verb is _HAVE and tense == "past":
             tense = "present"
-        v_en, v_fr = clause(verb, slot, tense, adverb)
-        o_en, o_fr = _object(pick, verb, _is_negated(adverb))
-        v_en, v_fr = f"{v_en} {o_en}", f"{v_fr} {o_fr}"
-    c_en, c_fr = pick(_CONJUNCTIONS)
-    other_en, other_fr, other = _subject(pick, bare=True)
-    be_en, be_fr = copula(other, "past" if tense == "past" else "present", pick(("", "", "not", "always")))
-    p_en, p_fr = _predicate(pick, other, _SAID_OF[PEOPLE[0]])
-    return (
-        f"{s_en} {v_en} {c_en} {other_en} {be_en} {p_en} .",
-        f"{s_fr} {v_fr} {c_fr} {other_fr} {be_fr} {p_fr} .",
-    )
+        object_ = _object(pick, verb, _is_negated(adverb))
+    conjunction = pick(_CONJUNCTIONS)
+    other, other_slot = _subject(pick, bare=True)
+    be = copula(other_slot, "past" if tense == "past" else "present", pick(("", "", "not", "always")))
+    predicate = _predicate(pick, other_slot, _SAID_OF[PEOPLE[0]])
+    return together(subject, clause(verb, slot, tense, adverb), object_, conjunction, other, be, predicate, _FULL_STOP)
 
 
 # What a sentence is built after, and how often beside the others.
