@@ -34,6 +34,7 @@ from .commands import (
 )
 from .commands.errors import CommandError
 from .data import DataError
+from .experiments import ExperimentError
 from .training import CheckpointError, NoMPI, NotFinite, Ranks, world
 
 COMMANDS = (
@@ -82,7 +83,7 @@ def answer(options: argparse.Namespace) -> int:
     """Run the command that the options name; a mistake in them is one line on standard error."""
     try:
         return int(options.run(options))
-    except (CommandError, DataError, CheckpointError, NotFinite) as error:
+    except (CommandError, DataError, ExperimentError, CheckpointError, NotFinite) as error:
         print(f"minitransformer {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

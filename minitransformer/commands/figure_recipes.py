@@ -18,6 +18,7 @@ import numpy as np
 from .. import plotting
 from ..data import EnglishFrench, FreshBatches
 from ..decoding import BeamStep, Look, Translator, beam_search, search_tree
+from ..experiments.materials import page
 from ..layers import (
     Array,
     Chain,
@@ -474,10 +475,12 @@ def embeddings(trained: Trained) -> Any:
 @recipe(
     "An LSTM and a Transformer of as many parameters: quality, speed, reach of gradients, longer lists, alignments.",
     plotting.comparison_figure,
-    compare.picture,
+    page,
 )
 def comparison(trained: Trained) -> Any:
-    return compare.picture("--workers", "1")
+    parser = argparse.ArgumentParser()
+    compare.add_parser(parser.add_subparsers())
+    return page(*compare.measured(parser.parse_args(["compare", "--workers", "1"])))
 
 
 @recipe(

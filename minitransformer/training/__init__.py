@@ -2,10 +2,8 @@
 
 from .callbacks import Every, ProgressBar
 from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from .comparison import Comparison, Contender, Task, compare, matched
 from .distributed import Drift, NoMPI, Ranks, Sharded, world
 from .evaluation import evaluate
-from .findings import findings
 from .flat import flatten_gradients, flatten_values
 from .history import History
 from .optimizers import SGD, Adam, AdamW, Optimizer, clip_by_global_norm
@@ -21,9 +19,7 @@ __all__ = [
     "AdamW",
     "Callback",
     "CheckpointError",
-    "Comparison",
     "Constant",
-    "Contender",
     "Drift",
     "Every",
     "ForkedWorker",
@@ -37,7 +33,6 @@ __all__ = [
     "Ranks",
     "Saving",
     "Sharded",
-    "Task",
     "ThreadWorker",
     "Trainer",
     "WarmupCosine",
@@ -45,14 +40,11 @@ __all__ = [
     "Workers",
     "check_sizes",
     "clip_by_global_norm",
-    "compare",
     "default_workers",
     "evaluate",
-    "findings",
     "flatten_gradients",
     "flatten_values",
     "load_checkpoint",
-    "matched",
     "replica",
     "restore_trainer",
     "save_checkpoint",

@@ -1,8 +1,7 @@
-"""Two architectures side by side: the same data, as many parameters, and a measure of what each is good at.
+"""Two architectures side by side: the same data, about as many parameters, and a measure of what each is good at.
 
-Both see the same batches in the same order, taking turns, so that whatever else the machine does slows both down. How
-the clock is read, what reaches the first token, and how the longer sentences fare is measured here; `findings` says in
-words what came out.
+Both train on the same batches in the same order and take turns, so that other work of the machine slows both down.
+`conclusions` says in words what was found.
 """
 
 from __future__ import annotations
@@ -17,9 +16,8 @@ import numpy as np
 from ..data import Batch
 from ..layers import Array, Unallocated, padding_mask, summary
 from ..models import Config, EncoderDecoder, build_model
-from .evaluation import evaluate
-from .history import History
-from .trainer import Batches, Callback, Trainer
+from ..training import Callback, History, Trainer, evaluate
+from ..training.trainer import Batches
 
 TIMED_LENGTHS = (8, 16, 32, 64, 128, 256)
 DISTANCES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -65,7 +63,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """What was measured of one model.
 
     Attributes
@@ -119,16 +117,16 @@ class Contender:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two contenders and what they were measured with."""
+    """Two candidates and what they were measured with."""
 
-    contenders: tuple[Contender, Contender]
+    candidates: tuple[Candidate, Candidate]
     steps: int
     longest: int
     measure: str
 
     def to_dict(self) -> dict[str, Any]:
         facts = {"steps": self.steps, "longest": self.longest, "measure": self.measure}
-        return {**facts, "contenders": [contender.to_dict() for contender in self.contenders]}
+        return {**facts, "candidates": [candidate.to_dict() for candidate in self.candidates]}
 
 
 def matched(name: str, config: Config, parameters: int, field: str = "d_model", step: int = 1) -> Any:
@@ -214,13 +212,13 @@ def compare(
             trainer.history.validations.append({**at, **evaluate(trainer.model, task.held_out)})
     measure_reach("trained")
     seconds = seconds_per_step(trainers, task.symbols, timed_lengths, seed)
-    contenders = []
+    candidates = []
     for name, model in models.items():
         counted = summary(model)
         alignment, where = surest_alignment(model, task.alike, task.sentence)
         exact = {n: evaluate(model, [task.of_length(n)])["exact_match"] for n in task.lengths} if task.of_length else {}
-        contenders.append(
-            Contender(
+        candidates.append(
+            Candidate(
                 name,
                 counted.parameters,
                 counted.kept_per_token,
@@ -236,7 +234,7 @@ def compare(
         )
     for trainer in trainers.values():
         trainer.workers.close()
-    return Comparison((contenders[0], contenders[1]), steps, task.longest, task.measure)
+    return Comparison((candidates[0], candidates[1]), steps, task.longest, task.measure)
 
 
 def seconds_per_step(

@@ -1,8 +1,7 @@
-"""`compare --task joeynmt`: the reversal task of Joey NMT's tutorial, on its own pairs, beside the published BLEU."""
+"""The reversal task of Joey NMT's tutorial, on its own pairs, beside the published BLEU: `compare --task joeynmt`."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,7 @@ from ..data.vocabulary import SPECIALS
 from ..decoding import Translator
 from ..models import Config, LSTMConfig, T5Config, TransformerConfig, build_model
 from ..training import Adam, Constant, Every, ProgressBar, Trainer, WarmupCosine
-from .errors import CommandError
-from .options import report, say
+from .errors import ExperimentError
 
 # Its tutorial: one epoch, greedy decoding (version 2, docs/source/tutorial.rst); and as it was in 2019, more epochs
 # and a beam of ten.
@@ -25,12 +23,11 @@ PUBLISHED = {
     "Joey NMT 2019, LSTM, 6 epochs, beam of 10": {"validation": 98.81, "test": 98.49},
 }
 LOOKS = 6  # validations, evenly spread; the weights of the best one are tested
-FLAGS = ("--task", "--models", "--seed", "--json", "--workers")
 VOCAB = len(SPECIALS) + N_SYMBOLS
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Setup:
     """A model and how it is trained. All settings were chosen on the validation set.
 
     Attributes
@@ -56,12 +53,12 @@ class Recipe:
 
 
 LSTM_SIZES = LSTMConfig(VOCAB, VOCAB, d_model=64, d_embedding=16, dropout=0.1)
-RECIPES = {
-    "lstm-1-epoch": Recipe(
+SETUPS = {
+    "lstm-1-epoch": Setup(
         "lstm-input-feeding", LSTM_SIZES, 1, 10, 1e-3, None, "LSTM, 1 epoch in batches of 10, as Joey NMT 2"
     ),
-    "lstm": Recipe("lstm-input-feeding", LSTM_SIZES, 4, 32, 3e-3, 300, "LSTM, 4 epochs"),
-    "relative": Recipe(
+    "lstm": Setup("lstm-input-feeding", LSTM_SIZES, 4, 32, 3e-3, 300, "LSTM, 4 epochs"),
+    "relative": Setup(
         "t5-v1.1",
         T5Config(VOCAB, 64, 16, 4, 256, 2, 2, dropout=0.0),
         4,
@@ -70,7 +67,7 @@ RECIPES = {
         500,
         "Transformer, relative positions (T5 v1.1), 4 epochs",
     ),
-    "sinusoids": Recipe(
+    "sinusoids": Setup(
         "pre-norm",
         TransformerConfig(VOCAB, None, 64, 4, 256, 2, 2, dropout=0.0),
         4,
@@ -82,41 +79,22 @@ RECIPES = {
 }
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--models",
-        metavar="NAME",
-        choices=tuple(RECIPES),
-        nargs="+",
-        help=f"of --task joeynmt these only: {', '.join(RECIPES)} (default: all)",
-    )
-
-
-def run(options: argparse.Namespace) -> int:
-    for word in options.arguments:
-        if word.startswith("--") and word.split("=")[0] not in FLAGS:
-            raise CommandError(f"{word}: --task joeynmt has settings of its own; it takes {', '.join(FLAGS[1:])}")
+def measure_all(names: Sequence[str], seed: int = 0, workers: int | None = None) -> list[dict[str, Any]]:
+    """Train and test these setups; a row of numbers for each."""
     bleu_metric()  # before minutes are spent
     task = joeynmt_reversal()
-    rows = []
-    for name in options.models or RECIPES:
-        rows.append({"recipe": name, **measure(RECIPES[name], task, options.seed, options.workers)})
-        say(f"{RECIPES[name].title}: {rows[-1]['test_bleu']:.2f}")
-    print(table(rows))
-    print("\n" + verdict(rows))
-    report(options, {"seed": options.seed, "published": PUBLISHED, "models": rows})
-    return 0
+    return [{"recipe": name, **measure(SETUPS[name], task, seed, workers)} for name in names]
 
 
-def measure(recipe: Recipe, task: Reversal, seed: int = 0, workers: int | None = None) -> dict[str, Any]:
+def measure(setup: Setup, task: Reversal, seed: int = 0, workers: int | None = None) -> dict[str, Any]:
     """Train, validate now and then, and test the weights that were best in validation."""
-    model = build_model(recipe.model, recipe.config, np.random.default_rng(seed))
+    model = build_model(setup.model, setup.config, np.random.default_rng(seed))
     vocabulary = task.vocabulary
-    translator = Translator(recipe.model, model, vocabulary, vocabulary, vocabulary.bos)
-    batches = PairBatches(task.training, recipe.batch_size, seed=seed)
-    steps = recipe.epochs * batches.steps_per_epoch
-    constant = recipe.warmup is None
-    schedule = Constant(recipe.rate) if constant else WarmupCosine(recipe.rate, steps, min(recipe.warmup or 0, steps))
+    translator = Translator(setup.model, model, vocabulary, vocabulary, vocabulary.bos)
+    batches = PairBatches(task.training, setup.batch_size, seed=seed)
+    steps = setup.epochs * batches.steps_per_epoch
+    constant = setup.warmup is None
+    schedule = Constant(setup.rate) if constant else WarmupCosine(setup.rate, steps, min(setup.warmup or 0, steps))
     trainer = Trainer(model, Adam(beta2=0.98), schedule, seed=seed, workers=workers)
     best = {"bleu": -1.0, "step": 0}
     weights = trainer.value.copy()
@@ -129,13 +107,13 @@ def measure(recipe: Recipe, task: Reversal, seed: int = 0, workers: int | None =
         return numbers
 
     every = max(steps // LOOKS, 1)
-    trainer.fit(batches, steps, [ProgressBar(recipe.title), Every(every, look)])
+    trainer.fit(batches, steps, [ProgressBar(setup.title), Every(every, look)])
     trainer.workers.close()
     trainer.value[...] = weights
     tested = score(translator, task.test)
     return {
-        "model": recipe.model,
-        "title": recipe.title,
+        "model": setup.model,
+        "title": setup.title,
         "parameters": model.n_parameters(),
         "steps": steps,
         "best_step": best["step"],
@@ -166,7 +144,7 @@ def bleu_metric() -> Any:
     try:
         from sacrebleu.metrics import BLEU
     except ImportError:
-        raise CommandError('--task joeynmt: needs sacrebleu: pip install "minitransformer[evaluate]"') from None
+        raise ExperimentError('--task joeynmt: needs sacrebleu: pip install "minitransformer[evaluate]"') from None
     metric = BLEU()
     metric.corpus_score(["a"], [["a"]])  # its signature is known once it was used
     return metric

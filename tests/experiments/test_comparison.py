@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from minitransformer.data import FreshBatches, ToyTask, evaluation_batches, sequence_to_sequence_batch
+from minitransformer.experiments import Candidate, Comparison, Task, compare, conclusions, matched, steps_to_reach
+from minitransformer.experiments.comparison import answer_reach, encoder_reach, surest_alignment
 from minitransformer.layers import Glorot, Unallocated
 from minitransformer.models import LSTMConfig, PreNormTransformer, Seq2SeqLSTM, TransformerConfig, build_model
-from minitransformer.training import Comparison, Contender, History, Task, Trainer, compare, findings, matched
-from minitransformer.training.comparison import answer_reach, encoder_reach, surest_alignment
-from minitransformer.training.findings import reached
+from minitransformer.training import History, Trainer
 
 SYMBOLS = range(4, 10)
 LSTM = LSTMConfig(10, None, d_model=5, d_embedding=4, dropout=0.0)
@@ -153,16 +153,16 @@ def test_the_surest_head_is_chosen_on_other_sentences():
 
 
 def test_both_take_the_same_steps_and_are_looked_at_in_the_same_rounds(comparison):
-    for contender in comparison.contenders:
-        assert [look["step"] for look in contender.history.validations] == [2, 4, 6]
-        assert len(contender.history.steps) == 6
-        assert set(contender.seconds_per_step) == {2, 3}
-        assert set(contender.encoder_reach["untrained"]) == set(contender.encoder_reach["trained"]) == {1, 3}
-        assert set(contender.answer_reach["trained"]) == {3}
-        assert set(contender.exact_match) == {2, 5}
-        assert contender.alignment.shape == (5, 5)
-        np.testing.assert_allclose(contender.alignment.sum(axis=-1), 1.0, rtol=1e-5)
-    a, b = ([look["tokens"] for look in c.history.steps] for c in comparison.contenders)
+    for candidate in comparison.candidates:
+        assert [look["step"] for look in candidate.history.validations] == [2, 4, 6]
+        assert len(candidate.history.steps) == 6
+        assert set(candidate.seconds_per_step) == {2, 3}
+        assert set(candidate.encoder_reach["untrained"]) == set(candidate.encoder_reach["trained"]) == {1, 3}
+        assert set(candidate.answer_reach["trained"]) == {3}
+        assert set(candidate.exact_match) == {2, 5}
+        assert candidate.alignment.shape == (5, 5)
+        np.testing.assert_allclose(candidate.alignment.sum(axis=-1), 1.0, rtol=1e-5)
+    a, b = ([look["tokens"] for look in c.history.steps] for c in comparison.candidates)
     assert a == b
 
 
@@ -184,14 +184,14 @@ def test_the_clock_of_training_stands_still_while_quality_is_measured(task, monk
         now[0] += 1000.0
         return {"loss": 1.0, "token_accuracy": 0.5, "exact_match": 0.5}
 
-    monkeypatch.setattr("minitransformer.training.comparison.evaluate", evaluated)
+    monkeypatch.setattr("minitransformer.experiments.comparison.evaluate", evaluated)
     found = compare(models(np.float32), task, lambda m: Trainer(m, workers=1), 4, 2, timed_lengths=(2,), distances=(2,))
-    assert all(look["seconds"] == 0.0 for c in found.contenders for look in c.history.validations)
+    assert all(look["seconds"] == 0.0 for c in found.candidates for look in c.history.validations)
 
 
 def test_numbers_are_json(comparison):
     numbers = json.loads(json.dumps(comparison.to_dict()))
-    assert [c["name"] for c in numbers["contenders"]] == ["LSTM", "Transformer"]
+    assert [c["name"] for c in numbers["candidates"]] == ["LSTM", "Transformer"]
     assert numbers["longest"] == 4
 
 
@@ -200,22 +200,22 @@ def test_two_are_compared(task):
         compare({"LSTM": models()["LSTM"]}, task, Trainer, 1)
 
 
-def contender(name, quality, seconds, step_seconds, exact, reach=1.0):
+def candidate(name, quality, seconds, step_seconds, exact, reach=1.0):
     looks = [
         {"step": 10 * (i + 1), "seconds": seconds * (i + 1), "exact_match": q, "token_accuracy": q}
         for i, q in enumerate(quality)
     ]
     reaches = {"untrained": {8: reach}, "trained": {8: reach}}
-    return Contender(name, 100, 0, 5, History([], looks), step_seconds, reaches, {}, exact, np.ones((1, 1)), "")
+    return Candidate(name, 100, 0, 5, History([], looks), step_seconds, reaches, {}, exact, np.ones((1, 1)), "")
 
 
 def told(a, b):
-    return " ".join(findings(Comparison((a, b), 30, 4, "exact_match")))
+    return " ".join(conclusions(Comparison((a, b), 30, 4, "exact_match")))
 
 
-def test_findings_name_whoever_wins():
-    a = contender("A", [0.5, 0.95, 1.0], 3.0, {2: 0.1, 9: 0.8}, {3: 1.0, 5: 0.5, 6: 0.25})
-    b = contender("B", [0.95, 0.96, 0.97], 7.0, {2: 0.3, 9: 0.2}, {3: 1.0, 5: 0.0, 6: 0.0})
+def test_conclusions_name_whoever_wins():
+    a = candidate("A", [0.5, 0.95, 1.0], 3.0, {2: 0.1, 9: 0.8}, {3: 1.0, 5: 0.5, 6: 0.25})
+    b = candidate("B", [0.95, 0.96, 0.97], 7.0, {2: 0.3, 9: 0.2}, {3: 1.0, 5: 0.0, 6: 0.0})
     text = told(a, b)
     assert "the A has 100 % of the held-out sentences right, the B 97.0 %" in text
     assert "90 % is reached by the A after 20 steps and 6 s, by the B after 10 steps and 7 s." in text
@@ -226,22 +226,22 @@ def test_findings_name_whoever_wins():
     assert "the B is better" in swapped
 
 
-def test_findings_say_where_there_is_no_winner():
-    a = contender("A", [0.1], 1.0, {2: 0.1}, {5: 0.0})
-    b = contender("B", [0.2], 1.0, {2: 0.102}, {5: 0.0})
+def test_conclusions_say_where_there_is_no_winner():
+    a = candidate("A", [0.1], 1.0, {2: 0.1}, {5: 0.0})
+    b = candidate("B", [0.2], 1.0, {2: 0.102}, {5: 0.0})
     assert "90 % is reached by the A never, by the B never." in told(a, b)
     assert "both have 10.0 % of the held-out sentences right" in told(a, replace(a, name="B"))
     assert "at length 2 equally fast" in told(a, b)
     assert "neither is better" in told(a, b)
-    only = contender("B", [0.2, 0.9], 1.5, {2: 0.1}, {5: 0.0})
+    only = candidate("B", [0.2, 0.9], 1.5, {2: 0.1}, {5: 0.0})
     assert "by the A never, by the B after 20 steps and 3 s." in told(a, only)
-    assert reached(only, "exact_match") == (20, 3.0)
-    assert reached(a, "exact_match") is None
+    assert steps_to_reach(only, "exact_match") == (20, 3.0)
+    assert steps_to_reach(a, "exact_match") is None
 
 
-def test_findings_name_in_whom_more_of_the_gradient_arrives():
-    near = contender("A", [0.1], 1.0, {2: 0.1}, {}, reach=3e-7)
-    far = contender("B", [0.2], 1.0, {2: 0.1}, {}, reach=0.25)
+def test_conclusions_name_in_whom_more_of_the_gradient_arrives():
+    near = candidate("A", [0.1], 1.0, {2: 0.1}, {}, reach=3e-7)
+    far = candidate("B", [0.2], 1.0, {2: 0.1}, {}, reach=0.25)
     assert "in the A 3e-07 untrained, 3e-07 trained; in the B 0.25 untrained, 0.25 trained: more arrives in the B" in (
         told(near, far)
     )
@@ -252,5 +252,5 @@ def test_findings_name_in_whom_more_of_the_gradient_arrives():
 
 
 def test_almost_all_is_not_all():
-    a = contender("A", [0.9999], 1.0, {2: 0.1}, {})
+    a = candidate("A", [0.9999], 1.0, {2: 0.1}, {})
     assert "have 99.99 % of" in told(a, a)
