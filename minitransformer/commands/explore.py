@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..data import DataError
-from ..decoding import LanguageModel, Look, Translator, load_language_model
+from ..decoding import LanguageModel, Look, Translator
+from ..pretrained import load_language_model
 from ..training import CheckpointError
 from .errors import CommandError
 from .options import new_parser, report, say

@@ -6,7 +6,6 @@ from .decoders import Beam, Decoder, Greedy, MinimumBayesRisk, Sampling, Transla
 from .greedy import greedy
 from .hypothesis import Hypothesis
 from .language_model import LanguageModel
-from .pretrained import PretrainedLanguageModel, load_language_model
 from .sampling import next_word_distribution, sample, stream
 from .translator import Look, Translator, checkpoint_path
 from .utilities import UTILITIES, chrf, exact_match, sentence_bleu
@@ -22,7 +21,6 @@ __all__ = [
     "LanguageModel",
     "Look",
     "MinimumBayesRisk",
-    "PretrainedLanguageModel",
     "Sampling",
     "Translation",
     "Translator",
@@ -32,7 +30,6 @@ __all__ = [
     "exact_match",
     "expected_utilities",
     "greedy",
-    "load_language_model",
     "minimum_bayes_risk",
     "next_word_distribution",
     "sample",

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from ..data import CharacterVocabulary
+from ..files import whole_folder
 from ..layers import Layer, Unallocated
 from .errors import WeightsError, listed
-from .families import T5_FAMILY, Family, canonical, read_recipe, write_recipe
-from .folder import whole_folder
+from .hf_config import T5_FAMILY, Family, canonical, read_config, write_config
+from .hf_names import Entry, names_of
+from .hf_tensors import Stored, check_dtype, open_tensors, read_json, write_json, write_tensors
 from .llama2c import Llama2cTokenizer
-from .names import Entry, names_of
-from .tensors import Stored, check_dtype, open_tensors, read_json, write_json, write_tensors
 from .tokenizer import PretrainedTokenizer, of_characters, write_tokenizer
 
 SHARD_BYTES = 5_000_000_000
@@ -49,25 +49,25 @@ def from_pretrained(folder: str | os.PathLike[str], dtype: DTypeLike = np.float3
     path = Path(folder)
     if not path.is_dir():
         raise WeightsError(f"{path}: is no folder; give one that holds config.json and model.safetensors")
-    recipe = read_recipe(path / "config.json", read_json(path / "config.json"))
+    description = read_config(path / "config.json", read_json(path / "config.json"))
     stored: dict[str, Stored] = {}
     for name, tensor in open_tensors(path).items():
-        ours = canonical(recipe.family, name)
+        ours = canonical(description.family, name)
         if ours in stored:
             raise WeightsError(f"{path}: has both {listed([name])} and {listed([ours])}")
         stored[ours] = tensor
-    if recipe.family is T5_FAMILY and recipe.head_scale == 1.0 and has_own_head(stored):
-        recipe = replace(recipe, tied=False)  # release 5 of transformers calls even those tied that are not
-    if recipe.n_blocks() > len(stored):  # before so many blocks are built
+    if description.family is T5_FAMILY and description.head_scale == 1.0 and has_own_head(stored):
+        description = replace(description, tied=False)  # release 5 of transformers calls even those tied that are not
+    if description.n_blocks() > len(stored):  # before so many blocks are built
         raise WeightsError(
-            f"{path / 'config.json'}: describes {recipe.n_blocks():,} blocks; {path} has {len(stored):,} tensors"
+            f"{path / 'config.json'}: describes {description.n_blocks():,} blocks; {path} has {len(stored):,} tensors"
         )
     try:
-        model = recipe.build(Unallocated())
+        model = description.build(Unallocated())
     except (ValueError, OverflowError, MemoryError) as error:  # sizes that no array can have
         raise WeightsError(f"{path / 'config.json'}: describes no model: {error}") from None
     entries = names_of(model)
-    check_tensors(path, recipe.family, entries, stored)
+    check_tensors(path, description.family, entries, stored)
     for entry in entries:
         entry.fill(stored[entry.name].read(wanted))
     return model
@@ -138,7 +138,7 @@ def save_pretrained(
         Where the folder holds something, cannot be written, or a tokenizer has more ids than the model.
     """
     entries = names_of(model)
-    config = write_recipe(model)
+    config = write_config(model)
     if shard_bytes < 1:
         raise ValueError(f"shard_bytes={shard_bytes}: must be at least 1")
     if isinstance(tokenizer, CharacterVocabulary):
@@ -149,9 +149,12 @@ def save_pretrained(
         raise TypeError(f"tokenizer is a {type(tokenizer).__name__}: no tokenizer.json can be made of it")
     if tokenizer is not None and len(tokenizer) > config["vocab_size"]:
         raise WeightsError(f"{folder}: the tokenizer has {len(tokenizer):,} ids, the model {config['vocab_size']:,}")
-    with whole_folder(folder) as place:
-        if tokenizer is not None:
-            config |= write_tokenizer(place, tokenizer)
-        write_tensors(place, entries, shard_bytes)
-        write_json(place / "config.json", config)
+    try:
+        with whole_folder(folder) as place:
+            if tokenizer is not None:
+                config |= write_tokenizer(place, tokenizer)
+            write_tensors(place, entries, shard_bytes)
+            write_json(place / "config.json", config)
+    except OSError as error:
+        raise WeightsError(f"{folder}: cannot be written: {error.strerror or error}") from None
     return Path(folder)

@@ -23,8 +23,8 @@ from ..layers import Layer, Parameter, Unallocated
 from ..layers.rotary import rotations
 from ..models import Llama, LlamaConfig, TiedLlama
 from .errors import WeightsError
-from .families import table_of
-from .tensors import check_dtype
+from .hf_config import table_of
+from .hf_tensors import check_dtype
 from .tokenizer import PretrainedTokenizer, of_merges
 
 HEADER = struct.Struct("<7i")

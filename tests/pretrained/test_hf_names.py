@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minitransformer.models import PreNormTransformer, TransformerConfig
-from minitransformer.weights import names_of
+from minitransformer.pretrained import names_of
 
 from .cases import MODELS, made
 

@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 
 from ..layers import Array
 from .errors import WeightsError, listed, shown
-from .names import Entry
+from .hf_names import Entry
 
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 JSON_LIMIT = 1 << 26  # bytes

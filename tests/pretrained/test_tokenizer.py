@@ -9,10 +9,16 @@ import numpy as np
 import pytest
 
 from minitransformer.data import CharacterVocabulary
-from minitransformer.decoding import PretrainedLanguageModel, load_language_model
 from minitransformer.models import LlamaConfig, TiedLlama
-from minitransformer.weights import Llama2cTokenizer, WeightsError, read_tokenizer, save_pretrained
-from minitransformer.weights.tokenizer import of_characters
+from minitransformer.pretrained import (
+    Llama2cTokenizer,
+    PretrainedLanguageModel,
+    WeightsError,
+    load_language_model,
+    read_tokenizer,
+    save_pretrained,
+)
+from minitransformer.pretrained.tokenizer import of_characters
 
 from .cases import made, pieces
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..data import CharacterVocabulary
 from ..data.vocabulary import SPECIALS
 from .errors import WeightsError, shown
-from .tensors import library, read_json, write_json
+from .hf_tensors import library, read_json, write_json
 
 FILE, GENERATION, SETTINGS = "tokenizer.json", "generation_config.json", "tokenizer_config.json"
 

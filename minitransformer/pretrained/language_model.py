@@ -11,16 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..decoding import LanguageModel
 from ..models import LANGUAGE_MODELS, DecoderOnly
-from ..weights import (
-    Llama2cTokenizer,
-    PretrainedTokenizer,
-    WeightsError,
-    from_pretrained,
-    read_llama2c,
-    read_tokenizer,
-)
-from .language_model import LanguageModel
+from .errors import WeightsError
+from .hf_folder import from_pretrained
+from .llama2c import Llama2cTokenizer, read_llama2c
+from .tokenizer import PretrainedTokenizer, read_tokenizer
 
 
 @dataclass

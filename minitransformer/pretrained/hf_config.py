@@ -1,4 +1,4 @@
-"""config.json of Hugging Face: which of our recipes it describes, and what ours reads as there.
+"""config.json of Hugging Face: which of our models it describes, and how one of ours is described there.
 
 Every key is accounted for. A *size* becomes a field of our configuration; a *fixed* key must have the value that our
 layers are built for; what has no bearing on a logit or a gradient is *ignored*; any other key is refused.
@@ -163,7 +163,7 @@ FAMILIES = {"t5": T5_FAMILY, "gpt2": GPT_FAMILY, "llama": LLAMA_FAMILY}
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ModelDescription:
     """What config.json describes.
 
     Attributes
@@ -204,7 +204,7 @@ def table_of(model: Any) -> Any:
     return getattr(embedding, "tokens", embedding).weight
 
 
-class Reader:
+class ConfigReader:
     """Takes config.json apart, and knows at the end what was left over."""
 
     def __init__(self, path: Path, content: dict[str, Any]) -> None:
@@ -235,9 +235,9 @@ class Reader:
         return bool(self.expect(key, (default, not default)))
 
 
-def read_recipe(path: Path, content: dict[str, Any]) -> Recipe:
+def read_config(path: Path, content: dict[str, Any]) -> ModelDescription:
     """What a config.json describes; WeightsError, which names the key, for what our layers do not do."""
-    reader = Reader(path, content)
+    reader = ConfigReader(path, content)
     model_type = content.get("model_type")
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise reader.wrong("model_type", " or ".join(map(repr, FAMILIES)))
@@ -257,7 +257,7 @@ def read_recipe(path: Path, content: dict[str, Any]) -> Recipe:
         raise WeightsError(f"{path}: {error}") from None
 
 
-def _read_t5(reader: Reader, family: Family, sizes: dict[str, Any]) -> Recipe:
+def _read_t5(reader: ConfigReader, family: Family, sizes: dict[str, Any]) -> ModelDescription:
     if sizes["n_decoder_blocks"] is None:
         sizes["n_decoder_blocks"] = sizes["n_encoder_blocks"]
     kind = reader.expect("feed_forward_proj", ("relu", "gated-gelu"))
@@ -271,16 +271,16 @@ def _read_t5(reader: Reader, family: Family, sizes: dict[str, Any]) -> Recipe:
     if scaled and not tied:
         raise reader.wrong("scale_decoder_outputs", "false where tie_word_embeddings is")
     config = T5Config(**sizes)
-    return Recipe(family, T5v11 if gated else T5, config, tied, config.d_model**-0.5 if scaled else 1.0)
+    return ModelDescription(family, T5v11 if gated else T5, config, tied, config.d_model**-0.5 if scaled else 1.0)
 
 
-def _read_gpt(reader: Reader, family: Family, sizes: dict[str, Any]) -> Recipe:
+def _read_gpt(reader: ConfigReader, family: Family, sizes: dict[str, Any]) -> ModelDescription:
     for key in ("embd_pdrop", "attn_pdrop"):
         reader.expect(key, (sizes["dropout"],))
-    return Recipe(family, GPT, GPTConfig(**sizes), reader.flag("tie_word_embeddings", family.tied))
+    return ModelDescription(family, GPT, GPTConfig(**sizes), reader.flag("tie_word_embeddings", family.tied))
 
 
-def _read_llama(reader: Reader, family: Family, sizes: dict[str, Any]) -> Recipe:
+def _read_llama(reader: ConfigReader, family: Family, sizes: dict[str, Any]) -> ModelDescription:
     base = reader.size("rope_theta", 10000.0)
     for key in ("rope_scaling", "rope_parameters"):
         rope = reader.content.get(key)
@@ -297,13 +297,13 @@ def _read_llama(reader: Reader, family: Family, sizes: dict[str, Any]) -> Recipe
     if reader.content.get("head_dim") is not None and reader.content["head_dim"] * sizes["n_heads"] != sizes["d_model"]:
         raise reader.wrong("head_dim", f"hidden_size / num_attention_heads = {sizes['d_model']} / {sizes['n_heads']}")
     tied = reader.flag("tie_word_embeddings", family.tied)
-    return Recipe(family, TiedLlama if tied else Llama, LlamaConfig(**sizes, base=base), tied)
+    return ModelDescription(family, TiedLlama if tied else Llama, LlamaConfig(**sizes, base=base), tied)
 
 
 READERS: dict[str, Any] = {"t5": _read_t5, "gpt2": _read_gpt, "llama": _read_llama}
 
 
-def write_recipe(model: Any) -> dict[str, Any]:
+def write_config(model: Any) -> dict[str, Any]:
     """config.json of one of our models, as transformers reads it."""
     model_type = next(name for name, family in FAMILIES.items() if isinstance(model.config, family.config))
     family, config = FAMILIES[model_type], model.config.to_dict()

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from minitransformer.cli import main
-from minitransformer.decoding import load_language_model
 from minitransformer.layers import Glorot
 from minitransformer.models import Llama, LlamaConfig, TiedLlama
-from minitransformer.weights import Llama2cTokenizer, WeightsError, read_llama2c
+from minitransformer.pretrained import Llama2cTokenizer, WeightsError, load_language_model, read_llama2c
 
 from .cases import llama2c, llama2c_tokenizer, pieces
 

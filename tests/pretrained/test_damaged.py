@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pytest
 
-from minitransformer.weights import Llama2cTokenizer, WeightsError, from_pretrained, read_llama2c, save_pretrained
+from minitransformer.pretrained import Llama2cTokenizer, WeightsError, from_pretrained, read_llama2c, save_pretrained
 
 from .cases import llama2c, llama2c_tokenizer, made, pieces
 

@@ -12,8 +12,8 @@ import pytest
 
 from minitransformer.data import WordVocabulary
 from minitransformer.layers import Unembedding
-from minitransformer.weights import WeightsError, from_pretrained, save_pretrained
-from minitransformer.weights import pretrained as module
+from minitransformer.pretrained import WeightsError, from_pretrained, save_pretrained
+from minitransformer.pretrained import hf_folder as module
 
 from .cases import MODELS, inputs, made
 

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 
 from minitransformer.data import CharacterVocabulary
-from minitransformer.decoding import load_language_model
 from minitransformer.layers import Glorot, Linear, Unembedding
 from minitransformer.models import GPT, T5, GPTConfig, Llama, LlamaConfig, T5Config, T5v11, TiedLlama
-from minitransformer.weights import WeightsError, from_pretrained, save_pretrained
+from minitransformer.pretrained import WeightsError, from_pretrained, load_language_model, save_pretrained
 
 from .wiring import agree, float64_throughout, tensor, torch  # noqa: F401 (a fixture)
 
