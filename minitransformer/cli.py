@@ -24,7 +24,6 @@ from .commands import (
     demo,
     evaluate,
     explore,
-    figures,
     grade,
     lm,
     mutants,
@@ -38,7 +37,7 @@ from .experiments import ExperimentError
 from .training import CheckpointError, NoMPI, NotFinite, Ranks, world
 
 COMMANDS = (
-    *(demo, train, translate, evaluate, decoders, explore, compare, figures),
+    *(demo, train, translate, evaluate, decoders, explore, compare),
     *(lm, reproduce, count, check, mutants, grade),
 )
 

@@ -20,9 +20,8 @@ from ..plotting import (
     training_figure,
 )
 from ..training import History
-from .pronouns import Head, maps
+from .pronouns import SHOWROOM, Head, maps
 
-SHOWROOM = "I got my car straight from the showroom, it was new."
 ASKING = {"it": "it", "adjective": "new"}
 ANTECEDENT, DISTRACTOR = "car", "showroom"
 

@@ -11,6 +11,7 @@ from ..data import Batch, EnglishFrench, Example, sequence_to_sequence_batch
 from ..decoding import Translator
 from ..layers import Array, Cache
 
+SHOWROOM = "I got my car straight from the showroom, it was new."
 IdPair = tuple[list[int], list[int]]
 
 

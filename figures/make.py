@@ -1,4 +1,11 @@
-"""`figures`: makes every picture of the project again, from seeds, and says which ones are no longer up to date."""
+"""Makes every picture in this folder again, from seeds, and says which ones are out of date.
+
+    python figures/make.py              all of them; some train the demo first, once for all of them
+    python figures/make.py --stale      only those that are missing or out of date
+    python figures/make.py --check      none; exit status 1 if any is out of date
+
+figures.json keeps what each picture was made from.
+"""
 
 from __future__ import annotations
 
@@ -6,81 +13,82 @@ import argparse
 import hashlib
 import io
 import json
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import matplotlib
+
+matplotlib.use("Agg")  # opens no windows
+
+import matplotlib.pyplot as plt
+from PIL import Image
 from tqdm import tqdm
 
-from ..files import whole_file
-from .errors import CommandError
-from .options import new_parser, report, say
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]  # the code of this checkout, whatever is installed
 
-if TYPE_CHECKING:
-    from .figure_recipes import Trained
+from pictures import PICTURES, Trained  # noqa: E402
+
+from minitransformer.files import whole_file  # noqa: E402
 
 MANIFEST = "figures.json"
 
 
-def add_parser(commands: Any) -> None:
-    parser = new_parser(
-        commands,
-        "figures",
-        run,
-        "Make every picture of the project again. Each has a recipe with its own seed; some train the demo first, once "
-        "for all of them. FOLDER/figures.json keeps of each what it was made from, so that --check and --stale can say "
-        "which are out of date.",
-    )
-    parser.add_argument("--out", metavar="FOLDER", default="figures", help="where the pictures are")
+class Unusable(Exception):
+    """One clear line for the user."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status: 0 done, 1 pictures are out of date (--check), 2 a mistake in what was given."""
+    parser = argparse.ArgumentParser(prog="figures/make.py", description="Make every picture of the project again.")
+    parser.add_argument("--out", metavar="FOLDER", type=Path, default=HERE, help="where the pictures are")
     parser.add_argument("--only", metavar="NAME", nargs="+", help="these pictures only")
     parser.add_argument("--stale", action="store_true", help="only those that are missing or out of date")
     parser.add_argument("--check", action="store_true", help="make none, only say which are out of date")
     parser.add_argument("--list", action="store_true", help="make none, only name them all")
+    try:
+        return run(parser.parse_args(arguments))
+    except Unusable as error:
+        print(f"figures/make.py: {error}", file=sys.stderr)
+        return 2
 
 
 def run(options: argparse.Namespace) -> int:
-    import matplotlib
-
-    matplotlib.use("Agg")  # a command opens no windows
-    from .figure_recipes import RECIPES, Trained  # matplotlib takes a while to import
-
-    folder, trained = Path(options.out), Trained()
-    if unknown := [name for name in options.only or () if name not in RECIPES]:
-        raise CommandError(f"--only {unknown[0]}: must be one of {', '.join(RECIPES)}")
-    chosen = [name for name in RECIPES if not options.only or name in options.only]
+    folder, trained = options.out, Trained()
+    if unknown := [name for name in options.only or () if name not in PICTURES]:
+        raise Unusable(f"--only {unknown[0]}: must be one of {', '.join(PICTURES)}")
+    chosen = [name for name in PICTURES if not options.only or name in options.only]
     if options.list:
-        print("\n".join(f"{name:26s}{RECIPES[name].caption}" for name in chosen))
-        report(options, {"pictures": chosen})
+        print("\n".join(f"{name:26s}{PICTURES[name].caption}" for name in chosen))
         return 0
     reasons = stale(folder, trained)
     if options.check:
         print("\n".join(f"{name}: {reasons[name]}" for name in reasons) or "every picture is up to date")
-        report(options, {"stale": reasons})
         return 1 if reasons else 0
     if options.stale:
         chosen = [name for name in chosen if name in reasons]
-    started, written = time.perf_counter(), []
+    started = time.perf_counter()
     with tqdm(chosen, unit="picture", disable=None, dynamic_ncols=True) as bar:
         for name in bar:
             bar.set_description(name)
             try:
-                path = save_small(RECIPES[name].draw(trained), folder / f"{name}.png")
+                path = save_small(PICTURES[name].draw(trained), folder / f"{name}.png")
             except OSError as error:
-                raise CommandError(f"{folder}: cannot be written: {error.strerror or error}") from None
-            record(folder, name, RECIPES[name].caption, RECIPES[name].digest(trained), path)
-            written.append(str(path))
-    forget(folder, RECIPES)
-    print("\n".join(f"figure      {path}" for path in written) or "every picture is up to date")
-    say(f"{len(written)} pictures in {time.perf_counter() - started:.0f} s")
-    report(options, {"written": written})
+                raise Unusable(f"{folder}: cannot be written: {error.strerror or error}") from None
+            record(folder, name, PICTURES[name].caption, PICTURES[name].digest(trained), path)
+            bar.write(f"figure      {path}")
+    forget(folder, PICTURES)
+    if not chosen:
+        print("every picture is up to date")
+    print(f"{len(chosen)} pictures in {time.perf_counter() - started:.0f} s", file=sys.stderr)
     return 0
 
 
 def save_small(figure: Any, path: Path) -> Path:
     """Write a figure as a PNG of at most 256 colours, a third as large and to the eye the same; close it."""
-    import matplotlib.pyplot as plt
-    from PIL import Image
-
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=150)
     plt.close(figure)
@@ -92,19 +100,17 @@ def save_small(figure: Any, path: Path) -> Path:
 
 def stale(folder: Path, trained: Trained) -> dict[str, str]:
     """Which pictures of a folder are not what their recipes would make now, and why."""
-    from .figure_recipes import RECIPES
-
     manifest, reasons = read_manifest(folder), {}
-    for name, recipe in RECIPES.items():
+    for name, picture in PICTURES.items():
         path, entry = folder / f"{name}.png", manifest.get(name)
         if entry is None or not path.exists():
             reasons[name] = "is not there"
         elif entry.get("file") != digest_of(path):
             reasons[name] = "is another file than the one that was made"
-        elif entry.get("recipe") != recipe.digest(trained):
+        elif entry.get("recipe") != picture.digest(trained):
             reasons[name] = "its recipe, what draws it or what it is drawn from has changed since"
     for name in manifest:
-        if name not in RECIPES:
+        if name not in PICTURES:
             reasons[name] = "has no recipe any more"
     return reasons
 
@@ -117,9 +123,9 @@ def read_manifest(folder: Path) -> dict[str, dict[str, str]]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise CommandError(f"{path}: cannot be read: {error}") from None
+        raise Unusable(f"{path}: cannot be read: {error}") from None
     if not isinstance(manifest, dict) or not all(isinstance(entry, dict) for entry in manifest.values()):
-        raise CommandError(f"{path}: is no list of pictures: delete it and make them again")
+        raise Unusable(f"{path}: is no list of pictures: delete it and make them again")
     return manifest
 
 
@@ -144,3 +150,7 @@ def write_manifest(folder: Path, manifest: dict[str, dict[str, str]]) -> None:
 
 def digest_of(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

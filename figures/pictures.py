@@ -1,4 +1,4 @@
-"""Every picture in figures/, each a small recipe: what is drawn, from which seed, and what it depends on."""
+"""Every picture in this folder as a small function: what is drawn, from which seed, and what it depends on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from .. import plotting
-from ..data import EnglishFrench, FreshBatches
-from ..decoding import BeamStep, Look, Translator, beam_search, search_tree
-from ..experiments.materials import page
-from ..layers import (
+from minitransformer import plotting
+from minitransformer.commands import compare, demo
+from minitransformer.commands.demo_figures import demo_pictures
+from minitransformer.commands.options import trainer_from
+from minitransformer.commands.pronouns import SHOWROOM, Head, maps
+from minitransformer.commands.runs import NOT_SETTINGS
+from minitransformer.data import EnglishFrench
+from minitransformer.decoding import BeamStep, Look, Translator, beam_search, search_tree
+from minitransformer.experiments.materials import page
+from minitransformer.layers import (
     Array,
     Chain,
     FeedForward,
@@ -39,7 +44,7 @@ from ..layers import (
     padding_mask,
     sinusoids,
 )
-from ..models import (
+from minitransformer.models import (
     GPT,
     T5,
     GPTConfig,
@@ -54,14 +59,9 @@ from ..models import (
     Transformer,
     TransformerConfig,
 )
-from ..training import Constant, Every, Noam, ProgressBar, Trainer, WarmupCosine
-from . import compare, demo
-from .demo_figures import demo_pictures
-from .options import trainer_from
-from .pronouns import Head, maps
-from .runs import NOT_SETTINGS
+from minitransformer.training import Constant, Every, Noam, Trainer, WarmupCosine
 
-WORDS = demo.SHOWROOM.lower().replace(",", " ,").replace(".", " .").split()
+WORDS = SHOWROOM.lower().replace(",", " ,").replace(".", " .").split()
 SNAPSHOTS = (100, 300, 400, 5000)  # steps after which the demo's weights are kept
 GROUPS = {  # words of the demo whose vectors are drawn
     "who": ("i", "we", "they", "he", "she"),
@@ -90,25 +90,13 @@ class Trained:
     @cached_property
     def trainer(self) -> Trainer:
         """After its training."""
-        options, translator = self.options, self.translator
-        ids = translator.source_vocabulary.token_id, translator.target_vocabulary.token_id
-        batches = FreshBatches(
-            lambda rng, n: self.grammar.sample_ids(rng, n, *ids),
-            options.batch_size,
-            seed=options.seed,
-            pad=translator.model.pad,
-            start=translator.start,
-            eos=translator.target_vocabulary.eos,
-        )
-        looking = demo.held_out(self.grammar, demo.generator(options, demo.LOOKING), 200)
 
         def keep(trainer: Trainer) -> None:
             if trainer.step in SNAPSHOTS:
                 self.weights[trainer.step] = self.weights_now()
 
-        trainer = trainer_from(options, translator.model)
-        every = Every(max(options.steps // 10, 1), lambda trainer: demo.glance(translator, looking))
-        trainer.fit(batches, options.steps, [ProgressBar("training the demo"), every, Every(1, keep)])
+        trainer = trainer_from(self.options, self.translator.model)
+        demo.fit(self.options, self.grammar, self.translator, trainer, [Every(1, keep)])
         return trainer
 
     @cached_property
@@ -119,7 +107,7 @@ class Trained:
     @cached_property
     def look(self) -> Look:
         assert self.trainer
-        return self.translator.look(demo.SHOWROOM)
+        return self.translator.look(SHOWROOM)
 
     @cached_property
     def pictures(self) -> dict[str, Any]:
@@ -147,7 +135,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Picture:
     """How one picture is made.
 
     Attributes
@@ -173,7 +161,7 @@ class Recipe:
     inputs: Callable[[], Any] | None = None
 
     def digest(self, trained: Trained) -> str:
-        """Changes where the recipe, the code that draws, or what they are given changes; not with other code."""
+        """Changes with the function here, the code that draws, or what they are given; not with other code."""
         own: list[Any] = [function for function in (self.draw, *self.drawn_by) if function.__module__ == __name__]
         names = with_helpers({function.__module__ for function in self.drawn_by} - {__name__})
         sources: list[Any] = [*own, *(sys.modules[name] for name in sorted(names))]
@@ -194,32 +182,32 @@ def with_helpers(modules: set[str]) -> set[str]:
     return found
 
 
-RECIPES: dict[str, Recipe] = {}
+PICTURES: dict[str, Picture] = {}
 
 
-def recipe(
+def picture(
     caption: str,
     *drawn_by: Callable[..., Any],
     trained: bool = False,
     inputs: Callable[[], Any] | None = None,
     name: str = "",
 ) -> Callable[[Callable[[Trained], Any]], Callable[[Trained], Any]]:
-    """Registers a function as the recipe of the picture that has its name."""
+    """Registers a function as what draws the picture of its name."""
 
     def register(draw: Callable[[Trained], Any]) -> Callable[[Trained], Any]:
         called = name or draw.__name__
-        RECIPES[called] = Recipe(called, caption, draw, drawn_by, trained, inputs)
+        PICTURES[called] = Picture(called, caption, draw, drawn_by, trained, inputs)
         return draw
 
     return register
 
 
-@recipe("Sinusoidal positions as a heat map: sixty positions, sixty-four dimensions.", plotting.encoding_heatmap)
+@picture("Sinusoidal positions as a heat map: sixty positions, sixty-four dimensions.", plotting.encoding_heatmap)
 def positions_heatmap(_: Trained) -> Any:
     return plotting.encoding_heatmap(sinusoids(60, 64)).figure
 
 
-@recipe(
+@picture(
     "Eight dimensions of the sinusoidal encoding as curves; the vector of the fourth word is read off them.",
     plotting.encoding_curves,
 )
@@ -227,7 +215,7 @@ def positions_curves(_: Trained) -> Any:
     return plotting.encoding_curves(sinusoids(len(WORDS), 16), position=3, words=WORDS).figure
 
 
-@recipe(
+@picture(
     "The dot product of two positions' encodings: it falls, in waves, with their distance, wherever they stand.",
     plotting.encoding_similarity,
 )
@@ -235,7 +223,7 @@ def positions_similarity(_: Trained) -> Any:
     return plotting.encoding_similarity(sinusoids(60, 64)).figure
 
 
-@recipe("The three masks: causal, padding, and both.", plotting.mask_map)
+@picture("The three masks: causal, padding, and both.", plotting.mask_map)
 def masks(_: Trained) -> Any:
     figure, axes = plt.subplots(1, 3, figsize=(7.0, 2.9), layout="constrained")
     words = ["<bos>", "le", "chat", "dort", "<pad>"]
@@ -256,7 +244,7 @@ def one_legend(figure: Any, axes: Any) -> None:
     figure.legend(handles, labels, loc="outside lower left", ncols=len(labels), frameon=False, fontsize=8)
 
 
-@recipe(
+@picture(
     "Self-attention of three words with all numbers: X, Q, K, V, scores, weights, output.", plotting.attention_chain
 )
 def self_attention_chain(_: Trained) -> Any:
@@ -266,7 +254,7 @@ def self_attention_chain(_: Trained) -> Any:
     return plotting.attention_chain(attention.forward(x)[1], ["the", "cat", "sleeps"]).figure
 
 
-@recipe(
+@picture(
     "The longer queries and keys are, the more softmax settles on one key, unless scores are divided by the root of d.",
     plotting.softmax_saturation,
 )
@@ -302,7 +290,7 @@ def block_gradients(name: str, blocks: int = 24, D: int = 64) -> list[float]:
     return [float(np.sqrt(sum((p.grad**2).sum() for p in block.parameters()))) for block in stack]
 
 
-@recipe(
+@picture(
     "Norm of the gradient in each of 24 untrained blocks: it vanishes without residuals; with norms before or after.",
     plotting.gradient_norms,
     block_gradients,
@@ -319,7 +307,7 @@ def gradient_norms(_: Trained) -> Any:
     return figure
 
 
-@recipe("Learning rates of three schedules over five thousand steps.", plotting.schedule_curve)
+@picture("Learning rates of three schedules over five thousand steps.", plotting.schedule_curve)
 def schedules(_: Trained) -> Any:
     rates: dict[str, Callable[[int], float]] = {
         "constant": Constant(1e-3),
@@ -364,7 +352,7 @@ def architecture(build: Callable[[], Any]) -> Callable[[Trained], Any]:
 
 
 for _name, (_called, _build) in ARCHITECTURES.items():
-    recipe(
+    picture(
         f"The {_called}, drawn from the model object, with shapes and parameter counts.",
         plotting.draw,
         inputs=structure(_build),
@@ -372,7 +360,7 @@ for _name, (_called, _build) in ARCHITECTURES.items():
     )(architecture(_build))
 
 
-@recipe(
+@picture(
     "What parameters are for, from the Transformer of 2017 to Llama 2 70B: most of them feed-forward.",
     plotting.parameter_shares,
     plotting.parameter_parts,
@@ -390,12 +378,12 @@ def parameter_shares(_: Trained) -> Any:
     return plotting.parameter_shares({name: plotting.parameter_parts(model) for name, model in models.items()}).figure
 
 
-@recipe("Loss and accuracies while the demo trains.", plotting.training_figure, demo_pictures, trained=True)
+@picture("Loss and accuracies while the demo trains.", plotting.training_figure, demo_pictures, trained=True)
 def training(trained: Trained) -> Any:
     return trained.pictures["training"]
 
 
-@recipe(
+@picture(
     "Where the decoder looks in the source while it translates: all heads of its attention to the encoder.",
     plotting.attention_grid,
     demo_pictures,
@@ -405,7 +393,7 @@ def cross_attention(trained: Trained) -> Any:
     return trained.pictures["cross_attention"]
 
 
-@recipe(
+@picture(
     "The encoder's head that links the pronoun to its noun: from where it draws, word by word.",
     plotting.antecedent_figure,
     demo_pictures,
@@ -415,20 +403,20 @@ def antecedent(trained: Trained) -> Any:
     return trained.pictures["antecedent"]
 
 
-@recipe("One head of the encoder as a map: each row says where a word looks.", plotting.attention_map, trained=True)
+@picture("One head of the encoder as a map: each row says where a word looks.", plotting.attention_map, trained=True)
 def attention_head(trained: Trained) -> Any:
     head, look = trained.heads[0], trained.look
     return plotting.attention_map(head.weights(look.cache), look.source, look.source, title=f"One head: {head}").figure
 
 
-@recipe("Every head of every block of the encoder on one scale.", plotting.attention_layers, trained=True)
+@picture("Every head of every block of the encoder on one scale.", plotting.attention_layers, trained=True)
 def attention_layers(trained: Trained) -> Any:
     look = trained.look
     weights = [block[0] for block in maps(look.cache, "it")]
     return plotting.attention_layers(weights, look.source, look.source)[0, 0].figure
 
 
-@recipe(
+@picture(
     "The translation's words and the source's, joined by lines as thick as the weights.",
     plotting.attention_lines,
     trained=True,
@@ -438,14 +426,14 @@ def attention_lines(trained: Trained) -> Any:
     return plotting.attention_lines(head.weights(look.cache), look.target, look.source).figure
 
 
-@recipe(
+@picture(
     "The alignment of translation and source as it comes about while the model trains.",
     plotting.alignment_over_training,
     trained=True,
 )
 def alignment_over_training(trained: Trained) -> Any:
     look, head, translator = trained.look, trained.heads[-1], trained.translator
-    source = translator.source_vocabulary.encode(demo.SHOWROOM)
+    source = translator.source_vocabulary.encode(SHOWROOM)
     target = translator.translate_ids([source])[0]  # of the trained model, so that all maps have the same words
 
     def weights(translator: Translator) -> Array:
@@ -455,7 +443,7 @@ def alignment_over_training(trained: Trained) -> Any:
     return plotting.alignment_over_training(snapshots, look.target, look.source)[0].figure
 
 
-@recipe(
+@picture(
     "Vectors of English words on two principal components, before and after training.",
     plotting.embeddings_before_after,
     trained=True,
@@ -472,7 +460,7 @@ def embeddings(trained: Trained) -> Any:
     return plotting.embeddings_before_after(before, after, words, GROUPS)[0].figure
 
 
-@recipe(
+@picture(
     "An LSTM and a Transformer of as many parameters: quality, speed, reach of gradients, longer lists, alignments.",
     plotting.comparison_figure,
     page,
@@ -483,14 +471,14 @@ def comparison(trained: Trained) -> Any:
     return page(*compare.measured(parser.parse_args(["compare", "--workers", "1"])))
 
 
-@recipe(
+@picture(
     "The next word of a translator that has hardly trained: as it is, at a lower temperature, under top-k and top-p.",
     plotting.next_word,
     trained=True,
 )
 def next_word(trained: Trained) -> Any:
     translator = trained.translator
-    source = translator.source_vocabulary.encode(demo.SHOWROOM)
+    source = translator.source_vocabulary.encode(SHOWROOM)
     target = translator.target_vocabulary
 
     def logits(translator: Translator) -> Array:
@@ -512,7 +500,7 @@ def next_word(trained: Trained) -> Any:
     return figure
 
 
-@recipe(
+@picture(
     "Beam search with a beam of three, in a translator that has hardly trained: what was kept, what dropped, what won.",
     plotting.beam_tree,
     trained=True,
