@@ -245,13 +245,13 @@ def one_legend(figure: Any, axes: Any) -> None:
 
 
 @picture(
-    "Self-attention of three words with all numbers: X, Q, K, V, scores, weights, output.", plotting.attention_chain
+    "Self-attention of three words with all numbers: X, Q, K, V, scores, weights, output.", plotting.attention_matrices
 )
 def self_attention_chain(_: Trained) -> Any:
     rng = np.random.default_rng(2)
     attention = SelfAttention(4, 1, Glorot(rng, np.float64), projection=Linear, output=Identity)
     x = rng.standard_normal((1, 3, 4)).round(1)
-    return plotting.attention_chain(attention.forward(x)[1], ["the", "cat", "sleeps"]).figure
+    return plotting.attention_matrices(attention.forward(x)[1], ["the", "cat", "sleeps"]).figure
 
 
 @picture(

@@ -14,7 +14,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from .style import GREY, LABEL_SIZE, TICK_SIZE, TITLE_SIZE, new_axes, size_in_points, text_width, wrapped
+from .style import GREY, LABEL_SIZE, TICK_SIZE, TITLE_SIZE, Canvas, text_width, wrapped
 
 ARROW, GUTTER, PAD, MARGIN = 13.0, 17.0, 7.0, 8.0  # points: between boxes, beside them, inside a frame, around all
 COLOURS = {  # pale, so that black type on them can be read; each kind has its name on it too
@@ -104,25 +104,14 @@ def draw(model: Any, ax: Axes | None = None, title: str | None = None) -> Axes:
     title = wrapped(title, width - 2 * MARGIN)
     tall = max(sum(_height_of(item) for item in items) + ARROW * (len(items) - 1) for items in columns)
     height = tall + 2 * MARGIN + 14 * (title.count("\n") + 1) + (14 if len(columns) > 1 else 0)
-    given = ax is not None
-    ax = new_axes(ax, width / 72, height / 72)
-    if given:
-        size = size_in_points(ax)
-        shrink = min(size[0] / width, size[1] / height)
-    else:
-        ax.figure.set_layout_engine("none")  # type: ignore[union-attr]
-        ax.set_position((0, 0, 1, 1))
-        shrink = 1.0
-    ax.set(xlim=(0, width), ylim=(0, height), aspect="equal", anchor="NW")
-    ax.set_axis_off()
-    pen = _Pen(ax, shrink)
-    pen.write(MARGIN, height - MARGIN, title, TITLE_SIZE, va="top", ha="left")
+    drawing = _Drawing(ax, width, height)
+    drawing.write(MARGIN, height - MARGIN, title, TITLE_SIZE, va="top", ha="left")
     left = MARGIN + max(0.0, (width - 2 * MARGIN - sum(widths) - gap - 2 * len(columns) * (GUTTER + PAD)) / 2)
     tops, centres = [], []
     for n, items in enumerate(columns):
         centre = left + GUTTER + PAD + widths[n] / 2
         side = 1 if n == len(columns) - 1 and n > 0 else -1  # residual paths lie outside, the memory's in between
-        tops.append(pen.column(items, centre, widths[n], MARGIN, side))
+        tops.append(drawing.column(items, centre, widths[n], MARGIN, side))
         centres.append(centre)
         left += widths[n] + 2 * (GUTTER + PAD) + gap
     if len(columns) > 1:
@@ -131,11 +120,11 @@ def draw(model: Any, ax: Axes | None = None, title: str | None = None) -> Axes:
         between = centres[0] + widths[0] / 2 + GUTTER + PAD + gap / 2
         memory = next((item for item in columns[0] if isinstance(item, _Label) and item.leaves), None)
         if memory is None:
-            pen.over((centres[0], tops[0]), between, readers, "#D55E00")
+            drawing.over((centres[0], tops[0]), between, readers, "#D55E00")
         else:
-            pen.over((centres[0], tops[0]), between + 6, beginners, "#009E73")
-            pen.across((centres[0] + text_width(memory.text, TICK_SIZE) / 2 + 4, memory.at), between - 6, readers)
-    return ax
+            drawing.over((centres[0], tops[0]), between + 6, beginners, "#009E73")
+            drawing.across((centres[0] + text_width(memory.text, TICK_SIZE) / 2 + 4, memory.at), between - 6, readers)
+    return drawing.ax
 
 
 def parameter_parts(model: Any) -> dict[str, int]:
@@ -353,15 +342,11 @@ def _tied_before(model: Any, layer: Any) -> bool:
     return False
 
 
-class _Pen:
-    """Draws on axes whose unit is a point; `shrink` is what one becomes on axes that were given."""
-
-    def __init__(self, ax: Axes, shrink: float) -> None:
-        self.ax, self.shrink = ax, shrink
+class _Drawing(Canvas):
+    """Boxes, frames and the paths between them."""
 
     def write(self, x: float, y: float, text: str, size: float = TICK_SIZE, **style: Any) -> None:
-        style = {"va": "center_baseline", "zorder": 6, **style}
-        self.ax.text(x, y, text, fontsize=size * self.shrink, parse_math=False, **style)
+        super().write(x, y, text, size, **{"va": "center_baseline", "zorder": 6, **style})
 
     def line(self, xs: Sequence[float], ys: Sequence[float], arrow: bool = True, colour: str = "black") -> None:
         if arrow:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from .attention import draw_cells
+from .grid import draw_weights
 from .style import (
     GREY,
     LABEL_SIZE,
@@ -181,7 +181,7 @@ def _alignment(candidate: Any, queries: Sequence[str], keys: Sequence[str], ax: 
     queries = as_words("queries", queries, T, f"the alignment of shape {(T, S)}")
     keys = as_words("keys", keys, S, f"the alignment of shape {(T, S)}")
     cell = min(PAGE_WIDTH * 72 / 2.6 / S, 170 / T)
-    draw_cells(ax, candidate.alignment, queries, keys, cell, 1.0)
+    draw_weights(ax, candidate.alignment, queries, keys, cell, 1.0)
     where = f", {candidate.where}" if candidate.where else ""
     ax.set_title(f"{candidate.name}{where}", fontsize=TITLE_SIZE, loc="left", parse_math=False)
     ax.set_ylabel("token that is written", fontsize=LABEL_SIZE)

@@ -93,6 +93,31 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
     return box.width * 72 / dpi, box.height * 72 / dpi
 
 
+class Canvas:
+    """Axes whose unit is a point (1/72 inch): a figure of this size, or given axes, on which all shrinks to fit.
+
+    Parameters
+    ----------
+    ax : Axes or None
+    width, height : float
+        Of the drawing, in points.
+    """
+
+    def __init__(self, ax: Axes | None, width: float, height: float) -> None:
+        self.ax, self.shrink = new_axes(ax, width / 72, height / 72), 1.0
+        if ax is None:
+            figure_of(self.ax).figure.set_layout_engine("none")
+            self.ax.set_position((0, 0, 1, 1))
+        else:
+            wide, high = size_in_points(ax)
+            self.shrink = min(wide / width, high / height)
+        self.ax.set(xlim=(0, width), ylim=(0, height), aspect="equal", anchor="NW")
+        self.ax.set_axis_off()
+
+    def write(self, x: float, y: float, text: str, size: float = TICK_SIZE, **style: Any) -> None:
+        self.ax.text(x, y, text, fontsize=size * self.shrink, parse_math=False, **style)
+
+
 @lru_cache(maxsize=4096)
 def text_width(text: str, size: float = TICK_SIZE, weight: str = "normal") -> float:
     """How wide one line of text will be, in points."""

@@ -15,6 +15,7 @@ if not FIGURES.exists():
 sys.path.insert(0, str(FIGURES))  # figures is not installed
 
 import make  # noqa: E402
+import pictures  # noqa: E402
 from make import stale  # noqa: E402
 from pictures import PICTURES, Trained, block_gradients  # noqa: E402
 
@@ -104,7 +105,7 @@ MAPS = {"antecedent", "attention_head", "attention_layers", "alignment_over_trai
     [
         ("masks", {"masks"}),
         ("positions", {"positions_heatmap", "positions_curves", "positions_similarity"}),
-        ("cells", {"masks", "attention_lines", "comparison", *MAPS}),  # what the functions that are called use in turn
+        ("grid", {"masks", "attention_lines", "comparison", *MAPS}),  # what the functions that are called use in turn
         ("style", set(PICTURES)),
     ],
 )

@@ -22,10 +22,9 @@ from .style import (
     TICK_SIZE,
     TITLE_SIZE,
     WEIGHT_MAP,
+    Canvas,
     as_words,
     ink_on,
-    new_axes,
-    size_in_points,
     text_width,
     widest,
     wrapped,
@@ -46,7 +45,7 @@ class _Matrix(NamedTuple):
     width: float
 
 
-def attention_chain(
+def attention_matrices(
     cache: Mapping[str, Any],
     words: Sequence[str],
     head: int = 0,
@@ -130,7 +129,7 @@ def _matrix(name: str, formula: str, values: Array, words: bool, keys: Sequence[
 
 
 def _draw(matrices: list[_Matrix], words: list[str], title: str, ax: Axes | None) -> Axes:
-    """Everything on one axes whose unit is a point; on axes that were given it shrinks to what they have."""
+    """All matrices on one canvas, in lines as a text."""
     left = widest(words) + 6
     page = PAGE_WIDTH * 72 - 2 * MARGIN
     lines: list[list[_Matrix]] = [[]]
@@ -153,22 +152,11 @@ def _draw(matrices: list[_Matrix], words: list[str], title: str, ax: Axes | None
     top = 8 + 13 * (title.count("\n") + 1)
     height = top + sum(heads) + len(lines) * (T * ROW + 14)
 
-    given = ax is not None
-    ax = new_axes(ax, width / 72, height / 72)
-    if given:
-        size = size_in_points(ax)
-        shrink = min(size[0] / width, size[1] / height)
-    else:
-        figure = ax.figure
-        figure.set_layout_engine("none")  # type: ignore[union-attr]
-        ax.set_position((0, 0, 1, 1))
-        shrink = 1.0
-    ax.set(xlim=(0, width), ylim=(height, 0), aspect="equal", anchor="NW")
-    ax.set_axis_off()
+    canvas = Canvas(ax, width, height)
+    canvas.ax.invert_yaxis()
 
     def write(x: float, y: float, text: str, size: float = TICK_SIZE, **style: Any) -> None:
-        style = {"ha": "center", "va": "center", **style}
-        ax.text(x, y, text, fontsize=size * shrink, parse_math=False, **style)
+        canvas.write(x, y, text, size, **{"ha": "center", "va": "center", **style})
 
     write(MARGIN, 6, title, TITLE_SIZE, ha="left", va="top")
     signed = max(float(np.abs(m.values[np.isfinite(m.values)]).max(initial=0)) for m in matrices if m.name != "weights")
@@ -188,10 +176,10 @@ def _draw(matrices: list[_Matrix], words: list[str], title: str, ax: Axes | None
                 for s, word in enumerate(words):
                     at = x + (s + 0.5) * matrix.cell
                     write(at, base - 3, word, va="bottom", rotation=90 if upright else 0)
-            _cells(ax, matrix, x, base, signed, write)
+            _cells(canvas.ax, matrix, x, base, signed, write)
             x += matrix.width + GAP
         y = base + T * ROW + 14
-    return ax
+    return canvas.ax
 
 
 def _cells(ax: Axes, matrix: _Matrix, x: float, y: float, signed: float, write: Any) -> None:

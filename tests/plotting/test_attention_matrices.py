@@ -13,7 +13,7 @@ from minitransformer.layers import (
     SelfAttention,
     causal_mask,
 )
-from minitransformer.plotting import attention_chain
+from minitransformer.plotting import attention_matrices
 
 WORDS = ["the", "cat", "sleeps"]
 
@@ -30,7 +30,7 @@ def numbers(values):
 
 def test_every_matrix_is_there_number_by_number(rng):
     layer, x, cache = attention_of(rng, mask=causal_mask(3))
-    ax = attention_chain(cache, WORDS, head=1, sentence=1)
+    ax = attention_matrices(cache, WORDS, head=1, sentence=1)
     x = x[1]
     q, k, v = ((x @ part.weight.value)[:, 2:] for part in (layer.query, layer.key, layer.value))  # features of head 1
     scores = np.array([[q[t] @ k[s] / 2**0.5 if s <= t else -np.inf for s in range(3)] for t in range(3)])
@@ -47,9 +47,9 @@ def test_every_matrix_is_there_number_by_number(rng):
 @pytest.mark.parametrize("T", [1, 3, 7])
 def test_it_is_legible_alone_and_on_axes_given(rng, english, assert_legible, T):
     cache = attention_of(rng, T=T)[2]
-    assert_legible(attention_chain(cache, english[:T]).figure)
+    assert_legible(attention_matrices(cache, english[:T]).figure)
     figure, ax = plt.subplots(figsize=(9, 6))
-    assert attention_chain(cache, english[:T], ax=ax) is ax
+    assert attention_matrices(cache, english[:T], ax=ax) is ax
     assert_legible(figure)
 
 
@@ -57,7 +57,7 @@ def test_heads_that_share_turned_keys_show_them(rng):
     layer = GroupedQueryAttention(8, 4, 2, rng, rotary=Rotary(2))
     x = rng.standard_normal((1, 3, 8))
     cache = layer.forward(x)[1]
-    texts = [text.get_text() for text in attention_chain(cache, WORDS, head=3).texts]
+    texts = [text.get_text() for text in attention_matrices(cache, WORDS, head=3).texts]
     assert texts[-6:] == numbers(cache["attention"]["weights"][0, 3] @ (x[0] @ layer.value.weight.value)[:, 2:])
     assert {"= X W_Q, turned", "= X W_K, turned", "= X W_V"} <= set(texts)
 
@@ -65,8 +65,8 @@ def test_heads_that_share_turned_keys_show_them(rng):
 def test_scores_that_would_be_wrong_are_refused(rng):
     cache = attention_of(rng, attention=ScaledDotProductAttention(scale=1.0))[2]
     with pytest.raises(ValueError, match=r"scale: .* give the scale that was used"):
-        attention_chain(cache, WORDS)
-    attention_chain(cache, WORDS, scale=1.0)
+        attention_matrices(cache, WORDS)
+    attention_matrices(cache, WORDS, scale=1.0)
 
 
 @pytest.mark.parametrize(
@@ -80,5 +80,5 @@ def test_scores_that_would_be_wrong_are_refused(rng):
 )
 def test_errors_name_argument_value_and_what_is_allowed(rng, options, message):
     with pytest.raises(ValueError, match=message):
-        attention_chain(**{"cache": attention_of(rng)[2], "words": WORDS, **options})
+        attention_matrices(**{"cache": attention_of(rng)[2], "words": WORDS, **options})
     assert not plt.get_fignums()
