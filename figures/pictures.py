@@ -19,10 +19,10 @@ from minitransformer import plotting
 from minitransformer.commands import compare, demo
 from minitransformer.commands.demo_figures import demo_pictures
 from minitransformer.commands.options import trainer_from
-from minitransformer.commands.pronouns import SHOWROOM, Head, maps
 from minitransformer.commands.runs import NOT_SETTINGS
 from minitransformer.data import EnglishFrench
 from minitransformer.decoding import BeamStep, Look, Translator, beam_search, search_tree
+from minitransformer.experiments.coreference import SHOWROOM, Head, attention_maps
 from minitransformer.experiments.materials import page
 from minitransformer.layers import (
     Array,
@@ -412,7 +412,7 @@ def attention_head(trained: Trained) -> Any:
 @picture("Every head of every block of the encoder on one scale.", plotting.attention_layers, trained=True)
 def attention_layers(trained: Trained) -> Any:
     look = trained.look
-    weights = [block[0] for block in maps(look.cache, "it")]
+    weights = [block[0] for block in attention_maps(look.cache, "it")]
     return plotting.attention_layers(weights, look.source, look.source)[0, 0].figure
 
 

@@ -10,6 +10,15 @@ import numpy as np
 
 from ..data import EnglishFrench, Example, FreshBatches, LanguageVocabulary
 from ..decoding import Translator
+from ..experiments.coreference import (
+    SHOWROOM,
+    Head,
+    exact_match,
+    forced_scores,
+    intervene,
+    measure_heads,
+    pronoun_accuracy,
+)
 from ..training import Callback, Every, ProgressBar, Trainer
 from .options import (
     add_model_options,
@@ -22,7 +31,6 @@ from .options import (
     takes_ranks,
     trainer_from,
 )
-from .pronouns import SHOWROOM, Head, exact_match, forced_scores, intervene, measure_heads, pronoun_accuracy
 from .runs import leave_to_first_rank, new_run, save_run
 
 # What each generator is for: a third number behind (seed, 0), so that none is a training batch's (seed, step).

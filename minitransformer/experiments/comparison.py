@@ -18,6 +18,7 @@ from ..layers import Array, Unallocated, padding_mask, summary
 from ..models import Config, EncoderDecoder, build_model
 from ..training import Callback, History, Trainer, evaluate
 from ..training.trainer import Batches
+from .coreference import attention_maps
 
 TIMED_LENGTHS = (8, 16, 32, 64, 128, 256)
 DISTANCES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -311,19 +312,14 @@ def surest_alignment(model: EncoderDecoder, alike: Batch, sentence: Batch) -> tu
     counted = (alike.targets != alike.pad)[:, None]
     best = max(
         (float((weights.max(axis=-1) * counted)[:, head].sum()), n, head)
-        for n, weights in enumerate(cross_weights(cache))
+        for n, weights in enumerate(attention_maps(cache, "cross"))
         for head in range(weights.shape[1])
     )
     _, block, head = best
     _, cache = model.forward(sentence.inputs[0], sentence.inputs[1])
-    maps = cross_weights(cache)
+    maps = attention_maps(cache, "cross")
     only = len(maps) == maps[0].shape[1] == 1
     return maps[block][0, head], "" if only else f"block {block}, head {head}"
-
-
-def cross_weights(cache: Any) -> list[Array]:
-    """The weights (B, H, T, S) of each decoder block's attention to the source."""
-    return [block["cross_attention"]["weights"] for block in cache["decoder"]["blocks"]]
 
 
 def first_rows(batch: Batch, n: int) -> Batch:

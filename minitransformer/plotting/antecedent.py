@@ -24,13 +24,12 @@ from .style import (
     PAGE_WIDTH,
     TICK_SIZE,
     TITLE_SIZE,
+    Array,
     as_words,
     plain,
     text_width,
     wrapped,
 )
-
-Array = np.ndarray
 
 RIGHT = OKABE_ITO["blue"]  # the noun that the pronoun stands for
 WRONG = OKABE_ITO["vermillion"]  # the noun that it does not

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -224,14 +225,8 @@ def _recurrent(layer: Any, name: str) -> _Frame:
 
 def _recurrent_layers(stack: Any) -> list[_Box]:
     """A box for each run of layers that are built alike."""
-    runs: list[list[Any]] = []
-    for layer in stack.layers:
-        if runs and _structure(runs[-1][0]) == _structure(layer):
-            runs[-1].append(layer)
-        else:
-            runs.append([layer])
     boxes = []
-    for run in runs:
+    for run in _runs(stack.layers):
         one = getattr(run[0], "ahead", run[0])
         kind = _words(type(one).__name__.removesuffix("Layer"))
         both = one is not run[0]
@@ -252,13 +247,7 @@ def _bridge(encoder: Any) -> list[_Item]:
 def _stack(stack: Any, model: Any) -> list[_Item]:
     """A frame for each run of blocks that are built alike, then the last norm."""
     items: list[_Item] = []
-    runs: list[list[Any]] = []
-    for block in stack.blocks:
-        if runs and _structure(runs[-1][0]) == _structure(block):
-            runs[-1].append(block)
-        else:
-            runs.append([block])
-    for run in runs:
+    for run in _runs(stack.blocks):
         parameters = {id(p): p.size for block in run for p in block.parameters()}
         together = f"= {_number(sum(parameters.values()))}"  # of all of them
         frame = _Frame(f"× {len(run)}", together if len(run) > 1 else together[2:])
@@ -531,6 +520,11 @@ def _structure(layer: Any) -> tuple[Any, ...]:
     inner = tuple((path, type(part).__name__) for path, part in layer.named_layers())
     shapes = tuple((path, tuple(parameter.shape)) for path, parameter in layer.named_parameters())
     return inner, shapes
+
+
+def _runs(layers: Sequence[Any]) -> Iterator[list[Any]]:
+    """Neighbours that are built alike."""
+    return (list(run) for _, run in groupby(layers, _structure))
 
 
 def _find(model: Any, attribute: str) -> int | None:

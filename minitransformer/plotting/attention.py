@@ -21,6 +21,7 @@ from .style import (
     GREY,
     LABEL_SIZE,
     TICK_SIZE,
+    Array,
     as_words,
     colorbar,
     ink_on,
@@ -30,8 +31,6 @@ from .style import (
     text_width,
     widest,
 )
-
-Array = np.ndarray
 
 
 def attention_map(

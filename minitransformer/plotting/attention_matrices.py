@@ -22,6 +22,7 @@ from .style import (
     TICK_SIZE,
     TITLE_SIZE,
     WEIGHT_MAP,
+    Array,
     Canvas,
     as_words,
     ink_on,
@@ -29,8 +30,6 @@ from .style import (
     widest,
     wrapped,
 )
-
-Array = np.ndarray
 
 ROW, GAP, MARGIN = 16.0, 16.0, 6.0  # points: a cell's height, between two matrices, around all
 NUMBER = 7.0  # points: the type in the cells

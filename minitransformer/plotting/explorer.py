@@ -19,8 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..files import whole_file
-
-Array = np.ndarray
+from .style import Array
 
 DECIMALS = 4  # of the weights in the page
 START = "(start)"  # what a decoder reads before the first word

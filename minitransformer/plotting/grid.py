@@ -21,6 +21,7 @@ from .style import (
     TICK_SIZE,
     TITLE_SIZE,
     WEIGHT_MAP,
+    Array,
     new_axes,
     plain,
     size_in_points,
@@ -88,7 +89,7 @@ def word_axes(
 
 def draw_weights(
     ax: Axes,
-    weights: np.ndarray,
+    weights: Array,
     queries: Sequence[str],
     keys: Sequence[str],
     cell: float,
@@ -104,14 +105,14 @@ def draw_weights(
 
 
 def draw_maps(
-    maps: Sequence[np.ndarray],
+    maps: Sequence[Array],
     names: Sequence[str],
     queries: Sequence[str],
     keys: Sequence[str],
     figure: Figure | SubFigure | None,
     title: str,
     vmax: float,
-) -> np.ndarray:
+) -> Array:
     """Several maps (T, S) of the same words on one colour scale, as many in a row as the page has room for.
 
     Returns the array of their Axes. `figure` is an empty one to draw on, or None: a new one.

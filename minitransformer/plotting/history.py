@@ -14,9 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from .style import CYCLE, GREY, LABEL_SIZE, OKABE_ITO, PAGE_WIDTH, TICK_SIZE, new_axes, set_title, tidy
-
-Array = np.ndarray
+from .style import CYCLE, GREY, LABEL_SIZE, OKABE_ITO, PAGE_WIDTH, TICK_SIZE, Array, new_axes, set_title, tidy
 
 _ACCURACIES = {  # what a validation measures, in words, and how it is drawn
     "token_accuracy": ("tokens right", OKABE_ITO["sky blue"], "o"),

@@ -15,14 +15,13 @@ from .style import (
     PAGE_WIDTH,
     TICK_SIZE,
     WEIGHT_MAP,
+    Array,
     as_words,
     new_axes,
     text_width,
     widest,
     wrapped,
 )
-
-Array = np.ndarray
 
 ROW = 9.0  # points: a line of small type for every query
 

@@ -14,9 +14,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 
 from .grid import name_axes, new_grid, title_width, word_axes
-from .style import GREY, OKABE_ITO, PALE, TICK_SIZE, as_words, set_title
-
-Array = np.ndarray
+from .style import GREY, OKABE_ITO, PALE, TICK_SIZE, Array, as_words, set_title
 
 
 def mask_map(

@@ -22,6 +22,8 @@ from matplotlib.transforms import ScaledTranslation
 
 from ..files import whole_file
 
+Array = np.ndarray
+
 # Okabe and Ito 2008, "Color Universal Design": told apart in every common form of colour blindness.
 OKABE_ITO = {
     "black": "#000000",

@@ -94,14 +94,14 @@ class Head:
 
     def weights(self, cache: Cache) -> Array:
         """This head's attention map of the first sentence, (T, S)."""
-        return maps(cache, self.kind)[self.block][0, self.head]
+        return attention_maps(cache, self.kind)[self.block][0, self.head]
 
     def __str__(self) -> str:
         where = "encoder-decoder attention" if self.kind == "cross" else "encoder"
         return f"{where}, block {self.block}, head {self.head}"  # counted from 0, as in the cache
 
 
-def maps(cache: Cache, kind: str) -> list[Array]:
+def attention_maps(cache: Cache, kind: str) -> list[Array]:
     """The attention maps of one kind, (B, H, T, S) for each block; none where the encoder is an LSTM."""
     if kind == "cross":
         return [block["cross_attention"]["weights"] for block in cache["decoder"]["blocks"]]
@@ -141,12 +141,12 @@ def _nouns_seen(translator: Translator, examples: Sequence[Example], kind: str) 
     for part, batch in teacher_forced(translator, examples):
         source, target = batch.inputs
         _, cache = translator.model.forward(source, target)
-        if not maps(cache, kind):
+        if not attention_maps(cache, kind):
             return
         rows = np.arange(len(part))
         antecedent, distractor = np.array([(e.antecedent, e.distractor) for e in part]).T
         asked = np.array([asking(e, kind) for e in part])
-        weights = np.stack(maps(cache, kind))[:, rows, :, asked]  # (blocks, B, H, T, S) -> (B, blocks, H, S)
+        weights = np.stack(attention_maps(cache, kind))[:, rows, :, asked]  # (blocks, B, H, T, S) -> (B, blocks, H, S)
         yield tuple(  # type: ignore[misc]
             np.moveaxis(weights[rows, :, :, nouns], 0, -1)  # (B, blocks, H) -> (blocks, H, B)
             for nouns in (antecedent, distractor)
