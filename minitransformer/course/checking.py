@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .attempts import Attempt, Runner, attempt_all, safe_text, safe_type
-from .compare import Problem, compare, compare_dtypes, output_leaves
+from .problems import Problem, compare, compare_dtypes, output_leaves
 from .exercise import Exercise
 from .exercises import exercises, find
 from .result import STAGES, Result

@@ -9,7 +9,7 @@ import pytest
 
 from minitransformer.course import check
 from minitransformer.course.checking import judge, wanted_of
-from minitransformer.course.compare import output_leaves
+from minitransformer.course.problems import output_leaves
 from minitransformer.course.exercises import exercises, find, lessons
 
 ALL = exercises()
