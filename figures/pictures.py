@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import inspect
+import io
 import json
 import sys
+import textwrap
+import tokenize
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -161,14 +165,30 @@ class Picture:
     inputs: Callable[[], Any] | None = None
 
     def digest(self, trained: Trained) -> str:
-        """Changes with the function here, the code that draws, or what they are given; not with other code."""
+        """Changes with the function here, the code that draws, or what they are given, and with nothing else."""
         own: list[Any] = [function for function in (self.draw, *self.drawn_by) if function.__module__ == __name__]
         names = with_helpers({function.__module__ for function in self.drawn_by} - {__name__})
         sources: list[Any] = [*own, *(sys.modules[name] for name in sorted(names))]
-        parts = [inspect.getsource(source) for source in sources]
+        parts = [code_of(source) for source in sources]
         parts.append(json.dumps(self.inputs() if self.inputs else None, default=str))
         parts.append(json.dumps(trained.inputs() if self.trained else None, sort_keys=True))
-        return hashlib.sha256("\n".join("\n".join(parts).split("\r\n")).encode()).hexdigest()
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def code_of(source: Any) -> str:
+    """The code of a function or module without its comments and docstrings: whoever rewords them changes no picture."""
+    text = textwrap.dedent(inspect.getsource(source))
+    lines = text.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            docstring = node.body[0]
+            for row in range(docstring.lineno - 1, docstring.end_lineno or docstring.lineno):
+                lines[row] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def with_helpers(modules: set[str]) -> set[str]:
