@@ -19,7 +19,7 @@ from .vocabulary import BOS, EOS, PAD
 IdPair = tuple[Sequence[int], Sequence[int]]
 
 WINDOW = 100  # batches whose sentences are sorted by length together
-FRESH_WINDOW = 4  # the same where sentences are made for the step: few, since batches of like sentences teach less
+FRESH_WINDOW = 4  # the same for sentences that are made for the step; few, since batches of alike sentences teach less
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Batch:
         return int(np.count_nonzero(self.targets != self.pad))
 
     def shares(self, n: int) -> list[Batch]:
-        """Cut into `n` runs of sentences (fewer if there are fewer sentences), without columns that are padding only.
+        """Cut into `n` runs of sentences (fewer if there are fewer sentences), and drop columns that are all padding.
 
         Sizes differ by one sentence at most, and the shares' tokens add up to the batch's.
         """

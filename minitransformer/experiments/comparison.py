@@ -102,18 +102,8 @@ class Candidate:
 
     def to_dict(self) -> dict[str, Any]:
         """All numbers but the alignment, as JSON takes them."""
-        return {
-            "name": self.name,
-            "parameters": self.parameters,
-            "kept_per_token": self.kept_per_token,
-            "kept_per_source_token": self.kept_per_source_token,
-            "validations": self.history.validations,
-            "seconds": self.history.seconds,
-            "seconds_per_step": self.seconds_per_step,
-            "encoder_reach": self.encoder_reach,
-            "answer_reach": self.answer_reach,
-            "exact_match": self.exact_match,
-        }
+        numbers = {name: value for name, value in vars(self).items() if name not in ("history", "alignment", "where")}
+        return {**numbers, "validations": self.history.validations, "seconds": self.history.seconds}
 
 
 @dataclass(frozen=True)

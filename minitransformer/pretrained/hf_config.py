@@ -19,7 +19,7 @@ from .errors import WeightsError, listed, shown
 
 NEEDED = object()  # in place of a default
 
-# Of training, of decoding, of other tasks: nothing that the layers compute depends on it.
+# Settings of training, of decoding or of other tasks: no layer's output depends on them.
 IGNORED = (
     *("_name_or_path", "_commit_hash", "_attn_implementation_autoset", "_attn_implementation"),
     *("attn_implementation", "architectures", "model_type", "dtype", "torch_dtype", "transformers_version"),
@@ -35,7 +35,7 @@ IGNORED = (
     *("begin_suppress_tokens"),
 )
 
-# Of every model: each with the values that it may have.
+# Keys of every model, each with its allowed values.
 FIXED: dict[str, tuple[Any, ...]] = {
     "add_cross_attention": (False,),
     "cross_attention_hidden_size": (None,),
@@ -205,7 +205,7 @@ def table_of(model: Any) -> Any:
 
 
 class ConfigReader:
-    """Takes config.json apart, and knows at the end what was left over."""
+    """Reads values from config.json, and refuses those that our layers do not support."""
 
     def __init__(self, path: Path, content: dict[str, Any]) -> None:
         self.path, self.content = path, content
@@ -236,7 +236,7 @@ class ConfigReader:
 
 
 def read_config(path: Path, content: dict[str, Any]) -> ModelDescription:
-    """What a config.json describes; WeightsError, which names the key, for what our layers do not do."""
+    """What a config.json describes; WeightsError, which names the key, for a setting that our layers do not support."""
     reader = ConfigReader(path, content)
     model_type = content.get("model_type")
     if not isinstance(model_type, str) or model_type not in FAMILIES:
@@ -335,7 +335,7 @@ def write_config(model: Any) -> dict[str, Any]:
 
 
 def canonical(family: Family, name: str) -> str:
-    """A tensor's name as the class with the head has it: files of the bare GPT-2 leave its first word out."""
+    """A tensor's name in the class with the head: files of the bare GPT-2 leave out its first word."""
     if family is GPT_FAMILY and re.match(r"(wte|wpe|ln_f|h\.\d+)\.", name):
         return f"transformer.{name}"
     return name

@@ -1,4 +1,4 @@
-"""Models in folders as Hugging Face has them: config.json, safetensors, tokenizer.json."""
+"""Models in folders of Hugging Face's format: config.json, safetensors, tokenizer.json."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def from_pretrained(folder: str | os.PathLike[str], dtype: DTypeLike = np.float3
             raise WeightsError(f"{path}: has both {listed([name])} and {listed([ours])}")
         stored[ours] = tensor
     if description.family is T5_FAMILY and description.head_scale == 1.0 and has_own_head(stored):
-        description = replace(description, tied=False)  # release 5 of transformers calls even those tied that are not
+        description = replace(description, tied=False)  # transformers 5 calls every head tied
     if description.n_blocks() > len(stored):  # before so many blocks are built
         raise WeightsError(
             f"{path / 'config.json'}: describes {description.n_blocks():,} blocks; {path} has {len(stored):,} tensors"
@@ -74,7 +74,7 @@ def from_pretrained(folder: str | os.PathLike[str], dtype: DTypeLike = np.float3
 
 
 def has_own_head(stored: dict[str, Stored]) -> bool:
-    """Whether there is a head, and it is not the table of a T5's embedding once more."""
+    """Whether there is a head that is not a copy of a T5's embedding table."""
     head, table = stored.get("lm_head.weight"), stored.get("shared.weight")
     return head is not None and table is not None and not same(head, table)
 

@@ -38,7 +38,7 @@ TRANSPOSED = Layout(lambda w: w.T, lambda w: w.T, True)
 
 
 def halves(d_head: int) -> Layout:
-    """Of rotary queries and keys: theirs pairs feature i of a head with i + d/2, ours 2i with 2i + 1."""
+    """For rotary queries and keys: they pair feature i of a head with i + d/2, we pair 2i with 2i + 1."""
     return Layout(lambda w: halves_from_pairs(w, d_head).T, lambda w: pairs_from_halves(w.T, d_head), True)
 
 
@@ -60,7 +60,7 @@ class Entry(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of their tensor."""
+        """The shape of their tensor."""
         *rest, _ = self.parameters[0].shape
         shape = (*rest, sum(parameter.shape[-1] for parameter in self.parameters))
         return shape[::-1] if self.layout.transposed else shape
@@ -70,12 +70,12 @@ class Entry(NamedTuple):
         return sum(parameter.value.nbytes for parameter in self.parameters)
 
     def theirs(self) -> Array:
-        """Our values as they have them."""
+        """Our values in their layout."""
         arrays = [self.layout.theirs(parameter.value) for parameter in self.parameters]
         return np.ascontiguousarray(arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1))
 
     def fill(self, tensor: Array) -> None:
-        """Give our parameters the values of their tensor; gradients begin at zero."""
+        """Set our parameters to the values of their tensor, and their gradients to zero."""
         start = 0
         for parameter in self.parameters:
             width = parameter.shape[-1]
@@ -165,7 +165,7 @@ NAMES: dict[type, Callable[[Any], Iterator[Entry]]] = {
 
 
 def names_of(model: Any) -> list[Entry]:
-    """All tensors of a model; TypeError for one that Hugging Face has no counterpart of."""
+    """All tensors of a model; TypeError for a model without a counterpart at Hugging Face."""
     for model_class, names in NAMES.items():
         if type(model) is model_class:
             return list(names(model))

@@ -1,4 +1,4 @@
-"""Tensors in safetensors files, one of them or several with an index. All is checked before any is read.
+"""Tensors in one safetensors file, or in several with an index. All files are checked before any tensor is read.
 
 8 bytes: length of the header | header (JSON): name -> dtype, shape, place | the numbers, little-endian
 """
@@ -100,7 +100,7 @@ def write_tensors(folder: Path, entries: Sequence[Entry], shard_bytes: int) -> N
     where: dict[str, str] = {}
     for i, shard in enumerate(shards, start=1):
         file = SINGLE if len(shards) == 1 else f"model-{i:05d}-of-{len(shards):05d}.safetensors"
-        # Without the metadata transformers refuses the file. One shard at a time: theirs are copies of ours.
+        # transformers refuses a file without this metadata. One shard at a time, because these arrays are copies.
         try:
             save_file({entry.name: entry.theirs() for entry in shard}, str(folder / file), metadata={"format": "pt"})
         except errors as error:  # a full disk is one

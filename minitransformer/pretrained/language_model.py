@@ -1,4 +1,4 @@
-"""Language models whose weights and tokenizer come from elsewhere: folders of Hugging Face, files of llama2.c."""
+"""Pretrained language models, with their tokenizers: from folders of Hugging Face or files of llama2.c."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .tokenizer import PretrainedTokenizer, read_tokenizer
 
 @dataclass
 class PretrainedLanguageModel(LanguageModel):
-    """A model and its tokenizer, which knows itself where a text begins and ends.
+    """A model and its tokenizer, which knows where a text begins and ends.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class PretrainedLanguageModel(LanguageModel):
 
     def never(self) -> Iterable[int]:
         known = range(len(self.vocabulary), self.model.config.vocab)  # type: ignore[attr-defined]
-        return (*self.vocabulary.never, *known)  # tables are often longer than what stands for text
+        return (*self.vocabulary.never, *known)  # tables often have more rows than the tokenizer has ids
 
     def stops(self) -> Collection[int]:
         return self.vocabulary.stops
@@ -60,7 +60,7 @@ class PretrainedLanguageModel(LanguageModel):
 def load_language_model(
     path: str | os.PathLike[str], tokenizer: str | os.PathLike[str] | None = None, dtype: DTypeLike = np.float32
 ) -> LanguageModel:
-    """Read a language model, whoever wrote it.
+    """Read a language model of any supported format.
 
     Parameters
     ----------

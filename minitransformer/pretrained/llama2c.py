@@ -89,7 +89,7 @@ def _read_header(path: Path) -> tuple[Any, LlamaConfig]:
 
 
 def _shapes(model_class: type[Layer], config: LlamaConfig) -> list[tuple[int, ...]]:
-    """Of what stands in the file one behind the other."""
+    """The shapes of the arrays in the file, in their order."""
     c, D, F, N, d = config, config.d_model, config.d_ff, config.n_blocks, config.d_model // config.n_heads
     kv = (c.n_kv_heads or c.n_heads) * d
     attention = [(N, D), (N, D, D), (N, kv, D), (N, kv, D), (N, D, D)]
@@ -99,7 +99,7 @@ def _shapes(model_class: type[Layer], config: LlamaConfig) -> list[tuple[int, ..
 
 
 def _parameters(model: Any) -> list[list[Parameter]]:
-    """What `_shapes` are the shapes of; cosines and sines are none."""
+    """The parameters of each array in the file; cosines and sines have none."""
     attention = [block.attention for block in model.decoder.blocks]
     forward = [block.feed_forward for block in model.decoder.blocks]
     projections = [
@@ -142,7 +142,7 @@ class Llama2cTokenizer:
             content = path.read_bytes()
         except OSError as error:
             raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from None
-        pieces, scores, at = [], [], 4  # behind the length of the longest piece
+        pieces, scores, at = [], [], 4  # after the length of the longest piece
         try:
             for _ in range(n):
                 score, length = struct.unpack_from("<fi", content, at)
@@ -197,7 +197,7 @@ class Llama2cTokenizer:
         return bytes([i - FIRST_BYTE]) if is_byte else self.pieces[i]
 
     def to_pretrained(self) -> PretrainedTokenizer:
-        """The same as a tokenizer.json can say it; ValueError for pieces that it cannot hold."""
+        """The same tokenizer as a tokenizer.json; ValueError for pieces that such a file cannot hold."""
         names = ["<unk>", "<s>", "</s>", *(piece.decode("utf-8") for piece in self.pieces[FIRST_BYTE:])]
         if len(set(names)) < len(names):
             raise ValueError("a tokenizer.json has every piece once; this tokenizer has some twice")

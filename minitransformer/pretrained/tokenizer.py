@@ -75,7 +75,7 @@ def read_tokenizer(folder: Path) -> PretrainedTokenizer:
         found = value if isinstance(value, list) else [] if value is None else [value]
         if not all(isinstance(i, int) and not isinstance(i, bool) and i >= 0 for i in found):
             raise WeightsError(f"{folder}: {key} is {shown(value)}: must be an id of the tokenizer")
-        return [i for i in found if i < n]  # the default of a class may be an id that a small model has not
+        return [i for i in found if i < n]  # a default id may be larger than a small model's vocabulary
 
     begin = ids("bos_token_id")
     return PretrainedTokenizer(tokenizer, begin[0] if begin else None, ids("eos_token_id"), ids("suppress_tokens"))

@@ -1,6 +1,6 @@
 """The words of the built-in English-to-French task, with every form written down.
 
-One line a word, English to the left of the bar and French to the right. Nothing here knows how words are put together:
+Each line is a word: English left of the bar, French right of it. This file does not know how words are put together:
 agreement is in `phrases`, elision and contraction in `spelling`.
 
     noun        singular plural | singular plural gender            (no plural: used in the singular only)
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, eq=False)
 class Noun:
-    """A noun in both languages; the plurals are empty where the grammar has no use for them."""
+    """A noun in both languages; the plurals are empty if the grammar does not use them."""
 
     english: str
     english_plural: str
@@ -108,7 +108,7 @@ FRUITS = _nouns("""
     strawberry strawberries | fraise fraises f
 """)
 
-# The first four of each gender are what one may try to pack.
+# The first four of each gender are things that people pack.
 GOODS = _nouns("""
     violin violins | violon violons m
     computer computers | ordinateur ordinateurs m
@@ -192,7 +192,7 @@ def _adjectives(table: str) -> dict[str, Adjective]:
     return found
 
 
-# "New" before its noun is *nouveau* and after the verb *neuf*: the second is listed as "new (brand)".
+# "New" is *nouveau* before its noun and *neuf* after the verb: the second is listed as "new (brand)".
 ADJECTIVES = _adjectives(
     """
     small | petit petite petits petites
@@ -302,7 +302,7 @@ VERBS = {
 }
 
 
-# Verbs that only ever tell what happened: "I got", "I left".
+# Verbs that are used in the past only: "I got", "I left".
 for _english, _participle in (
     ("get gets got", "eu"),
     ("leave leaves left", "laissé"),

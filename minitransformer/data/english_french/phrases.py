@@ -18,7 +18,7 @@ Pair = tuple[str, str]  # English, French
 Pick = Callable[[Any], Any]  # chooses one of a sequence
 
 # A slot says with whom a verb agrees: the six pronouns, then noun phrases (m, f, m plural, f plural).
-# A speaker whose gender English does not tell is masculine in French, as school grammar has it.
+# English does not tell the speaker's gender: such a speaker is masculine in French, as in school grammar.
 PRONOUNS = (("i", "je"), ("you", "tu"), ("he", "il"), ("she", "elle"), ("we", "nous"), ("they", "ils"))
 _PERSON = (0, 1, 2, 2, 3, 4, 2, 2, 4, 4)  # column of the French conjugation
 _THIRD = (False, False, True, True, False, False, True, True, False, False)  # English -s
@@ -68,7 +68,7 @@ def adjective_for(slot: int, adjective: Adjective) -> str:
 
 @cache
 def noun_group(noun: Noun, plural: bool, before: Adjective | None, after: Adjective | None) -> Pair:
-    """A noun with its adjectives, without determiner; `before` and `after` is where they stand in French."""
+    """A noun with its adjectives, without determiner; `before` and `after` say where an adjective stands in French."""
     english = noun.english_plural if plural else noun.english
     french = noun.french_plural if plural else noun.french
     liaison = noun.gender == "m" and not plural and starts_with_vowel(noun.french)
@@ -81,7 +81,7 @@ def noun_group(noun: Noun, plural: bool, before: Adjective | None, after: Adject
     return english, french
 
 
-@lru_cache(maxsize=1 << 14)  # as good as all, at a few megabytes
+@lru_cache(maxsize=1 << 14)  # holds almost all phrases, in a few megabytes
 def noun_phrase(
     noun: Noun,
     determiner: str,

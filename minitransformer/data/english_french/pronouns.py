@@ -1,4 +1,4 @@
-"""Pronouns that only the rest of the sentence can settle: "I got my car straight from the showroom, it was new."
+"""Sentences in which only the sense tells what "it" stands for: "I got my car straight from the showroom, it was new."
 
 French must choose between *il* and *elle*, so the reader has to find out which of the two nouns "it" stands for. Word
 order does not tell: every construction exists with either noun first, and either may be meant. What tells is

@@ -48,7 +48,7 @@ Subject = tuple[Pair, int]  # and its slot
 
 # -- what goes with what --------------------------------------------------------------------------------------------
 
-# Adjectives before and after the French noun, and those said of it with "is".
+# Adjectives before and after the French noun, and adjectives that follow "is".
 _KINDS: tuple[tuple[tuple[Noun, ...], str, str, str], ...] = (
     (PEOPLE, "young old", "famous sad happy tired french italian", "happy sad tired famous kind"),
     (ANIMALS, "small big old beautiful", "black white", "fast slow aggressive shy nervous tired"),
@@ -102,11 +102,11 @@ _RESTING = verbs("work", "sleep", "sing")
 _GO, _ARRIVE, _RETURN, _STAY = (verb for verb, _ in _MOTION)
 _SPEAK, _DREAM = verbs("speak to", "dream of")
 _LOOKING = verbs("see", "like", "look at", "look for", "find", "buy")
-# What keeps the participle's agreement with an object before it within a few verbs.
+# Only with these verbs does a participle agree with an object before it.
 _AGREEING = verbs("eat", "buy", "choose", "find", "sell", "see")
 _THINGS_FOR = {verb: tuple(noun for noun in _TRANSITIVE[verb] if noun not in PEOPLE) for verb in _AGREEING}
 
-# Determiners: everything that a noun may own or be owned by is "my" something, but a man, a king or a market is not.
+# Determiners. Most nouns may be "my" something; a man, a king or a market may not.
 _OWNERS = ("my", "your", "his", "her", "our", "their")
 _SINGULAR = ("the", "the", "a", "a", "this", "that")
 _PLURAL = ("the", "some", "some", "these", "those", "two", "three", "many")
@@ -159,7 +159,7 @@ _OBJECTS = (
 )
 _NOT_TO_ONESELF = {"me": ("i", "we"), "you": ("you",), "us": ("i", "we")}
 
-# Who does something, by the pronouns that cannot; None is somebody who has to be named.
+# The subjects that are possible, by the pronouns that are not; None is somebody who has to be named.
 _SOMEBODY_BUT: dict[tuple[str, ...], tuple[Subject | None, ...]] = {
     but: (*((who, slot) for slot, who in enumerate(PRONOUNS) if who[0] not in but), *[None] * (6 - len(but)))
     for but in ((), ("you",), ("i", "we"))
@@ -501,7 +501,7 @@ def _two_clauses(pick: Pick) -> Pair:
     return together(subject, clause(verb, slot, tense, adverb), object_, conjunction, other, be, predicate, _FULL_STOP)
 
 
-# What a sentence is built after, and how often beside the others.
+# The templates, and how often each is drawn.
 _WEIGHTED: tuple[tuple[Callable[[Pick], Pair], int], ...] = (
     (_statement, 4),
     (_possession, 1),

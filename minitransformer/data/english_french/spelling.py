@@ -33,7 +33,7 @@ def starts_with_vowel(word: str) -> bool:
 def contract(words: Sequence[str]) -> list[str]:
     """French words with elision (l', j', qu'), liaison forms (mon, cet) and contraction (du, aux) carried out."""
     said = list(words)
-    # From the right, because fusing shortens what stands behind; few words can change, so only those are looked at.
+    # From the right, because fusing shortens the list. Few words can change: only those are looked at.
     for i in reversed([i for i, word in enumerate(said) if word in _CHANGING]):
         word = said[i]
         if word in _BEFORE_VOWEL and i + 1 < len(said) and starts_with_vowel(said[i + 1]):

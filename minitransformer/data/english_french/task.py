@@ -30,8 +30,8 @@ from .sentences import TEMPLATES, word_forms
 from .spelling import contract, detokenize
 
 _IS_PRONOUN_SENTENCE = (True, False)
-# Two nouns of one gender teach nothing about which of them is meant, but without such pairs "the other gender than
-# that of the wrong noun" would do.
+# Two nouns of one gender do not teach which of them is meant. But without such pairs the rule "take the gender that
+# the wrong noun does not have" would suffice.
 _GENDERS_MUST_DIFFER = (True, True, False)
 
 
@@ -69,7 +69,7 @@ def held_out(english: str) -> bool:
 
 
 def _dice(rng: np.random.Generator) -> Pick:
-    # Python's generator, seeded by NumPy's, makes a single number in a tenth of the time; a sentence takes about 13.
+    # Python's generator draws a single number in a tenth of NumPy's time, and a sentence needs about 13 numbers.
     uniform = random.Random(int(rng.integers(1 << 62))).random
 
     def pick(options: Sequence[Any]) -> Any:
@@ -146,7 +146,7 @@ class EnglishFrench:
     def sample_ids(
         self, rng: np.random.Generator, n: int, source_ids: dict[str, int], target_ids: dict[str, int]
     ) -> list[tuple[list[int], list[int]]]:
-        """The sentences of `sample(rng, n)` as ids, for training: nothing is made that training does not need."""
+        """The sentences of `sample(rng, n)` as ids, for training, without all that training does not need."""
         pick = _dice(rng)
         source_id, target_id = source_ids.__getitem__, target_ids.__getitem__
         pairs = []

@@ -13,11 +13,11 @@ import numpy as np
 
 from ..batches import Batch, check_whole
 
-PAD = 0  # the target where nothing is to be predicted; the digits are the ids from 1
+PAD = 0  # the target of positions that are not predicted; digits have ids from 1
 
 
 class SortingTask:
-    """Batches of sorted digits, drawn by a generator that seed and step decide; a quarter of all inputs is held out.
+    """Batches of sorted digits, drawn from a generator seeded with seed and step; a quarter of all inputs is held out.
 
     Half of the inputs with many different digits are drawn anew, so that repeated digits are seen often enough.
 
@@ -42,7 +42,7 @@ class SortingTask:
         self.context = 2 * length - 1
 
     def inputs(self) -> np.ndarray:
-        """Every input there is, (n_symbols^length, length)."""
+        """All possible inputs, (n_symbols^length, length)."""
         return np.array(list(product(range(1, self.vocab), repeat=self.length)))
 
     def held_out(self, rows: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Published tasks whose sentence pairs are made and not collected: sums, dates, and sequences to reverse.
+"""Published tasks whose pairs are made by a rule, not collected: sums, dates, and sequences to reverse.
 
 addition   5 3 5 + 6 1        ->  5 9 6
 dates      3rd of May 1979    ->  1979-05-03
@@ -21,7 +21,7 @@ Parts = tuple[list[Pair], list[Pair], list[Pair]]
 MONTHS = ["January", "February", "March", "April", "May", "June"]
 MONTHS += ["July", "August", "September", "October", "November", "December"]
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-FIRST_YEAR, LAST_YEAR = 1950, 2049  # a year of two digits is the one of these
+FIRST_YEAR, LAST_YEAR = 1950, 2049  # a year of two digits lies in this range
 EPOCH = date(FIRST_YEAR, 1, 1).toordinal()
 N_DATES = date(LAST_YEAR, 12, 31).toordinal() - EPOCH + 1
 
@@ -108,7 +108,7 @@ def _weekday(day: date) -> str:
     return WEEKDAYS[day.weekday()]
 
 
-# Names are written out here: strftime's would be those of the machine's language.
+# Names are written out here, because strftime writes them in the machine's language.
 WAYS: tuple[Callable[[date], str], ...] = (
     lambda d: f"{d.day} {_month(d)} {d.year}",  # 3 May 1979
     lambda d: f"{_month(d)} {d.day}, {d.year}",  # May 3, 1979
