@@ -9,9 +9,9 @@ import numpy as np
 
 import minitransformer.training.trainer as trainer_module
 from minitransformer.decoding import greedy
-from minitransformer.training import Adam, ForkedWorker, ThreadWorker, Trainer, Workers
-from minitransformer.training.blas import blas_threads
+from minitransformer.training import Adam
 from minitransformer.training.memory import keep_freed_memory
+from minitransformer.training.parallel import ForkedWorker, ParallelTrainer, ThreadWorker, blas_threads
 
 from .process import Contender, forget_peak, processor_seconds, resident, status
 from .sizes import Size, new_batch, new_loss, new_model
@@ -34,9 +34,9 @@ class OurStep(Contender):
             trainer_module.keep_freed_memory = lambda: False  # type: ignore[assignment]
         self.size, self.before = size, resident()
         self.batch = new_batch(size)
-        self.trainer = Trainer(new_model(size), Adam(), loss=new_loss(size), clip=None, workers=workers)
-        if threads:
-            self.trainer.workers = Workers(self.trainer.model, self.trainer.loss, workers, ThreadWorker)
+        kind = ThreadWorker if threads else None
+        model, loss = new_model(size), new_loss(size)
+        self.trainer = ParallelTrainer(model, Adam(), loss=loss, clip=None, workers=workers, kind=kind)
 
     def step(self) -> None:
         self.trainer.train_step(self.batch)
@@ -65,7 +65,7 @@ class OurStep(Contender):
         logits, cache = model.forward(*batch.inputs)
         loss, loss_cache = loss_layer.forward(logits, batch.targets)
         model.backward(loss_layer.backward(1.0, loss_cache), cache)
-        shares = batch.shares(len(self.trainer.workers))
+        shares = batch.shares(self.trainer.n_workers)
         replicas = new_model(self.size, dtype=np.float64)
         for share in shares:
             logits, cache = replicas.forward(*share.inputs)
@@ -75,10 +75,9 @@ class OurStep(Contender):
         return {"loss": float(loss), "gradient_error": max(error(b.grad, a.grad) for a, b in pairs)}
 
 
-def worker_processes(trainer: Trainer) -> list[int]:
+def worker_processes(trainer: ParallelTrainer) -> list[int]:
     """The workers of a trainer that are processes of their own, by number."""
-    others = getattr(trainer.workers, "others", [])
-    return [worker.process.pid for worker in others if isinstance(worker, ForkedWorker) and worker.process]
+    return [worker.process.pid for worker in trainer.others if isinstance(worker, ForkedWorker) and worker.process]
 
 
 class OurDecoding(Contender):
@@ -144,7 +143,7 @@ class OurTraining(Contender):
         model = new_model(size, seed)
         batches = FreshBatches(toy.sample, size.batch, seed=seed)
         schedule = WarmupCosine(4e-3, 1500, 200, 1e-4)
-        trainer = Trainer(model, Adam(0.9, 0.98, 1e-9), schedule, seed=seed, workers=self.workers)
+        trainer = ParallelTrainer(model, Adam(0.9, 0.98, 1e-9), schedule, seed=seed, workers=self.workers)
         held_out = toy.sample(np.random.default_rng([seed, 0, 1]), 500, split="test")
         started, trained, right, every = time.perf_counter(), 0.0, 0.0, 100
         while right < self.goal and trainer.step < self.steps:

@@ -12,7 +12,7 @@ from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from typing import Any
 
-from minitransformer.training import Ranks, Trainer, world
+from minitransformer.training.parallel import ParallelTrainer, Ranks, world
 
 from .ours import OurStep
 from .process import Contender
@@ -84,8 +84,8 @@ class Rank(OurStep):
 
     def __init__(self, size: Size, ranks: Ranks | None) -> None:
         super().__init__(size, 1)
-        given: Trainer = self.trainer
-        self.trainer = Trainer(given.model, given.optimizer, loss=given.loss, clip=None, workers=1, ranks=ranks)
+        given = self.trainer
+        self.trainer = ParallelTrainer(given.model, given.optimizer, loss=given.loss, clip=None, workers=1, ranks=ranks)
 
 
 def main(address: str) -> None:

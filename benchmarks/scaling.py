@@ -22,8 +22,7 @@ import numpy as np
 
 from minitransformer.layers import Unallocated, as_initializer
 from minitransformer.models import PRESETS
-from minitransformer.training import world
-from minitransformer.training.blas import blas_threads
+from minitransformer.training.parallel import blas_threads, world
 
 # Tokens of a whole batch as published: about 25,000 of each language; 4 million. Ranks divide it among them.
 MODELS = {"transformer-base": 25_000, "llama-2-7b": 4_000_000, "llama-2-70b": 4_000_000}

@@ -25,7 +25,7 @@ from minitransformer.commands.demo_figures import demo_pictures
 from minitransformer.commands.options import trainer_from
 from minitransformer.commands.runs import NOT_SETTINGS
 from minitransformer.data import EnglishFrench
-from minitransformer.decoding import BeamStep, Look, Translator, beam_search, search_tree
+from minitransformer.decoding import BeamStep, DecodingTrace, Translator, beam_search, search_tree
 from minitransformer.experiments.coreference import SHOWROOM, Head, attention_maps
 from minitransformer.experiments.materials import page
 from minitransformer.layers import (
@@ -109,7 +109,7 @@ class Trained:
         return demo.best_heads(self.translator, self.grammar, self.options)
 
     @cached_property
-    def look(self) -> Look:
+    def look(self) -> DecodingTrace:
         assert self.trainer
         return self.translator.look(SHOWROOM)
 

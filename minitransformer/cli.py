@@ -26,7 +26,6 @@ from .commands import (
     explore,
     grade,
     lm,
-    mutants,
     reproduce,
     train,
     translate,
@@ -34,11 +33,12 @@ from .commands import (
 from .commands.errors import CommandError
 from .data import DataError
 from .experiments import ExperimentError
-from .training import CheckpointError, NoMPI, NotFinite, Ranks, world
+from .training import CheckpointError, NotFinite
+from .training.parallel import NoMPI, Ranks, world
 
 COMMANDS = (
     *(demo, train, translate, evaluate, decoders, explore, compare),
-    *(lm, reproduce, count, check, mutants, grade),
+    *(lm, reproduce, count, check, grade),
 )
 
 

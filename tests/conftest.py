@@ -1,4 +1,4 @@
-"""Shared by all tests: the models' cases join the layers' in the one registry, and so do the system's mutants."""
+"""Shared by all tests: cases and definitions are imported here once."""
 
 import os
 
@@ -6,9 +6,4 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-import runpy
-from pathlib import Path
-
-import minitransformer.verify.system_mutants  # noqa: F401 (it registers its mutants and properties)
-
-runpy.run_path(str(Path(__file__).parent / "models" / "cases.py"))
+from . import cases, definitions  # noqa: F401 (once, before any test: they fill their registries)

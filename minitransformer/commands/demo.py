@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     trainer = trainer_from(options, translator.model)
     say(
         f"{translator.model.n_parameters():,} parameters, {len(translator.source_vocabulary):,} English and "
-        f"{len(translator.target_vocabulary):,} French words, {len(trainer.workers)} worker(s)"
+        f"{len(translator.target_vocabulary):,} French words, {trainer.n_workers} worker(s)"
     )
 
     numbers = train(options, grammar, translator, trainer)

@@ -32,7 +32,7 @@ from .options import (
     takes_ranks,
     trainer_from,
 )
-from .runs import Stopped, add_run_options, fit_and_save, leave_to_first_rank, new_run
+from .runs import InterruptedRun, add_run_options, fit_and_save, leave_to_first_rank, new_run
 
 
 def add_parser(commands: Any) -> None:
@@ -185,7 +185,7 @@ def sort(options: argparse.Namespace) -> int:
 def train(options: argparse.Namespace) -> int:
     stopped = None
     if options.resume is not None:
-        stopped = Stopped(options, _add_train, "train", data=("text",))
+        stopped = InterruptedRun(options, _add_train, "train", data=("text",))
         options = stopped.options
         options.command, options.action = "lm", "train"
     text, vocabulary, seen, unseen = text_of(options)

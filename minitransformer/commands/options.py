@@ -13,7 +13,8 @@ import numpy as np
 
 from ..layers import CrossEntropy
 from ..models import MODELS, EncoderDecoder, build_model
-from ..training import SGD, Adam, AdamW, Constant, Noam, Optimizer, Trainer, WarmupCosine, world
+from ..training import SGD, Adam, AdamW, Constant, Noam, Optimizer, Trainer, WarmupCosine
+from ..training.parallel import ParallelTrainer, world
 from .errors import CommandError
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
@@ -189,7 +190,7 @@ def trainer_from(options: argparse.Namespace, model: Any, pad: int | None = None
     """The trainer that the options describe; `pad` is the target that does not count, by default the model's."""
     optimizer = optimizer_from(options)
     schedule = schedule_from(options)
-    return Trainer(
+    return ParallelTrainer(
         model,
         optimizer,
         schedule,

@@ -23,8 +23,8 @@ from ..training import (
     restore_trainer,
     save_checkpoint,
     trainer_state,
-    world,
 )
+from ..training.parallel import world
 from ..training.trainer import Batches
 from .errors import CommandError
 from .options import belonging, number, refuse, say, setting
@@ -34,7 +34,7 @@ NOT_SETTINGS = {"run", "command", "action", "arguments", "json", "overwrite", "r
 NOT_SETTINGS |= {"on_all_ranks"}
 
 
-class Saved(Protocol):
+class Savable(Protocol):
     """What a run keeps beside its trainer: a translator, or a language model."""
 
     def arrays(self) -> dict[str, Array]: ...
@@ -83,7 +83,7 @@ def leave_to_first_rank() -> None:
         raise SystemExit(0)
 
 
-def save_run(folder: Path, saved: Saved, trainer: Trainer, **facts: Any) -> Path:
+def save_run(folder: Path, saved: Savable, trainer: Trainer, **facts: Any) -> Path:
     """Write folder/checkpoint.npz: the model, the trainer's state and its history; `facts` are JSON."""
     path = folder / "checkpoint.npz"
     arrays, description = trainer_state(trainer)
@@ -91,8 +91,8 @@ def save_run(folder: Path, saved: Saved, trainer: Trainer, **facts: Any) -> Path
     return path
 
 
-class Stopped:
-    """A run that stopped, read from its checkpoint.
+class InterruptedRun:
+    """A run that was interrupted, read from its checkpoint.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ class Stopped:
 def fit_and_save(
     options: argparse.Namespace,
     folder: Path,
-    saved: Saved,
+    saved: Savable,
     trainer: Trainer,
     batches: Batches,
     callbacks: Sequence[Callback] = (),
@@ -193,7 +193,7 @@ def fit_and_save(
     At Ctrl-C it saves, says how to go on and raises SystemExit(130).
     """
     steps = options.steps if steps is None else steps
-    began = {**_settings(options), "workers": len(trainer.workers)}  # the default is the machine's
+    began = {**_settings(options), "workers": trainer.n_workers}  # the default is the machine's
     path = folder / "checkpoint.npz"
 
     def save(trainer: Trainer) -> None:

@@ -39,7 +39,7 @@ from .options import (
     takes_ranks,
     trainer_from,
 )
-from .runs import Stopped, add_run_options, fit_and_save, new_run
+from .runs import InterruptedRun, add_run_options, fit_and_save, new_run
 
 # Options that say where the pairs are.
 SEVERAL = ("validation_pairs", "test_pairs")
@@ -80,7 +80,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     stopped = None
     if options.resume is not None:
-        stopped = Stopped(options, add_parser, "train", DATA, SEVERAL)
+        stopped = InterruptedRun(options, add_parser, "train", DATA, SEVERAL)
         stopped.options.arguments, options = options.arguments, stopped.options
     training, validation, test = parts_from(options)
     facts = {"task": "pairs", "data": digest(training, validation, test)}

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..layers import Array, Layer, Parameter
-from ..verify import guess as fingerprints
-from ..verify.guess import Suspect
-from ..verify.probe import Probe
+from ..verify import diagnosis
+from ..verify.diagnosis import WrongGradient
+from ..verify.layer_under_test import LayerUnderTest
 from .attempts import safe_text, safe_type
 from .exercise import Exercise
 
@@ -132,14 +132,14 @@ def _shape(name: str, got: Any, wanted: Any) -> Problem | None:
     if isinstance(wanted, np.ndarray):
         if got.shape == wanted.shape:
             return None
-        message = f"{name} has shape {got.shape}, wanted {wanted.shape}{_shape_guess(got, wanted) or '.'}"
+        message = f"{name} has shape {got.shape}, wanted {wanted.shape}{_about_the_shape(got, wanted) or '.'}"
         return Problem("shape", message, details)
     if isinstance(wanted, (list, tuple)) and len(got) != len(wanted):
         return Problem("shape", f"{name} has {len(got)} entries, wanted {len(wanted)}.", details)
     return None
 
 
-def _shape_guess(got: Array, wanted: Array) -> str:
+def _about_the_shape(got: Array, wanted: Array) -> str:
     mine, right = got.shape, wanted.shape
     if mine == right[::-1]:
         return ": it looks transposed."
@@ -200,7 +200,7 @@ def _value(
         message = f"{name} is not right."
     else:
         message = f"{name}: {wrong.sum()} of {wrong.size} entries are not right, the worst is at {_index(index)}."
-    if why := _guess(exercise, arguments, leaves, i):
+    if why := _diagnosis(exercise, arguments, leaves, i):
         message += f"\nIt looks like this: {why}{'' if why.endswith('?') else '.'}"
     return Problem("value", message, tuple(details))
 
@@ -243,9 +243,9 @@ def wrong_entries(got: Array, wanted: Array) -> tuple[Array, Array]:
     return np.asarray(wrong), np.asarray(distance)
 
 
-def _factor(s: Suspect) -> str:
+def _factor(s: WrongGradient) -> str:
     """An argument that is missing as a factor, entry by entry, or is there once too often."""
-    for name, x in zip(s.probe.input_names, s.probe.inputs):
+    for name, x in zip(s.tested.input_names, s.tested.inputs):
         if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.shape == s.right.shape:
             if s.close(s.mine * x, s.right):
                 return f"a factor is missing: got times {name} is what was wanted"
@@ -254,24 +254,24 @@ def _factor(s: Suspect) -> str:
     return ""
 
 
-CLUES = (
-    fingerprints.exchanged,
-    fingerprints.constant_ratio,
-    fingerprints.transposed,
-    fingerprints.residual,
-    fingerprints.factor,
+SYMPTOMS = (
+    diagnosis.exchanged,
+    diagnosis.constant_ratio,
+    diagnosis.transposed,
+    diagnosis.residual,
+    diagnosis.factor,
     _factor,
-    fingerprints.shifted,
-    fingerprints.rearranged,
-    fingerprints.repeated_ids,
-    fingerprints.missing_mean,
-    fingerprints.summed,
-    fingerprints.some_rows,
+    diagnosis.shifted,
+    diagnosis.rearranged,
+    diagnosis.repeated_ids,
+    diagnosis.missing_mean,
+    diagnosis.summed,
+    diagnosis.some_rows,
 )
 
 
-class _Arguments(Probe):
-    """An exercise's arguments in the form in which `verify.guess` looks at a layer's."""
+class _Arguments(LayerUnderTest):
+    """An exercise's arguments in the form in which `verify.diagnosis` looks at a layer's."""
 
     def __init__(self, exercise: Exercise, arguments: tuple[Any, ...], names: list[str], output: Array) -> None:
         self.layer, self.options, self.dropout_seed, self.slots = Layer(), {}, None, []
@@ -290,7 +290,7 @@ class _Arguments(Probe):
         return self.output_names
 
 
-def _guess(exercise: Exercise, arguments: tuple[Any, ...], leaves: list[tuple[str, Any, Any]], i: int) -> str:
+def _diagnosis(exercise: Exercise, arguments: tuple[Any, ...], leaves: list[tuple[str, Any, Any]], i: int) -> str:
     """What is likely to be the reason, in a sentence, or ""."""
     pairs = [(name, np.asarray(a, float), np.asarray(b, float)) for name, a, b in leaves if _numeric(a) and _numeric(b)]
     names = [name for name, _, _ in pairs]
@@ -302,14 +302,14 @@ def _guess(exercise: Exercise, arguments: tuple[Any, ...], leaves: list[tuple[st
         return ""
     if not mine.any():
         return "it is zero everywhere"
-    probe = _Arguments(exercise, arguments, names, right)
-    suspect = Suspect(probe, at, [a for _, a, _ in pairs], [b for _, _, b in pairs], "complex")
+    tested = _Arguments(exercise, arguments, names, right)
+    wrong = WrongGradient(tested, at, [a for _, a, _ in pairs], [b for _, _, b in pairs], "complex")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for clue in CLUES:
+        for symptom in SYMPTOMS:
             try:
-                sentence = clue(suspect)
-            except Exception:  # a clue that does not fit this output
+                sentence = symptom(wrong)
+            except Exception:  # a symptom that does not fit this output
                 continue
             if sentence and not (
                 right.ndim == 0 and "a constant factor" in sentence

@@ -2,26 +2,26 @@
 
 from .bayes_risk import expected_utilities, minimum_bayes_risk
 from .beam import BeamStep, Branch, beam_search, search_tree
-from .decoders import Beam, Decoder, Greedy, MinimumBayesRisk, Sampling, Translation
 from .greedy import greedy
 from .hypothesis import Hypothesis
 from .language_model import LanguageModel
+from .metrics import METRICS, chrf, exact_match, sentence_bleu
 from .sampling import next_word_distribution, sample, stream
-from .translator import Look, Translator, checkpoint_path
-from .utilities import UTILITIES, chrf, exact_match, sentence_bleu
+from .strategies import Beam, Greedy, MinimumBayesRisk, Sampling, Strategy, Translation
+from .translator import DecodingTrace, Translator, checkpoint_path
 
 __all__ = [
-    "UTILITIES",
+    "METRICS",
     "Beam",
     "BeamStep",
     "Branch",
-    "Decoder",
+    "DecodingTrace",
     "Greedy",
     "Hypothesis",
     "LanguageModel",
-    "Look",
     "MinimumBayesRisk",
     "Sampling",
+    "Strategy",
     "Translation",
     "Translator",
     "beam_search",

@@ -46,13 +46,13 @@ def beam_search(
     model: EncoderDecoder | DecoderOnly,
     source: Array,
     *,
-    start: int | None,
-    eos: int,
-    num_beams: int,
+    start: int | None = None,
+    eos: int | None = None,
+    num_beams: int = 4,
     length_penalty: float | None = None,
     num_return_sequences: int = 1,
     max_new_tokens: int | Array = 100,
-    watch: Callable[[BeamStep], object] | None = None,
+    on_step: Callable[[BeamStep], object] | None = None,
 ) -> list[list[Hypothesis]]:
     """The best sequences that a beam of hypotheses finds.
 
@@ -72,7 +72,7 @@ def beam_search(
         long sequences, since log-probabilities are negative, below 0 short ones; 0 ranks by log-probability.
     num_return_sequences : int
         How many sequences are wanted, at most `num_beams`.
-    watch : callable, optional
+    on_step : callable, optional
         Is given the BeamStep of every step, for example `steps.append` of a list that `search_tree` reads.
 
     Returns
@@ -83,14 +83,14 @@ def beam_search(
     """
     check_beam(num_beams, length_penalty, num_return_sequences)
     exponent = 1.0 if length_penalty is None else length_penalty
-    state, ids = model.begin(source, start)  # type: ignore[arg-type]
+    state, ids = model.start_decoding(source, start)  # type: ignore[arg-type]
     limits = as_limits(max_new_tokens, len(source))
     # One row is one open hypothesis; those of a sentence stand together, the most probable first.
     sentence, tokens, so_far = np.arange(len(source)), ids[:, :0], np.zeros(len(source))
     slots = np.full(len(source), num_beams)  # those that nothing that has ended holds
     found: list[list[Hypothesis]] = [[] for _ in range(len(source))]
     for t in range(1, limits.max() + 1):
-        logits = model.step(ids, state)[:, -1]
+        logits = model.next_logits(ids, state)[:, -1]
         row, token = _best_of_each_row(logits, num_beams)  # no row can win more slots than there are
         total = so_far[row] + log_probability_of(logits, token, row)
         order = np.lexsort((-total, sentence[row]))  # by sentence, then from the most probable; stable
@@ -104,8 +104,8 @@ def beam_search(
             new = [*tokens[row[c]].tolist(), *([] if ended[c] else [int(token[c])])]
             found[of[c]].append(Hypothesis(new, float(total[c]), bool(ended[c]), float(total[c] / t**exponent)))
         slots -= np.bincount(of[ended], minlength=len(slots))
-        if watch is not None:
-            watch(BeamStep(of, row - np.searchsorted(sentence, of), token, total, kept, going_on))
+        if on_step is not None:
+            on_step(BeamStep(of, row - np.searchsorted(sentence, of), token, total, kept, going_on))
         if not going_on.any():
             break
         row, ids = row[going_on], token[going_on, None]
@@ -189,7 +189,7 @@ def search_tree(
     Parameters
     ----------
     steps : sequence of BeamStep
-        What `watch` was given.
+        What `on_step` was given.
     winner : sequence of int
         The ids of the sequence to mark, with eos where it ended.
     words : callable

@@ -13,8 +13,8 @@ def greedy(
     model: EncoderDecoder | DecoderOnly,
     source: Array,
     *,
-    start: int | None,
-    eos: int,
+    start: int | None = None,
+    eos: int | None = None,
     max_new_tokens: int | Array = 100,
 ) -> list[Hypothesis]:
     """Translate sentences, or go on from prompts, greedily.
@@ -26,8 +26,8 @@ def greedy(
         Sentences, padded with the model's `pad`; for a decoder-only model prompts, all of one length.
     start : int or None
         What the decoder reads first: BOS, or EOS as in lecture notes; None for a decoder-only model.
-    eos : int
-        Ends a sentence.
+    eos : int or None
+        Ends a sentence. None: there is no end token, and all `max_new_tokens` are chosen.
     max_new_tokens : int or array of int (B,)
         Most tokens that are chosen, `eos` among them; one number for all sentences, or one for each.
 
@@ -36,7 +36,7 @@ def greedy(
     list of Hypothesis
         One for each sentence. Of equally probable tokens the one with the smallest id is taken.
     """
-    state, ids = model.begin(source, start)  # type: ignore[arg-type]
+    state, ids = model.start_decoding(source, start)  # type: ignore[arg-type]
     limits = as_limits(max_new_tokens, len(source))
     shortest = int(limits.min())
     unfinished = np.arange(len(source))  # where in the batch the rows of `ids` belong
@@ -45,7 +45,7 @@ def greedy(
     so_far = np.zeros(len(source))  # log-probability of the unfinished
     waiting: list[tuple[Array, Array]] = []  # logits and chosen tokens of steps whose share is not yet in it
     for t in range(1, limits.max() + 1):
-        logits = model.step(ids, state)[:, -1]
+        logits = model.next_logits(ids, state)[:, -1]
         chosen = logits.argmax(axis=-1)
         waiting.append((logits, chosen))
         ids, tokens = chosen[:, None], chosen.tolist()

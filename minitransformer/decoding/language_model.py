@@ -14,8 +14,8 @@ from ..data import Vocabulary, vocabulary_from_dict
 from ..data.vocabulary import SPECIALS
 from ..layers import Array, Unallocated
 from ..models import LANGUAGE_MODELS, DecoderOnly, build_model
-from ..training.checkpoint import CheckpointError, load_checkpoint
-from ..training.sizes import check_sizes
+from ..training.checkpoint import CheckpointError
+from ..training.sizes import load_run
 from .sampling import stream
 from .translator import checkpoint_path, fill
 
@@ -97,7 +97,7 @@ class LanguageModel:
         Raises CheckpointError, which names the file, where there is none or it does not fit together.
         """
         path = checkpoint_path(run)
-        return cls.from_checkpoint(path, *load_checkpoint(path, check_sizes))
+        return cls.from_checkpoint(path, *load_run(path))
 
     @classmethod
     def from_checkpoint(cls, path: Path, arrays: dict[str, Array], description: dict[str, Any]) -> LanguageModel:

@@ -68,9 +68,9 @@ def sample(
     model: EncoderDecoder | DecoderOnly,
     source: Array,
     *,
-    start: int | None,
-    eos: int,
-    seed: int | Sequence[int],
+    start: int | None = None,
+    eos: int | None = None,
+    seed: int | Sequence[int] = 0,
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
@@ -105,9 +105,9 @@ def sample(
     if len(seeds) != B:
         raise ValueError(f"seed has {len(seeds)} numbers: give one, or one for each of {B} sentences")
     rngs = [np.random.default_rng(number) for number in seeds]
-    state, ids = model.begin(source, start)  # type: ignore[arg-type]
+    state, ids = model.start_decoding(source, start)  # type: ignore[arg-type]
     limits = np.repeat(as_limits(max_new_tokens, B), N)
-    logits = model.step(ids, state)[:, -1]
+    logits = model.next_logits(ids, state)[:, -1]
     rows = np.repeat(np.arange(B), N)  # each sentence is read once, and gone on with N times
     logits, state = logits[rows], state.select(rows)
     unfinished = np.arange(B * N)
@@ -129,7 +129,7 @@ def sample(
             break
         if not going_on.all():
             state = state.select(going_on)
-        logits = model.step(chosen[going_on, None], state)[:, -1]
+        logits = model.next_logits(chosen[going_on, None], state)[:, -1]
     drawn = [Hypothesis(ids, float(p), bool(end), float(p)) for ids, p, end in zip(sequences, log_probability, ended)]
     return [drawn[b * N : (b + 1) * N] for b in range(B)]
 
@@ -183,12 +183,12 @@ def stream(
 
     def begin() -> tuple[Array, Array]:
         start = read if context is None or len(read) <= context else read[-max(1, context // 2) :]
-        return model.begin(np.array([start]))  # type: ignore[attr-defined]
+        return model.start_decoding(np.array([start]))  # type: ignore[attr-defined]
 
     state, ids = begin()
     positions = ids.shape[1]
     for _ in range(max_new_tokens):
-        logits = model.step(ids, state)[:, -1]
+        logits = model.next_logits(ids, state)[:, -1]
         logits[:, list(suppress_tokens)] = -np.inf
         if rng is None:
             token = int(logits[0].argmax())
@@ -207,7 +207,9 @@ def stream(
 def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -> None:
     """Raise ValueError for a setting out of its range."""
     if not 0.0 < temperature < np.inf:
-        raise ValueError(f"temperature={temperature}: must be above 0 and finite")
+        raise ValueError(
+            f"temperature={temperature}: must be above 0 and finite; for 0, decode greedily"
+        )
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k={top_k}: must be at least 1, or None for all")
     if top_p is not None and not 0.0 < top_p <= 1.0:

@@ -13,15 +13,15 @@ import numpy as np
 from ..data import Vocabulary, pad_sequences, vocabulary_from_dict
 from ..layers import Array, Cache, Layer, Unallocated, as_initializer
 from ..models import MODELS, EncoderDecoder, build_model
-from ..training.checkpoint import CheckpointError, load_checkpoint
-from ..training.sizes import check_sizes
+from ..training.checkpoint import CheckpointError
+from ..training.sizes import load_run
 from .beam import Branch, search_tree
-from .decoders import Beam, Decoder, Greedy, Translation
 from .hypothesis import Hypothesis
+from .strategies import Beam, Greedy, Strategy, Translation
 
 
 @dataclass(frozen=True)
-class Look:
+class DecodingTrace:
     """What a model did with one sentence.
 
     Attributes
@@ -62,7 +62,7 @@ class Translator:
         texts: Sequence[str],
         max_new_tokens: int | None = None,
         batch_size: int = 64,
-        decoder: Decoder | None = None,
+        strategy: Strategy | None = None,
     ) -> list[str]:
         """Translate sentences; an empty one stays empty.
 
@@ -73,20 +73,20 @@ class Translator:
             Most tokens of a translation; by default 10 more than twice the source's.
         batch_size : int
             Sentences translated at a time; those of like length together.
-        decoder : Decoder, optional
+        strategy : Strategy, optional
             How the output is chosen: Greedy(), the default, Beam(), Sampling(seed) or MinimumBayesRisk().
         """
-        return [found[0].text for found in self.decode(texts, decoder or Greedy(), max_new_tokens, batch_size)]
+        return [found[0].text for found in self.decode(texts, strategy or Greedy(), max_new_tokens, batch_size)]
 
     def decode(
         self,
         texts: Sequence[str],
-        decoder: Decoder,
+        strategy: Strategy,
         max_new_tokens: int | None = None,
         batch_size: int = 64,
         first: int = 0,
     ) -> list[list[Translation]]:
-        """The translations of each sentence that the decoder finds, with their scores, the best first.
+        """The translations of each sentence that the strategy finds, with their scores, the best first.
 
         Parameters as in `translate`, and `first`, the number of the first sentence where others were decoded before: a
         sentence's draws depend on the seed and on its number.
@@ -95,8 +95,8 @@ class Translator:
             raise TypeError(f"texts is the string {texts!r}: give a list of sentences")
         sources = [self.source_vocabulary.encode(text) for text in texts]
         return [
-            decoder.rank([Translation(self.target_vocabulary.decode(h.ids), **vars(h)) for h in found])
-            for found in self.search(sources, decoder, max_new_tokens, batch_size, first)
+            strategy.rank([Translation(self.target_vocabulary.decode(h.ids), **vars(h)) for h in found])
+            for found in self.search(sources, strategy, max_new_tokens, batch_size, first)
         ]
 
     def translate_ids(
@@ -108,12 +108,12 @@ class Translator:
     def search(
         self,
         sources: Sequence[Sequence[int]],
-        decoder: Decoder,
+        strategy: Strategy,
         max_new_tokens: int | None = None,
         batch_size: int = 64,
         first: int = 0,
     ) -> list[list[Hypothesis]]:
-        """The hypotheses that the decoder finds for sentences given as ids, without special tokens."""
+        """The hypotheses that the strategy finds for sentences given as ids, without special tokens."""
         order = sorted((i for i, ids in enumerate(sources) if len(ids)), key=lambda i: len(sources[i]))
         found = [[Hypothesis([], 0.0, True, 0.0)] for _ in sources]
         for begin in range(0, len(order), batch_size):
@@ -121,7 +121,7 @@ class Translator:
             batch = [sources[i] for i in rows]
             # By default each has its own limit: a translation must not depend on its neighbours in the batch.
             limits = [2 * len(ids) + 10 if max_new_tokens is None else max_new_tokens for ids in batch]
-            hypotheses = decoder.search(
+            hypotheses = strategy.search(
                 self.model,
                 self._source_batch(batch),
                 [first + i for i in rows],
@@ -133,13 +133,13 @@ class Translator:
                 found[i] = of_sentence
         return found
 
-    def beam_tree(self, text: str, decoder: Beam, max_new_tokens: int | None = None, dropped: int = 2) -> list[Branch]:
+    def beam_tree(self, text: str, strategy: Beam, max_new_tokens: int | None = None, dropped: int = 2) -> list[Branch]:
         """What a beam search of one sentence weighed, as the tree that `plotting.beam_tree` draws.
 
         Parameters
         ----------
         text : str
-        decoder : Beam
+        strategy : Beam
         max_new_tokens : int, optional
             As in `translate`.
         dropped : int
@@ -147,7 +147,7 @@ class Translator:
         """
         source = self._ids_to_look_at(text)
         vocabulary = self.target_vocabulary
-        found, steps = decoder.watched(
+        found, steps = strategy.search_with_steps(
             self.model,
             self._source_batch([source]),
             start=self.start,
@@ -177,16 +177,16 @@ class Translator:
         logits = self.model(self._source_batch([source]), np.array([[self.start, *target]]))
         return logits[0, -1], self.target_vocabulary.labels(range(len(self.target_vocabulary)))
 
-    def look(self, text: str) -> Look:
+    def look(self, text: str) -> DecodingTrace:
         """Translate one sentence and return the words with the cache that holds all attention maps."""
         ids = self._ids_to_look_at(text)
         return self.look_ids(ids, self.translate_ids([ids])[0])
 
-    def look_ids(self, source: Sequence[int], target: Sequence[int]) -> Look:
+    def look_ids(self, source: Sequence[int], target: Sequence[int]) -> DecodingTrace:
         """The forward pass of one pair under teacher forcing, both as ids without special tokens."""
         eos = self.target_vocabulary.eos
         _, cache = self.model.forward(self._source_batch([source]), np.array([[self.start, *target]]))
-        return Look(
+        return DecodingTrace(
             self.source_vocabulary.labels([*source, self.source_vocabulary.eos]),
             self.target_vocabulary.labels([*target, eos]),
             cache,
@@ -224,7 +224,7 @@ class Translator:
         Raises CheckpointError, which names the file, where there is none or it does not fit together.
         """
         path = checkpoint_path(run)
-        return cls.from_checkpoint(path, *load_checkpoint(path, check_sizes))
+        return cls.from_checkpoint(path, *load_run(path))
 
     @classmethod
     def from_checkpoint(cls, path: Path, arrays: dict[str, Array], description: dict[str, Any]) -> Translator:

@@ -223,8 +223,6 @@ def compare(
                 where,
             )
         )
-    for trainer in trainers.values():
-        trainer.workers.close()
     return Comparison((candidates[0], candidates[1]), steps, task.longest, task.measure)
 
 
@@ -246,7 +244,7 @@ def seconds_per_step(
                 break
             for name, trainer in trainers.items():
                 started = time.perf_counter()
-                trainer.workers.gradient(batch, (seed, 0))
+                trainer.compute_gradient(batch)
                 taken = time.perf_counter() - started
                 if repeat:  # the first one warms up
                     fastest[name][length] = min(taken, fastest[name].get(length, np.inf))

@@ -14,6 +14,7 @@ from ..data.vocabulary import SPECIALS
 from ..decoding import Translator
 from ..models import Config, LSTMConfig, T5Config, TransformerConfig, build_model
 from ..training import Adam, Constant, Every, ProgressBar, Trainer, WarmupCosine
+from ..training.parallel import ParallelTrainer
 from .errors import ExperimentError
 
 # Its tutorial: one epoch, greedy decoding (version 2, docs/source/tutorial.rst); and as it was in 2019, more epochs
@@ -95,7 +96,7 @@ def measure(setup: Setup, task: Reversal, seed: int = 0, workers: int | None = N
     steps = setup.epochs * batches.steps_per_epoch
     constant = setup.warmup is None
     schedule = Constant(setup.rate) if constant else WarmupCosine(setup.rate, steps, min(setup.warmup or 0, steps))
-    trainer = Trainer(model, Adam(beta2=0.98), schedule, seed=seed, workers=workers)
+    trainer = ParallelTrainer(model, Adam(beta2=0.98), schedule, seed=seed, workers=workers)
     best = {"bleu": -1.0, "step": 0}
     weights = trainer.value.copy()
 
@@ -108,7 +109,7 @@ def measure(setup: Setup, task: Reversal, seed: int = 0, workers: int | None = N
 
     every = max(steps // LOOKS, 1)
     trainer.fit(batches, steps, [ProgressBar(setup.title), Every(every, look)])
-    trainer.workers.close()
+    trainer.close()
     trainer.value[...] = weights
     tested = score(translator, task.test)
     return {

@@ -10,18 +10,16 @@ and multi-head attention does it H times side by side, each head on its own D/H 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from .base import Array, Cache, Layer, shortcut
+from .base import Array, Cache, Layer, check_array, check_features
+from .decoding_state import DecodingState
 from .dropout import Dropout
 from .initializers import Init, as_initializer
-from .linear import Dense, Joint
-from .masks import additive, causal_mask, check_mask
+from .linear import Dense
+from .masks import additive, check_mask
 from .softmax import Softmax
-from .state import State
-from .sums import as_rows
 
 
 class ScaledDotProductAttention(Layer):
@@ -32,7 +30,7 @@ class ScaledDotProductAttention(Layer):
     dropout : float
         Probability of dropping an attention weight while training.
     scale : float, optional
-        Factor on q k^T; by default 1 / sqrt(d). T5 has none: 1.
+        Factor on q k^T; by default 1 / sqrt(d). T5 does not scale: 1.
     bias : Layer, optional
         (T, S) -> (1, H, T, S), added to the scores of the last T of S positions: how T5 and ALiBi tell the order.
 
@@ -50,11 +48,13 @@ class ScaledDotProductAttention(Layer):
     def forward(
         self, q: Array, k: Array, v: Array, mask: Array | None = None, rng: np.random.Generator | None = None
     ) -> tuple[Array, Cache]:
+        for x in (q, k, v):
+            check_array(x)
         if not (q.ndim == k.ndim == v.ndim == 4 and q.shape[-1] == k.shape[-1] > 0 and k.shape[2] == v.shape[2]):
             raise ValueError(f"q, k, v have shapes {q.shape}, {k.shape}, {v.shape}: (B, H, T, d), (B, H, S, d) twice")
         if not (q.shape[:2] == k.shape[:2] == v.shape[:2]):
             raise ValueError(f"q, k, v have shapes {q.shape}, {k.shape}, {v.shape}: B and H must be the same")
-        scale = self.scale or q.shape[-1] ** -0.5
+        scale = self.scale_for(q)
         scores = np.matmul(q * scale, k.swapaxes(-1, -2))  # (B, H, T, d) (B, H, d, S) -> (B, H, T, S)
         cache = Cache(q=q, k=k, v=v)
         if self.bias is not None:
@@ -71,33 +71,27 @@ class ScaledDotProductAttention(Layer):
 
     def backward(self, d_context: Array, cache: Cache) -> tuple[Array, Array, Array]:
         q, k, v = cache["q"], cache["k"], cache["v"]
-        scale = self.scale or q.shape[-1] ** -0.5
+        scale = self.scale_for(q)
         dv = matmul_heads(cache["dropped"].swapaxes(-1, -2), d_context)
         d_dropped = np.matmul(d_context, v.swapaxes(-1, -2))
         d_weights = self.dropout.backward(d_dropped, cache["dropout"])
         d_scores = self.softmax.backward(d_weights, cache["softmax"])  # where masked, the weight and so this is 0
         if self.bias is not None:
             self.bias.backward(d_scores.sum(axis=0, keepdims=True), cache["bias"])  # every sentence had the same bias
-        d_scores *= scale
-        dk = matmul_heads(d_scores.swapaxes(-1, -2), q)
-        dq = matmul_heads(d_scores, k)
+        dk = matmul_heads(d_scores.swapaxes(-1, -2), q * scale)
+        dq = matmul_heads(d_scores, k) * scale
         return dq, dk, dv
 
-    @shortcut
-    def step(self, x: Array, state: Any, *others: Any) -> Array:
-        q, (k, v, mask) = x, others
-        if mask is not None:
-            return self.forward(q, k, v, mask)[0]
-        scores = np.matmul(q * (self.scale or q.shape[-1] ** -0.5), k.swapaxes(-1, -2))
-        if self.bias is not None:
-            scores += self.bias(*scores.shape[2:])
-        return np.matmul(self.softmax.step(scores, state), v)
+    def scale_for(self, q: Array) -> float:
+        """The factor on q k^T: the given one, or 1 / sqrt(d). A Python float, which leaves float32 what it is."""
+        return q.shape[-1] ** -0.5 if self.scale is None else self.scale
 
 
 class MultiHeadAttention(Layer):
     """y = concat(context_1 ... context_H) W_o: queries from x, keys and values from the memory.
 
-    As encoder-decoder attention the memory is the encoder's output; `SelfAttention` gives x itself.
+    In encoder-decoder attention the memory is the encoder's output; `SelfAttention` gives x itself. While decoding, the
+    state keeps the memory's keys and values, which are computed once.
 
     Parameters
     ----------
@@ -139,7 +133,8 @@ class MultiHeadAttention(Layer):
                 f"n_heads={n_heads}: must divide d_model={d_model}, so that every head gets d_model / n_heads"
             )
         init = as_initializer(init)
-        self.d_model, self.n_heads, self.d_head = d_model, n_heads, d_head or d_model // n_heads
+        self.d_model, self.n_heads = d_model, n_heads
+        self.d_head = d_model // n_heads if d_head is None else d_head
         d_heads = n_heads * self.d_head
         self.query = projection(d_model, d_heads, init)
         self.key = projection(d_model, d_heads, init)
@@ -148,29 +143,45 @@ class MultiHeadAttention(Layer):
         self.output = output(d_heads, d_model, init)
 
     def forward(
-        self, x: Array, memory: Array, mask: Array | None = None, rng: np.random.Generator | None = None
+        self,
+        x: Array,
+        memory: Array,
+        mask: Array | None = None,
+        rng: np.random.Generator | None = None,
+        state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
+        for given in (x, memory):
+            check_features(given, self.d_model)
         if x.ndim != 3 or memory.ndim != 3 or len(x) != len(memory):
             raise ValueError(f"memory has shape {memory.shape}: give (B, S, D) with the B of an x of shape {x.shape}")
-        q, query_cache = self.query.forward(x)
+        if state is None:
+            k, v, cache = self.keys_and_values(memory)
+        else:
+            if "k" not in state:  # the memory stays the same, so its keys and values do too
+                state["k"], state["v"], _ = self.keys_and_values(memory)
+            k, v, cache = state["k"], state["v"], Cache()
+        return self.attend(x, k, v, cache, mask, rng)
+
+    def keys_and_values(self, memory: Array) -> tuple[Array, Array, Cache]:
+        """memory (B, S, D) -> k and v (B, H, S, d), and the caches of their projections."""
         k, key_cache = self.key.forward(memory)
         v, value_cache = self.value.forward(memory)
-        context, attention_cache = self.attention.forward(
-            split_heads(q, self.n_heads),
-            split_heads(k, self.n_heads),
-            split_heads(v, self.n_heads),
-            mask,
-            rng=rng,
-        )
+        return split_heads(k, self.n_heads), split_heads(v, self.n_heads), Cache(key=key_cache, value=value_cache)
+
+    def attend(
+        self, x: Array, k: Array, v: Array, cache: Cache, mask: Array | None, rng: np.random.Generator | None
+    ) -> tuple[Array, Cache]:
+        """The queries' half: x (B, T, D), k and v (B, H, S, d) -> y (B, T, D)."""
+        q, query_cache = self.query.forward(x)
+        context, attention_cache = self.attention.forward(split_heads(q, self.n_heads), k, v, mask, rng=rng)
         y, output_cache = self.output.forward(merge_heads(context))
-        return y, Cache(
+        cache.update(
             query=query_cache,
-            key=key_cache,
-            value=value_cache,
             attention=attention_cache,
             weights=attention_cache["weights"],  # the attention map, where plots look for it
             output=output_cache,
         )
+        return y, cache
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Array]:
         d_context = split_heads(self.output.backward(dy, cache["output"]), self.n_heads)
@@ -180,44 +191,33 @@ class MultiHeadAttention(Layer):
         dx = self.query.backward(merge_heads(dq), cache["query"])
         return dx, d_memory
 
-    def step(self, x: Array, state: State, *others: Any) -> Array:
-        memory, mask = others
-        if "k" not in state:  # the memory stays the same, so its keys and values are computed once
-            state["k"] = split_heads(self.key(memory), self.n_heads)
-            state["v"] = split_heads(self.value(memory), self.n_heads)
-        (B, T, _), H, d = x.shape, self.n_heads, self.d_head
-        q = self.query.step(as_rows(x), state["query"]).reshape(B, T, H * d)
-        context = self.attention.step(split_heads(q, H), state["attention"], state["k"], state["v"], mask)
-        return self.output.step(as_rows(merge_heads(context)), state["output"]).reshape(x.shape)
-
 
 class SelfAttention(MultiHeadAttention):
     """Multi-head attention of a sequence to itself: queries, keys and values all come from x.
 
-    Shapes: x (B, T, D), mask broadcast to (B, H, T, T) -> y (B, T, D).
+    While decoding, x holds the new positions alone; the state keeps the keys and values of all positions before them.
+
+    Shapes: x (B, T, D), mask broadcast to (B, H, T, S) -> y (B, T, D). S is T, or with a state all positions so far.
     """
 
     def forward(  # type: ignore[override]
-        self, x: Array, mask: Array | None = None, rng: np.random.Generator | None = None
+        self,
+        x: Array,
+        mask: Array | None = None,
+        rng: np.random.Generator | None = None,
+        state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
-        return super().forward(x, x, mask, rng=rng)
+        check_features(x, self.d_model)
+        if x.ndim != 3:
+            raise ValueError(f"x has shape {x.shape}: give (B, T, D)")
+        k, v, cache = self.keys_and_values(x)
+        if state is not None:
+            k, v = state.append("k", k), state.append("v", v)
+        return self.attend(x, k, v, cache, mask, rng)
 
     def backward(self, dy: Array, cache: Cache) -> Array:  # type: ignore[override]
         dx, d_memory = super().backward(dy, cache)
         return dx + d_memory  # x was used twice, so its two gradients add
-
-    def step(self, x: Array, state: State, *others: Any) -> Array:
-        """Causal: every new position attends to itself and to all before it."""
-        (B, T, _), H, d = x.shape, self.n_heads, self.d_head
-        if "projections" not in state:
-            state["projections"] = Joint(self.query, self.key, self.value)
-        qkv = state["projections"](as_rows(x)).reshape(B, T, 3 * H * d)
-        qkv = split_heads(qkv, 3 * H)  # (B, T, 3 H d) -> (B, 3 H, T, d)
-        kv = state.extend("kv", qkv[:, H:])
-        q, k, v, S = qkv[:, :H], kv[:, :H], kv[:, H:], kv.shape[2]
-        mask = causal_mask(S, T) if T > 1 else None
-        context = self.attention.step(q, state["attention"], k, v, mask)
-        return self.output.step(as_rows(merge_heads(context)), state["output"]).reshape(x.shape)
 
 
 def split_heads(x: Array, n_heads: int) -> Array:
@@ -240,5 +240,7 @@ def matmul_heads(a: Array, b: Array) -> Array:
     Merging the heads is then a view and not a copy (up to 1.1 times faster on a training step).
     """
     B, H, T, _ = a.shape
+    if T == 1:
+        return np.matmul(a, b)
     out = np.empty((B, T, H, b.shape[-1]), np.result_type(a, b)).swapaxes(1, 2)
     return np.matmul(a, b, out=out)

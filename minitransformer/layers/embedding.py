@@ -1,18 +1,18 @@
 """Embeddings look up a vector for every id; the unembedding compares a vector with every one of them.
 
-Embedding     y = s E[ids]           the same as the product of one-hot rows with E
-Unembedding   logits = s x E^T       with the very same E: tied
+Embedding        y = s E[ids]                              the same as the product of one-hot rows with E
+InputEmbedding   y = drop(s E[ids] + positions)            what the first block reads
+Unembedding      logits = s x E^T                          with the very same E: tied
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from .base import Array, Cache, Layer, Parameter, shortcut
+from .base import Array, Cache, Layer, Parameter, check_features
+from .dropout import Dropout
 from .initializers import Init, as_initializer
-from .sums import as_rows
+from .reductions import flatten_tokens
 
 
 class Embedding(Layer):
@@ -40,7 +40,7 @@ class Embedding(Layer):
         if weight is not None and weight.shape != (n, d_model):
             raise ValueError(f"weight has shape {weight.shape}: to be shared it must be (n, d_model)={(n, d_model)}")
         self.n, self.d_model, self.scale = n, d_model, float(scale)
-        self.weight = weight or Parameter(as_initializer(init).embedding(n, d_model))
+        self.weight = Parameter(as_initializer(init).embedding(n, d_model)) if weight is None else weight
 
     def forward(self, ids: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
         check_ids("ids", ids, self.n)
@@ -60,13 +60,42 @@ class Embedding(Layer):
             d_weight *= self.scale
         self.weight.grad += d_weight.reshape(V, D)
 
-    @shortcut
-    def step(self, x: Array, state: Any, *others: Any) -> Array:
-        check_ids("ids", x, self.n)
-        y = self.weight.value[x]
-        if self.scale != 1.0:
-            y *= self.scale
-        return y
+
+class InputEmbedding(Layer):
+    """y = drop(E[ids] + positions): what the first block of a stack reads.
+
+    Parameters
+    ----------
+    tokens : Layer
+        ids (B, T) -> (B, T, D), such as `Embedding`.
+    positions : Layer, optional
+        (x, start) -> x, such as `SinusoidalPositions`; none where attention knows the positions by itself.
+    dropout : float
+        Probability of dropping a number while training.
+
+    Shapes: ids (B, T) -> y (B, T, D). `start` is the number of the first position: above 0 while decoding.
+
+    Source: Vaswani et al. 2017, section 5.4 (dropout of the sum).
+    """
+
+    def __init__(self, tokens: Layer, positions: Layer | None = None, dropout: float = 0.0) -> None:
+        self.tokens = tokens
+        self.positions = positions
+        self.dropout = Dropout(dropout)
+
+    def forward(self, ids: Array, rng: np.random.Generator | None = None, start: int = 0) -> tuple[Array, Cache]:
+        x, tokens_cache = self.tokens.forward(ids)
+        cache = Cache(tokens=tokens_cache)
+        if self.positions is not None:
+            x, cache["positions"] = self.positions.forward(x, start=start)
+        y, cache["dropout"] = self.dropout.forward(x, rng=rng)
+        return y, cache
+
+    def backward(self, dy: Array, cache: Cache) -> None:
+        dx = self.dropout.backward(dy, cache["dropout"])
+        if self.positions is not None:
+            dx = self.positions.backward(dx, cache["positions"])
+        self.tokens.backward(dx, cache["tokens"])
 
 
 class Unembedding(Layer):
@@ -89,11 +118,10 @@ class Unembedding(Layer):
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
         V, D = self.weight.shape
-        if x.shape[-1:] != (D,):
-            raise ValueError(f"x has shape {x.shape}: its last axis must hold {D} features, as the table has")
+        check_features(x, D)
         if self.scale != 1.0:
             x = x * self.scale
-        logits = x.reshape(-1, D) @ self.weight.value.T
+        logits = flatten_tokens(x).dot(self.weight.value.T)  # (N, D) (D, V)
         return logits.reshape(*x.shape[:-1], V), Cache(x=x)
 
     def backward(self, d_logits: Array, cache: Cache) -> Array:
@@ -104,21 +132,12 @@ class Unembedding(Layer):
         dx = (d_rows @ self.weight.value).reshape(x.shape)
         return dx * self.scale if self.scale != 1.0 else dx
 
-    @shortcut
-    def step(self, x: Array, state: Any, *others: Any) -> Array:
-        V, _ = self.weight.shape
-        if self.scale != 1.0:
-            x = x * self.scale
-        return as_rows(x).dot(self.weight.value.T).reshape(*x.shape[:-1], V)
-
 
 def check_ids(name: str, ids: Array, n: int) -> None:
     """Raise TypeError unless `ids` are integers, ValueError unless all are in [0, n)."""
     if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu":
         got = f"dtype {ids.dtype}" if isinstance(ids, np.ndarray) else type(ids).__name__
         raise TypeError(f"{name} is of {got}: ids must be an array of integers")
-    if ids.size == 1 and 0 <= ids.item() < n:  # as in decoding: a tenth of the time of the two reductions
-        return
     if ids.size and not (ids.min() >= 0 and ids.max() < n):
         wrong = ids[(ids < 0) | (ids >= n)].flat[0]
         raise ValueError(f"{name} holds {wrong}: ids must be at least 0 and below {n}")

@@ -1,22 +1,20 @@
-"""The feed-forward layer works on each position by itself: widen, bend, narrow.
+"""The feed-forward layer works on each position by itself: project up, apply an activation, project down.
 
-FeedForward        y = f(x W_1 + b_1) W_2 + b_2
-GatedFeedForward   y = (f(x W_g) * x W_1) W_2          what is bent opens or shuts what is not
+FeedForward        y = f(x W_up + b_up) W_down + b_down
+GatedFeedForward   y = (f(x W_gate) * x W_up) W_down          the activated gate scales the other projection
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from .activations import ReLU, SiLU
-from .base import Array, Cache, Layer, shortcut
+from .base import Array, Cache, Layer
 from .dropout import Dropout
 from .initializers import Init, as_initializer
 from .linear import Dense, Linear
-from .sums import as_rows
 
 
 class FeedForward(Layer):
@@ -31,11 +29,11 @@ class FeedForward(Layer):
     dropout : float
         Probability of dropping an activation while training.
     activation : Layer
-        What bends: `ReLU()` or `GELU()`.
+        `ReLU()`, the default, or `GELU()`.
     projection : layer class
         `Dense`, or `Linear` for a bias-free one.
     output : layer class, optional
-        What narrows, where it is not made as what widens is.
+        Of the projection down, where it differs from `projection`.
 
     Shapes: x (..., D) -> y (..., D).
 
@@ -53,33 +51,27 @@ class FeedForward(Layer):
         output: Callable[[int, int, Init], Layer] | None = None,
     ) -> None:
         init = as_initializer(init)
-        self.widen = projection(d_model, d_ff, init)
+        self.up_proj = projection(d_model, d_ff, init)
         self.activation = activation or ReLU()
         self.dropout = Dropout(dropout)
-        self.narrow = (output or projection)(d_ff, d_model, init)
+        self.down_proj = (output or projection)(d_ff, d_model, init)
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        hidden, widen_cache = self.widen.forward(x)
-        bent, activation_cache = self.activation.forward(hidden)
-        dropped, dropout_cache = self.dropout.forward(bent, rng=rng)
-        y, narrow_cache = self.narrow.forward(dropped)
-        return y, Cache(widen=widen_cache, activation=activation_cache, dropout=dropout_cache, narrow=narrow_cache)
+        hidden, up_cache = self.up_proj.forward(x)
+        activated, activation_cache = self.activation.forward(hidden)
+        dropped, dropout_cache = self.dropout.forward(activated, rng=rng)
+        y, down_cache = self.down_proj.forward(dropped)
+        return y, Cache(up_proj=up_cache, activation=activation_cache, dropout=dropout_cache, down_proj=down_cache)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
-        d_dropped = self.narrow.backward(dy, cache["narrow"])
-        d_bent = self.dropout.backward(d_dropped, cache["dropout"])
-        d_hidden = self.activation.backward(d_bent, cache["activation"])
-        return self.widen.backward(d_hidden, cache["widen"])
-
-    @shortcut
-    def step(self, x: Array, state: Any, *others: Any) -> Array:
-        hidden = self.widen.step(as_rows(x), state["widen"])
-        bent = self.activation.step(hidden, state["activation"])
-        return self.narrow.step(bent, state["narrow"]).reshape(x.shape)
+        d_dropped = self.down_proj.backward(dy, cache["down_proj"])
+        d_activated = self.dropout.backward(d_dropped, cache["dropout"])
+        d_hidden = self.activation.backward(d_activated, cache["activation"])
+        return self.up_proj.backward(d_hidden, cache["up_proj"])
 
 
 class GatedFeedForward(Layer):
-    """Two projections side by side, one of them bent: their product is narrowed. SwiGLU by default.
+    """Two projections side by side, one of them through the activation; their product is projected down.
 
     Parameters
     ----------
@@ -90,11 +82,11 @@ class GatedFeedForward(Layer):
     dropout : float
         Probability of dropping a number of the product while training.
     activation : Layer
-        What bends the gate: `SiLU()` makes SwiGLU (Llama), `GELU()` GEGLU (T5 v1.1).
+        Of the gate: `SiLU()`, the default, makes SwiGLU (Llama), `GELU()` GEGLU (T5 v1.1).
     projection : layer class
         `Linear`, or `Dense` for one with biases.
     output : layer class, optional
-        What narrows, where it is not made as what widens is.
+        Of the projection down, where it differs from `projection`.
 
     Shapes: x (..., D) -> y (..., D).
 
@@ -112,40 +104,33 @@ class GatedFeedForward(Layer):
         output: Callable[[int, int, Init], Layer] | None = None,
     ) -> None:
         init = as_initializer(init)
-        self.gate = projection(d_model, d_ff, init)
+        self.gate_proj = projection(d_model, d_ff, init)
         self.activation = activation or SiLU()
-        self.widen = projection(d_model, d_ff, init)
+        self.up_proj = projection(d_model, d_ff, init)
         self.dropout = Dropout(dropout)
-        self.narrow = (output or projection)(d_ff, d_model, init)
+        self.down_proj = (output or projection)(d_ff, d_model, init)
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        gate, gate_cache = self.gate.forward(x)
-        bent, activation_cache = self.activation.forward(gate)
-        wide, widen_cache = self.widen.forward(x)
-        dropped, dropout_cache = self.dropout.forward(bent * wide, rng=rng)
-        y, narrow_cache = self.narrow.forward(dropped)
+        gate, gate_cache = self.gate_proj.forward(x)
+        activated, activation_cache = self.activation.forward(gate)
+        up, up_cache = self.up_proj.forward(x)
+        dropped, dropout_cache = self.dropout.forward(activated * up, rng=rng)
+        y, down_cache = self.down_proj.forward(dropped)
         return y, Cache(
-            gate=gate_cache,
+            gate_proj=gate_cache,
             activation=activation_cache,
-            widen=widen_cache,
-            bent=bent,
-            wide=wide,
+            up_proj=up_cache,
+            activated=activated,
+            up=up,
             dropout=dropout_cache,
-            narrow=narrow_cache,
+            down_proj=down_cache,
         )
 
     def backward(self, dy: Array, cache: Cache) -> Array:
-        d_dropped = self.narrow.backward(dy, cache["narrow"])
+        d_dropped = self.down_proj.backward(dy, cache["down_proj"])
         d_product = self.dropout.backward(d_dropped, cache["dropout"])
-        d_wide = d_product * cache["bent"]
-        d_bent = d_product * cache["wide"]
-        dx = self.widen.backward(d_wide, cache["widen"])
-        d_gate = self.activation.backward(d_bent, cache["activation"])
-        return dx + self.gate.backward(d_gate, cache["gate"])  # x was used twice, so its two gradients add
-
-    @shortcut
-    def step(self, x: Array, state: Any, *others: Any) -> Array:
-        rows = as_rows(x)
-        bent = self.activation.step(self.gate.step(rows, state["gate"]), state["activation"])
-        wide = self.widen.step(rows, state["widen"])
-        return self.narrow.step(bent * wide, state["narrow"]).reshape(x.shape)
+        d_up = d_product * cache["activated"]
+        d_activated = d_product * cache["up"]
+        dx = self.up_proj.backward(d_up, cache["up_proj"])
+        d_gate = self.activation.backward(d_activated, cache["activation"])
+        return dx + self.gate_proj.backward(d_gate, cache["gate_proj"])  # x was used twice: its gradients add

@@ -1,18 +1,16 @@
 """Linear maps: every position's vector is multiplied by the same matrix, and a dense layer adds a bias.
 
-Linear   y = x W
-Dense    y = x W + b
+Linear   y = x W              dW = x^T dy     dx = dy W^T
+Dense    y = x W + b          db = sum of the rows of dy
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from .base import Array, Cache, Layer, Parameter, shortcut
+from .base import Array, Cache, Layer, Parameter, check_features
 from .initializers import Init, as_initializer
-from .sums import as_rows, column_sum
+from .reductions import column_sum, flatten_tokens
 
 
 class Linear(Layer):
@@ -36,10 +34,8 @@ class Linear(Layer):
         self.weight = Parameter(as_initializer(init).matrix(d_in, d_out))
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        if x.shape[-1:] != (self.d_in,):
-            raise ValueError(f"x has shape {x.shape}: its last axis must hold d_in={self.d_in} features")
-        rows = x.reshape(-1, self.d_in)  # (..., d_in) -> (N, d_in): one product over all positions of the batch
-        y = rows @ self.weight.value
+        check_features(x, self.d_in, "d_in")
+        y = flatten_tokens(x).dot(self.weight.value)  # (N, d_in) (d_in, d_out), N positions of all sentences
         return y.reshape(*x.shape[:-1], self.d_out), Cache(x=x)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
@@ -48,12 +44,6 @@ class Linear(Layer):
         self.weight.grad += x.reshape(-1, self.d_in).T @ d_rows  # y = x W  =>  dW = x^T dy
         dx = d_rows @ self.weight.value.T  # y = x W  =>  dx = dy W^T
         return dx.reshape(x.shape)
-
-    @shortcut
-    def step(self, x: Array, state: Any, *others: Any) -> Array:
-        if x.ndim > 2:
-            return self.step(as_rows(x), state).reshape(*x.shape[:-1], self.d_out)
-        return x.dot(self.weight.value)  # of one row `dot` is up to 1.7 times as fast as `@`
 
 
 class Dense(Linear):
@@ -74,42 +64,3 @@ class Dense(Linear):
     def backward(self, dy: Array, cache: Cache) -> Array:
         self.bias.grad += column_sum(dy)  # b is added to every row  =>  db = sum of the rows of dy
         return super().backward(dy, cache)
-
-    @shortcut
-    def step(self, x: Array, state: Any, *others: Any) -> Array:
-        if x.ndim > 2:
-            return self.step(as_rows(x), state).reshape(*x.shape[:-1], self.d_out)
-        y = x.dot(self.weight.value)
-        y += self.bias.value
-        return y
-
-
-class Joint:
-    """Several projections of the same x in one product: y = x [W_1 W_2 ...] + [b_1 b_2 ...].
-
-    So decoding one sentence is up to 1.09 times as fast.
-
-    It has copies of the weights, side by side, so it is for one decoding, in whose state it is kept: during that the
-    weights stay as they are. Layers that are not all `Linear` or all `Dense` run by themselves.
-
-    Shapes: x (N, D) or (D,), as `as_rows` gives it -> y (N, D_1 + D_2 + ...) or without N.
-    """
-
-    def __init__(self, *layers: Layer) -> None:
-        self.layers = layers
-        self.weight: Array | None = None
-        self.bias: Array | None = None
-        linear = [layer for layer in layers if isinstance(layer, Linear) and type(layer) in (Linear, Dense)]
-        dense = [layer for layer in linear if isinstance(layer, Dense)]
-        if len(linear) == len(layers) and len(dense) in (0, len(layers)):
-            self.weight = np.concatenate([layer.weight.value for layer in linear], axis=1)
-        if len(dense) == len(layers):
-            self.bias = np.concatenate([layer.bias.value for layer in dense])
-
-    def __call__(self, x: Array) -> Array:
-        if self.weight is None:
-            return np.concatenate([layer(x) for layer in self.layers], axis=-1)
-        y = x.dot(self.weight)
-        if self.bias is not None:
-            y += self.bias
-        return y

@@ -6,15 +6,11 @@ p = softmax(logits)      q = (1 - e) onehot(target) + e / V      loss = -1/N sum
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from .base import Array, Cache, Layer
 from .embedding import check_ids
-from .sums import row_sum
-
-CACHED = 1 << 17  # numbers
+from .reductions import row_max, row_sum
 
 
 class CrossEntropy(Layer):
@@ -25,11 +21,11 @@ class CrossEntropy(Layer):
     pad : int
         The target id that does not count.
     label_smoothing : float
-        e, the share of the truth that is spread evenly over the V ids, 0 <= e < 1.
+        e, the share of the truth that is spread evenly over the V ids (`pad` and `bos` too), 0 <= e < 1.
 
     Shapes: logits (..., V), targets (...) of ids -> loss, a scalar of the logits' dtype. `normalizer` is N: by
-    default the number of unpadded targets; a worker that sees a share of a batch gives the whole batch's, so that
-    the shares' losses and gradients simply add. Backward returns the gradient of the logits.
+    default the number of unpadded targets. A worker that sees a share of a batch gives the whole batch's number, so
+    that the shares' losses and gradients simply add. Backward returns the gradient of the logits.
 
     Source: Vaswani et al. 2017, section 5.4; Szegedy et al. 2015, section 7.
     """
@@ -58,45 +54,25 @@ class CrossEntropy(Layer):
             raise ValueError(f"normalizer={normalizer}: must be above 0, the number of tokens of the whole batch")
         if N < 1:
             raise ValueError(f"targets hold nothing but padding (pad={self.pad}): a mean needs at least one token")
-        truth = targets.reshape(-1)[counted]
-        e = self.label_smoothing
-        rows = logits.reshape(-1, V)  # (..., V) -> (B T, V)
-        highest, total, expected = (np.empty((len(counted), 1), logits.dtype) for _ in range(3))
-        for block in blocks(len(counted), V):
-            x = rows.take(counted[block], axis=0)  # without those that are padding; a copy, which may be overwritten
-            highest[block] = x.real.max(axis=-1, keepdims=True)  # it cancels, and keeps exp from overflowing
-            x -= highest[block]
-            expected[block, 0] = (1.0 - e) * x[np.arange(len(x)), truth[block]]  # the logit that q expects ...
-            if e:
-                expected[block] += (e / V) * row_sum(x)
-            np.exp(x, out=x)
-            total[block] = row_sum(x)
-        loss = (np.log(total) - expected).sum() / N  # ... and -sum q log p = log total - that
-        cache = Cache(logits=logits, highest=highest, total=total, counted=counted, truth=truth, normalizer=N)
-        return logits.dtype.type(loss), cache
+        truth, e = targets.reshape(-1)[counted], self.label_smoothing
+        rows = logits.reshape(-1, V)[counted]  # (..., V) -> (n, V), n tokens that are not padding
+        log_p = rows - row_max(rows.real)  # the shift cancels, and keeps exp from overflowing
+        log_p -= np.log(row_sum(np.exp(log_p)))
+        q_log_p = (1.0 - e) * log_p[np.arange(len(truth)), truth]
+        if e:
+            q_log_p += (e / V) * row_sum(log_p)[:, 0]
+        cache = Cache(log_p=log_p, counted=counted, truth=truth, normalizer=N, shape=logits.shape)
+        return logits.dtype.type(-q_log_p.sum() / N), cache
 
     def backward(self, d_loss: float, cache: Cache) -> Array:
-        logits, counted, truth = cache["logits"], cache["counted"], cache["truth"]
-        V, e = logits.shape[-1], self.label_smoothing
-        rows = logits.reshape(-1, V)
-        d_rows = np.empty_like(rows) if len(counted) == len(rows) else np.zeros_like(rows)  # padding has no gradient
-        for block in blocks(len(counted), V):
-            p = rows.take(counted[block], axis=0)
-            p -= cache["highest"][block]
-            np.exp(p, out=p)
-            p *= 1.0 / cache["total"][block]
-            p -= e / V  # p - q: first what is spread evenly ...
-            p[np.arange(len(p)), truth[block]] -= 1.0 - e  # ... then what is the target's own
-            p *= float(d_loss) / cache["normalizer"]
-            d_rows[counted[block]] = p
-        return d_rows.reshape(logits.shape)
-
-
-def blocks(n: int, V: int) -> Iterator[slice]:
-    """Slices of n rows of V numbers, so few at a time that they stay in the processor's cache.
-
-    Forward and backward each look at the logits once and keep nothing of their size; p is computed twice, since with
-    thousands of ids memory is slower than exp (the loss 1.5 times as fast, a whole step up to 1.04).
-    """
-    height = max(1, CACHED // V)
-    return (slice(start, start + height) for start in range(0, n, height))
+        log_p, counted, truth = cache["log_p"], cache["counted"], cache["truth"]
+        *shape, V = cache["shape"]
+        e = self.label_smoothing
+        d_rows = np.exp(log_p)  # p
+        d_rows -= e / V  # p - q: first what is spread evenly,
+        d_rows[np.arange(len(truth)), truth] -= 1.0 - e  # then the target's own share
+        d_rows *= float(d_loss) / cache["normalizer"]
+        if len(counted) < np.prod(shape):
+            d_rows, counted_rows = np.zeros((int(np.prod(shape)), V), d_rows.dtype), d_rows
+            d_rows[counted] = counted_rows  # padding has no gradient
+        return d_rows.reshape(*shape, V)

@@ -1,18 +1,21 @@
 """Norms: each position's vector is brought to one size, then to a learned scale.
 
-LayerNorm   x_hat = (x - mean(x)) / sqrt(var(x) + eps)      y = gain * x_hat + shift
+LayerNorm   x_hat = (x - mean(x)) / sqrt(var(x) + eps)      y = gain * x_hat + bias
 RMSNorm     x_hat = x / sqrt(mean(x^2) + eps)               y = gain * x_hat
+
+Backward, with d_x_hat = gain * dy and s the divisor: what x_hat has in common with the mean, and with itself, is lost.
+
+LayerNorm   dx = (d_x_hat - mean(d_x_hat) - x_hat * mean(d_x_hat * x_hat)) / s
+RMSNorm     dx = (d_x_hat                 - x_hat * mean(d_x_hat * x_hat)) / s
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from .base import Array, Cache, Layer, Parameter, shortcut
+from .base import Array, Cache, Layer, Parameter, check_features
 from .initializers import Init, as_initializer
-from .sums import as_rows, column_sum, mean_of_rows, row_mean
+from .reductions import column_sum, flatten_tokens, token_mean
 
 
 class LayerNorm(Layer):
@@ -23,11 +26,11 @@ class LayerNorm(Layer):
     d_model : int
         Length of the vectors.
     init : Initializer or np.random.Generator
-        Says the dtype; gains begin at 1 and shifts at 0.
+        Says the dtype; gains begin at 1 and biases at 0.
     eps : float
-        Added to the variance, so that a constant vector gives `shift` and not NaN.
+        Added to the variance, so that a constant vector gives `bias` and not NaN.
 
-    Shapes: x (..., D) -> y (..., D); `gain` (D,), `shift` (D,).
+    Shapes: x (..., D) -> y (..., D); `gain` (D,), `bias` (D,). PyTorch calls them weight and bias.
 
     Source: Ba et al. 2016, "Layer Normalization", section 3.
     """
@@ -38,43 +41,29 @@ class LayerNorm(Layer):
         init = as_initializer(init)
         self.d_model, self.eps = d_model, eps
         self.gain = Parameter(init.ones(d_model))
-        self.shift = Parameter(init.zeros(d_model))
+        self.bias = Parameter(init.zeros(d_model))
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        if x.shape[-1:] != (self.d_model,):
-            raise ValueError(f"x has shape {x.shape}: its last axis must hold d_model={self.d_model} features")
-        x_hat = x - row_mean(x)
-        inv_std = 1.0 / np.sqrt(row_mean(x_hat * x_hat) + self.eps)  # (..., 1)
-        x_hat *= inv_std
-        y = x_hat * self.gain.value
-        y += self.shift.value
-        return y, Cache(x_hat=x_hat, inv_std=inv_std)
+        check_features(x, self.d_model)
+        rows = flatten_tokens(x)  # (..., D) -> (N, D)
+        centred = rows - token_mean(rows)
+        inv_std = 1.0 / np.sqrt(token_mean(centred * centred) + self.eps)  # (N, 1)
+        x_hat = centred * inv_std
+        y = x_hat * self.gain.value + self.bias.value
+        return y.reshape(x.shape), Cache(x_hat=x_hat, inv_std=inv_std)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         x_hat, inv_std = cache["x_hat"], cache["inv_std"]
-        dy_x_hat = dy * x_hat
-        self.shift.grad += column_sum(dy)
-        self.gain.grad += column_sum(dy_x_hat)
-        d_x_hat = dy * self.gain.value
-        # The mean and the variance depend on x too: two projections are taken away.
-        dy_x_hat *= self.gain.value
-        dx = d_x_hat - row_mean(d_x_hat)
-        dx -= x_hat * row_mean(dy_x_hat)
-        dx *= inv_std
-        return dx
-
-    @shortcut
-    def step(self, x: Array, state: Any, *others: Any) -> Array:
-        rows = as_rows(x)
-        x_hat = rows - mean_of_rows(rows)
-        x_hat *= (mean_of_rows(x_hat * x_hat) + self.eps) ** -0.5
-        y = x_hat * self.gain.value
-        y += self.shift.value
-        return y.reshape(x.shape)
+        d_rows = dy.reshape(x_hat.shape)  # (..., D) -> (N, D)
+        self.bias.grad += column_sum(d_rows)
+        self.gain.grad += column_sum(d_rows * x_hat)
+        d_x_hat = d_rows * self.gain.value
+        dx = (d_x_hat - token_mean(d_x_hat) - x_hat * token_mean(d_x_hat * x_hat)) * inv_std
+        return dx.reshape(dy.shape)
 
 
 class RMSNorm(Layer):
-    """Normalization by the root mean square over the last axis: nothing is shifted, neither before nor after.
+    """Normalization by the root mean square over the last axis: no mean is taken away, and there is no bias.
 
     Parameters
     ----------
@@ -97,25 +86,17 @@ class RMSNorm(Layer):
         self.gain = Parameter(as_initializer(init).ones(d_model))
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        if x.shape[-1:] != (self.d_model,):
-            raise ValueError(f"x has shape {x.shape}: its last axis must hold d_model={self.d_model} features")
-        inv_rms = 1.0 / np.sqrt(row_mean(x * x) + self.eps)  # (..., 1)
-        x_hat = x * inv_rms
-        return x_hat * self.gain.value, Cache(x_hat=x_hat, inv_rms=inv_rms)
+        check_features(x, self.d_model)
+        rows = flatten_tokens(x)  # (..., D) -> (N, D)
+        inv_rms = 1.0 / np.sqrt(token_mean(rows * rows) + self.eps)  # (N, 1)
+        x_hat = rows * inv_rms
+        y = x_hat * self.gain.value
+        return y.reshape(x.shape), Cache(x_hat=x_hat, inv_rms=inv_rms)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         x_hat, inv_rms = cache["x_hat"], cache["inv_rms"]
-        dy_x_hat = dy * x_hat
-        self.gain.grad += column_sum(dy_x_hat)
-        # The mean square depends on x too: the projection onto x_hat is taken away.
-        dy_x_hat *= self.gain.value
-        dx = dy * self.gain.value
-        dx -= x_hat * row_mean(dy_x_hat)
-        dx *= inv_rms
-        return dx
-
-    @shortcut
-    def step(self, x: Array, state: Any, *others: Any) -> Array:
-        rows = as_rows(x)
-        x_hat = rows * (mean_of_rows(rows * rows) + self.eps) ** -0.5
-        return (x_hat * self.gain.value).reshape(x.shape)
+        d_rows = dy.reshape(x_hat.shape)  # (..., D) -> (N, D)
+        self.gain.grad += column_sum(d_rows * x_hat)
+        d_x_hat = d_rows * self.gain.value
+        dx = (d_x_hat - x_hat * token_mean(d_x_hat * x_hat)) * inv_rms
+        return dx.reshape(dy.shape)

@@ -7,19 +7,17 @@ PE[t, 2i+1] = cos(t / 10000^(2i/D))          each a sine and a cosine
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .base import Array, Cache, Layer, Parameter
+from .base import Array, Cache, Layer, Parameter, check_features
 from .initializers import Init, as_initializer
-from .state import State
 
 
 @lru_cache(maxsize=64)
 def sinusoids(length: int, d_model: int, dtype: DTypeLike = np.float64) -> Array:
-    """The sinusoidal encodings of positions 0 ... length - 1, (length, d_model), read-only.
+    """The sinusoidal encodings of positions 0 ... length - 1, (length, d_model), read-only. PE in the equations.
 
     Source: Vaswani et al. 2017, section 3.5.
     """
@@ -43,7 +41,7 @@ class SinusoidalPositions(Layer):
     d_model : int
         Must be even: every frequency needs a sine and a cosine.
 
-    Shapes: x (B, T, D) -> y (B, T, D).
+    Shapes: x (B, T, D) -> y (B, T, D). `start` is the number of the first position: above 0 while decoding.
     """
 
     def __init__(self, d_model: int) -> None:
@@ -51,21 +49,13 @@ class SinusoidalPositions(Layer):
             raise ValueError(f"d_model={d_model}: sinusoids come in pairs, so it must be even and at least 2")
         self.d_model = d_model
 
-    def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        if x.ndim != 3 or x.shape[-1] != self.d_model:
-            raise ValueError(f"x has shape {x.shape}: it must be (B, T, d_model={self.d_model})")
-        _, T, D = x.shape
-        return x + sinusoids(T, D, x.real.dtype), Cache()
+    def forward(self, x: Array, rng: np.random.Generator | None = None, start: int = 0) -> tuple[Array, Cache]:
+        T, D = check_sequence(x, self.d_model)
+        table = sinusoids(table_length(start + T), D, x.real.dtype)
+        return x + table[start : start + T], Cache()
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         return dy
-
-    def step(self, x: Array, state: State, *others: Any) -> Array:
-        _, T, D = x.shape
-        start = state.advance(T)
-        # Tables of a few lengths, each computed once: a longer one begins with the same rows.
-        table = sinusoids(max(64, 1 << (start + T - 1).bit_length()), D, x.real.dtype)
-        return x + table[start : start + T]
 
 
 class LearnedPositions(Layer):
@@ -78,7 +68,7 @@ class LearnedPositions(Layer):
     d_model : int
     init : Initializer or np.random.Generator
 
-    Shapes: x (B, T, D) with T <= max_length -> y (B, T, D); `weight` (max_length, D).
+    Shapes: x (B, T, D) with start + T <= max_length -> y (B, T, D); `weight` (max_length, D).
 
     Source: Gehring et al. 2017, "Convolutional Sequence to Sequence Learning", section 3.1.
     """
@@ -87,22 +77,28 @@ class LearnedPositions(Layer):
         self.max_length, self.d_model = max_length, d_model
         self.weight = Parameter(as_initializer(init).embedding(max_length, d_model))
 
-    def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        if x.ndim != 3 or x.shape[-1] != self.d_model:
-            raise ValueError(f"x has shape {x.shape}: it must be (B, T, d_model={self.d_model})")
-        _, T, _ = x.shape
-        if len(self.weight.value) < T:
-            raise ValueError(f"x has {T} positions: there are vectors for max_length={self.max_length}")
-        return x + self.weight.value[:T], Cache()
+    def forward(self, x: Array, rng: np.random.Generator | None = None, start: int = 0) -> tuple[Array, Cache]:
+        T, _ = check_sequence(x, self.d_model)
+        end = start + T
+        if end > self.max_length:
+            raise ValueError(f"x ends at position {end}: there are vectors for max_length={self.max_length}")
+        return x + self.weight.value[start:end], Cache(start=start)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         _, T, _ = dy.shape
-        self.weight.grad[:T] += dy.sum(axis=0)  # (B, T, D) -> (T, D)
+        start = cache["start"]
+        self.weight.grad[start : start + T] += dy.sum(axis=0)  # (B, T, D) -> (T, D)
         return dy
 
-    def step(self, x: Array, state: State, *others: Any) -> Array:
-        _, T, _ = x.shape
-        start = state.advance(T)
-        if start + T > self.max_length:
-            raise ValueError(f"x ends at position {start + T}: there are vectors for max_length={self.max_length}")
-        return x + self.weight.value[start : start + T]
+
+def check_sequence(x: Array, d_model: int) -> tuple[int, int]:
+    """Raise ValueError unless x is (B, T, d_model); returns (T, d_model)."""
+    check_features(x, d_model)
+    if x.ndim != 3:
+        raise ValueError(f"x has shape {x.shape}: it must be (B, T, d_model={d_model})")
+    return x.shape[1:]
+
+
+def table_length(end: int) -> int:
+    """A length of at least `end` for a table of positions: few lengths, so that decoding computes few tables."""
+    return max(64, 1 << max(end - 1, 0).bit_length())

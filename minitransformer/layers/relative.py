@@ -82,11 +82,11 @@ class RelativePositionBias(Layer):
     n_buckets : int
     max_distance : int
         From here on all distances share the last bucket.
-    bucket : callable
+    bucket_function : callable
         (s - t, n_buckets, max_distance) -> bucket: `bidirectional_bucket` in an encoder, `causal_bucket` in a decoder.
 
-    Shapes: lengths T and S -> (1, H, T, S), for the last T of S positions; `table` (n_buckets, H). Where several
-    attentions have the same layer, their gradients add up in its one table.
+    Shapes: lengths T and S -> (1, H, T, S), for the last T of S positions; `weight` (n_buckets, H). Where several
+    attentions have the same layer, their gradients add up in its one weight.
 
     Source: Raffel et al. 2020, "Exploring the Limits of Transfer Learning", section 2.1.
     """
@@ -97,24 +97,25 @@ class RelativePositionBias(Layer):
         init: Init,
         n_buckets: int = 32,
         max_distance: int = 128,
-        bucket: Bucket = bidirectional_bucket,
+        bucket_function: Bucket = bidirectional_bucket,
     ) -> None:
         if n_buckets < 4 or n_buckets % 4:
             raise ValueError(f"n_buckets={n_buckets}: must be a multiple of 4, two directions of near and far")
         if max_distance <= n_buckets // 2:
             raise ValueError(f"max_distance={max_distance}: must be above n_buckets / 2 = {n_buckets // 2}")
-        self.n_heads, self.n_buckets, self.max_distance, self.bucket = n_heads, n_buckets, max_distance, bucket
-        self.table = Parameter(as_initializer(init).embedding(n_buckets, n_heads))
+        self.n_heads, self.n_buckets, self.max_distance = n_heads, n_buckets, max_distance
+        self.bucket_function = bucket_function
+        self.weight = Parameter(as_initializer(init).embedding(n_buckets, n_heads))
 
     def forward(self, T: int, S: int, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        buckets = relative_buckets(T, S, self.bucket, self.n_buckets, self.max_distance)
-        bias = self.table.value[buckets]  # (T, S) -> (T, S, H)
+        buckets = relative_buckets(T, S, self.bucket_function, self.n_buckets, self.max_distance)
+        bias = self.weight.value[buckets]  # (T, S) -> (T, S, H)
         return bias.transpose(2, 0, 1)[None], Cache(buckets=buckets)  # (T, S, H) -> (1, H, T, S)
 
     def backward(self, d_bias: Array, cache: Cache) -> None:
         flat = cache["buckets"].reshape(-1)  # (T, S) -> (T S,)
         for h in range(self.n_heads):  # a bucket has many pairs, and every one adds
-            self.table.grad[:, h] += np.bincount(flat, d_bias[0, h].reshape(-1), self.n_buckets)
+            self.weight.grad[:, h] += np.bincount(flat, d_bias[0, h].reshape(-1), self.n_buckets)
 
 
 class ALiBi(Layer):

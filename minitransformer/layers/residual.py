@@ -14,7 +14,6 @@ import numpy as np
 
 from .base import Array, Cache, Layer, Parameter
 from .dropout import Dropout
-from .state import State
 
 
 class Residual(Layer):
@@ -26,7 +25,7 @@ class Residual(Layer):
     Parameters
     ----------
     sublayer : Layer
-        Called as f(x, *others); others are a memory, masks.
+        Called as f(x, *others); others are a memory, masks. `state` is handed on to it as it is.
     dropout : float
         Probability of dropping a number of the sublayer's output while training.
 
@@ -47,17 +46,22 @@ class Residual(Layer):
         for name, child in super().children():
             yield ("" if child is self.sublayer else name), child
 
-    def forward(self, x: Array, *others: Any, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        fx, cache = self.sublayer.forward(x, *others, rng=rng)
+    @staticmethod
+    def last_norm(norm: Layer) -> Layer | None:
+        """What stands behind the last block of a stack: the norm where nothing has normalized its output, else None."""
+        return None
+
+    def forward(
+        self, x: Array, *others: Any, rng: np.random.Generator | None = None, **state: Any
+    ) -> tuple[Array, Cache]:
+        fx, cache = self.sublayer.forward(x, *others, rng=rng, **state)
         dropped, dropout_cache = self.residual_dropout.forward(fx, rng=rng)
-        return x + dropped, Cache(cache, residual_dropout=dropout_cache)
+        cache["residual_dropout"] = dropout_cache  # beside the sublayer's own entries
+        return x + dropped, cache
 
     def backward(self, dy: Array, cache: Cache) -> Any:
         dfx = self.residual_dropout.backward(dy, cache["residual_dropout"])
         return add_to_first(dy, self.sublayer.backward(dfx, cache))
-
-    def step(self, x: Array, state: State, *others: Any) -> Array:
-        return x + self.sublayer.step(x, state, *others)
 
 
 class PreNorm(Residual):
@@ -77,20 +81,24 @@ class PreNorm(Residual):
         super().__init__(sublayer, dropout)
         self.norm = norm
 
-    def forward(self, x: Array, *others: Any, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+    @staticmethod
+    def last_norm(norm: Layer) -> Layer | None:
+        return norm
+
+    def forward(
+        self, x: Array, *others: Any, rng: np.random.Generator | None = None, **state: Any
+    ) -> tuple[Array, Cache]:
         h, norm_cache = self.norm.forward(x)
-        fh, cache = self.sublayer.forward(h, *others, rng=rng)
+        fh, cache = self.sublayer.forward(h, *others, rng=rng, **state)
         dropped, dropout_cache = self.residual_dropout.forward(fh, rng=rng)
-        return x + dropped, Cache(cache, norm=norm_cache, residual_dropout=dropout_cache)
+        cache.update(norm=norm_cache, residual_dropout=dropout_cache)
+        return x + dropped, cache
 
     def backward(self, dy: Array, cache: Cache) -> Any:
         dfh = self.residual_dropout.backward(dy, cache["residual_dropout"])
         dh, *d_others = as_tuple(self.sublayer.backward(dfh, cache))
         dx = dy + self.norm.backward(dh, cache["norm"])
         return (dx, *d_others) if d_others else dx
-
-    def step(self, x: Array, state: State, *others: Any) -> Array:
-        return x + self.sublayer.step(self.norm.step(x, state["norm"]), state, *others)
 
 
 class PostNorm(Residual):
@@ -110,17 +118,17 @@ class PostNorm(Residual):
         super().__init__(sublayer, dropout)
         self.norm = norm
 
-    def forward(self, x: Array, *others: Any, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        total, cache = super().forward(x, *others, rng=rng)
+    def forward(
+        self, x: Array, *others: Any, rng: np.random.Generator | None = None, **state: Any
+    ) -> tuple[Array, Cache]:
+        total, cache = super().forward(x, *others, rng=rng, **state)
         y, norm_cache = self.norm.forward(total)
-        return y, Cache(cache, norm=norm_cache)
+        cache["norm"] = norm_cache
+        return y, cache
 
     def backward(self, dy: Array, cache: Cache) -> Any:
         d_total = self.norm.backward(dy, cache["norm"])
         return super().backward(d_total, cache)
-
-    def step(self, x: Array, state: State, *others: Any) -> Array:
-        return self.norm.step(super().step(x, state, *others), state["norm"])
 
 
 def as_tuple(gradients: Any) -> tuple[Array, ...]:

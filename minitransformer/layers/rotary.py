@@ -9,13 +9,12 @@ The product of a query and a key then depends on the distance of their positions
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .base import Array, Cache, Layer
-from .state import State
+from .base import Array, Cache, Layer, check_features
+from .positions import table_length
 
 
 @lru_cache(maxsize=64)
@@ -41,7 +40,7 @@ class Rotary(Layer):
     base : float
         The slowest pair turns once in about 2 pi base positions.
 
-    Shapes: x (B, H, T, d) -> y (B, H, T, d).
+    Shapes: x (B, H, T, d) -> y (B, H, T, d). `start` is the number of the first position: above 0 while decoding.
 
     Source: Su et al. 2021, "RoFormer", eq. 15 and 34.
     """
@@ -51,22 +50,15 @@ class Rotary(Layer):
             raise ValueError(f"d_head={d_head}: features are turned in pairs, so it must be even and at least 2")
         self.d_head, self.base = d_head, float(base)
 
-    def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        if x.shape[-1:] != (self.d_head,):
-            raise ValueError(f"x has shape {x.shape}: its last axis must hold d_head={self.d_head} features")
-        cos, sin = rotations(x.shape[-2], self.d_head, self.base, x.real.dtype)
-        return rotate(x, cos, sin), Cache()
+    def forward(self, x: Array, rng: np.random.Generator | None = None, start: int = 0) -> tuple[Array, Cache]:
+        check_features(x, self.d_head, "d_head")
+        end = start + x.shape[-2]
+        cos, sin = rotations(table_length(end), self.d_head, self.base, x.real.dtype)
+        cos, sin = cos[start:end], sin[start:end]
+        return rotate(x, cos, sin), Cache(cos=cos, sin=sin)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
-        cos, sin = rotations(dy.shape[-2], self.d_head, self.base, dy.real.dtype)
-        return rotate(dy, cos, -sin)  # a rotation's transpose turns back
-
-    def step(self, x: Array, state: State, *others: Any) -> Array:
-        T = x.shape[-2]
-        start = state.advance(T)
-        # Tables of a few lengths, each computed once: a longer one begins with the same rows.
-        cos, sin = rotations(max(64, 1 << (start + T - 1).bit_length()), self.d_head, self.base, x.real.dtype)
-        return rotate(x, cos[start : start + T], sin[start : start + T])
+        return rotate(dy, cache["cos"], -cache["sin"])  # a rotation's transpose turns back
 
 
 def rotate(x: Array, cos: Array, sin: Array) -> Array:

@@ -1,46 +1,34 @@
 """Softmax turns a row of scores into weights that are positive and sum to one.
 
-y_i = exp(x_i) / sum_j exp(x_j)          dx = y * (dy - sum_j dy_j y_j)
+y_i = exp(x_i) / sum_j exp(x_j)          dx_i = y_i (dy_i - sum_j dy_j y_j)
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from .base import Array, Cache, Layer, shortcut
-from .sums import row_max, row_sum
+from .base import Array, Cache, Layer, check_array
+from .reductions import row_max, row_sum
+
+LOWEST = -1e38  # stands for the maximum of a row of nothing but -inf, since -inf - (-inf) would be NaN
 
 
 class Softmax(Layer):
     """Softmax over the last axis. Any shape.
 
-    A score of -inf gets a weight of exactly 0; a row of nothing but -inf (nothing may be attended to) is exactly 0
+    A score of -inf gets a weight of exactly 0. A row of nothing but -inf (nothing may be attended to) is exactly 0
     throughout, forward and backward.
     """
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_array(x)
         if not x.ndim or not x.shape[-1]:
             raise ValueError(f"x has shape {x.shape}: its last axis must hold at least one score")
-        highest = row_max(x.real)  # of the real part: the shift cancels, it has no derivative
-        np.copyto(highest, 0, where=highest == -np.inf)  # a wholly masked row: -inf - (-inf) would be NaN
-        y = x - highest
-        np.exp(y, out=y)
-        total = row_sum(y)
-        y *= 1.0 / (total + (total.real == 0))  # a wholly masked row: 0 / 1, not 0 / 0
+        # The shift cancels, and keeps exp from overflowing. It has no derivative: the maximum of the real part.
+        y = np.exp(x - np.maximum(row_max(x.real), LOWEST))
+        y /= np.maximum(row_sum(y), 0.5)  # the sum is at least exp(0) = 1, or 0 where the whole row is masked
         return y, Cache(y=y)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         y = cache["y"]
-        dx = dy * y
-        dx -= y * row_sum(dx)
-        return dx
-
-    @shortcut
-    def step(self, x: Array, state: Any, *others: Any) -> Array:
-        """Without regard to wholly masked rows, which would be NaN."""
-        y = x - row_max(x.real)
-        np.exp(y, out=y)
-        y /= np.add.reduce(y, axis=-1, keepdims=True)
-        return y
+        return y * (dy - row_sum(dy * y))

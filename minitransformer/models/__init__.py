@@ -10,7 +10,9 @@ from .gpt import GPT, GPTConfig
 from .llama import Llama, LlamaConfig, TiedLlama
 from .lstm import BahdanauLSTM, InputFeedingLSTM, LSTMConfig, Seq2SeqLSTM
 from .minimal import MinimalConfig, MinimalTransformer
+from .parts import Learned, Sinusoidal, Tied, Untied
 from .presets import PRESETS
+from .summary import Summary, summary
 from .t5 import T5, T5Config, T5v11
 from .transformer import PreNormTransformer, Transformer, TransformerConfig
 
@@ -58,16 +60,22 @@ __all__ = [
     "GPTConfig",
     "InputFeedingLSTM",
     "LSTMConfig",
+    "Learned",
     "Llama",
     "LlamaConfig",
     "MinimalConfig",
     "MinimalTransformer",
     "PreNormTransformer",
     "Seq2SeqLSTM",
+    "Sinusoidal",
+    "Summary",
     "T5Config",
     "T5v11",
+    "Tied",
     "TiedLlama",
     "Transformer",
     "TransformerConfig",
+    "Untied",
     "build_model",
+    "summary",
 ]

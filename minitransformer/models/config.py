@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, TypeVar
+
+from .parts import Part, part_from_dict
 
 C = TypeVar("C", bound="Config")
 
@@ -14,7 +16,7 @@ class Config:
     """Base of the models' configurations."""
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {name: v.to_dict() if isinstance(v, Part) else v for name, v in vars(self).items()}
 
     @classmethod
     def from_dict(cls: type[C], values: dict[str, Any]) -> C:
@@ -27,7 +29,8 @@ class Config:
         needed = [field.name for field in fields(cls) if field.default is MISSING]
         if missing := [name for name in needed if name not in values]:
             raise ValueError(f"{cls.__name__} needs {', '.join(missing)}: given are {', '.join(values) or 'none'}")
-        return cls(**values)
+        parts = {name: part_from_dict(v) for name, v in values.items() if isinstance(v, dict) and "part" in v}
+        return cls(**{**values, **parts})
 
 
 def check_at_least(config: Any, lowest: int, *names: str) -> None:
@@ -52,3 +55,10 @@ def check_positive(config: Any, *names: str) -> None:
         value = getattr(config, name)
         if not isinstance(value, (int, float)) or not 0.0 < value < float("inf"):
             raise ValueError(f"{name}={value!r}: must be a finite number above 0")
+
+
+def check_part(config: Any, name: str, *allowed: type[Part]) -> None:
+    """Raise TypeError unless the named value is a part of one of these kinds."""
+    if not isinstance(getattr(config, name), allowed):
+        kinds = " or ".join(f"{kind.__name__}()" for kind in allowed)
+        raise TypeError(f"{name}={getattr(config, name)!r:.80}: must be {kinds}")

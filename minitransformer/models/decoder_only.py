@@ -5,11 +5,10 @@ ids -> embedding -> N causal blocks -> norm -> head -> logits
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..layers import Array, Cache, Encoder, Layer, State, causal_mask
+from ..layers import Array, Cache, DecodingState, Encoder, Layer, causal_mask
+from ..layers.decoding_state import substate
 
 
 class DecoderOnly(Layer):
@@ -18,7 +17,7 @@ class DecoderOnly(Layer):
     Parameters
     ----------
     embedding : Layer
-        ids (B, T) -> (B, T, D), positions included where they are added to the embeddings.
+        (ids, start) -> (B, T, D): an `InputEmbedding`, with positions where they are added to the embeddings.
     decoder : Encoder
         (x, mask) -> (B, T, D): blocks without attention to a memory, here under the causal mask.
     head : Layer
@@ -34,10 +33,16 @@ class DecoderOnly(Layer):
         self.decoder = decoder
         self.head = head
 
-    def forward(self, ids: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+    def forward(
+        self, ids: Array, rng: np.random.Generator | None = None, state: DecodingState | None = None
+    ) -> tuple[Array, Cache]:
+        """ids (B, T) -> logits (B, T, V). With a state, ids are the new ones alone, and it has all ids before them."""
         check_ids_rank(ids)
-        x, embedding_cache = self.embedding.forward(ids, rng=rng)
-        y, decoder_cache = self.decoder.forward(x, causal_mask(ids.shape[1]), rng=rng)
+        T = ids.shape[1]
+        start = 0 if state is None else state.advance(T)
+        mask = causal_mask(start + T, T) if T > 1 else None  # a single position may look at all before it
+        x, embedding_cache = self.embedding.forward(ids, rng=rng, start=start)
+        y, decoder_cache = self.decoder.forward(x, mask, rng=rng, state=substate(state, "decoder"))
         logits, head_cache = self.head.forward(y)
         return logits, Cache(embedding=embedding_cache, decoder=decoder_cache, head=head_cache)
 
@@ -46,18 +51,16 @@ class DecoderOnly(Layer):
         dx = self.decoder.backward(dy, cache["decoder"])
         self.embedding.backward(dx, cache["embedding"])
 
-    def begin(self, prompt: Array, start: None = None) -> tuple[State, Array]:
-        """Before the first step of decoding: an empty state and the first ids to read, the prompts (B, T)."""
+    def start_decoding(self, prompt: Array, start: None = None) -> tuple[DecodingState, Array]:
+        """An empty state and the first ids to read, the prompts (B, T)."""
         if start is not None:
             raise ValueError(f"start={start}: a decoder-only model goes on from the prompt; give None")
         check_ids_rank(prompt)
-        return State(), prompt
+        return DecodingState(), prompt
 
-    def step(self, ids: Array, state: State, *others: Any) -> Array:
-        """Logits (B, T, V) of the next T ids (B, T); the state has all ids before."""
-        x = self.embedding.step(ids, state["embedding"])
-        y = self.decoder.step(x, state["decoder"])
-        return self.head.step(y, state["head"])
+    def next_logits(self, ids: Array, state: DecodingState) -> Array:
+        """Logits (B, T, V) of what follows the next T ids (B, T); the state has all ids before them."""
+        return self.forward(ids, state=state)[0]
 
 
 def check_ids_rank(ids: Array) -> None:

@@ -7,11 +7,10 @@ target ids -> embedding -> decoder <----+  -> head -> logits
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from ..layers import Array, Cache, Layer, State, causal_mask, padding_mask
+from ..layers import Array, Cache, DecodingState, Embedding, Initializer, Layer, causal_mask, padding_mask
+from ..layers.decoding_state import substate
 
 
 class EncoderDecoder(Layer):
@@ -20,7 +19,7 @@ class EncoderDecoder(Layer):
     Parameters
     ----------
     source_embedding, target_embedding : Layer
-        ids (B, S) -> (B, S, D), positions included.
+        (ids, start) -> (B, S, D), positions included: an `InputEmbedding`.
     encoder : Layer
         (x, mask) -> memory (B, S, D).
     decoder : Layer
@@ -71,11 +70,22 @@ class EncoderDecoder(Layer):
         self.source_embedding.backward(dx, cache["source_embedding"])
 
     def decode(
-        self, target: Array, memory: Array, memory_mask: Array, rng: np.random.Generator | None = None
+        self,
+        target: Array,
+        memory: Array,
+        memory_mask: Array | None,
+        rng: np.random.Generator | None = None,
+        state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
-        """The decoder's half: target (B, T), memory (B, S, D), memory_mask (B, 1, 1, S) -> logits (B, T, V)."""
-        x, embedding_cache = self.target_embedding.forward(target, rng=rng)
-        y, decoder_cache = self.decoder.forward(x, memory, causal_mask(target.shape[1]), memory_mask, rng=rng)
+        """The decoder's half: target (B, T), memory (B, S, D), memory_mask (B, 1, 1, S) -> logits (B, T, V).
+
+        With a state, target holds the new ids alone, and the state what all ids before them left behind.
+        """
+        T = target.shape[1]
+        start = 0 if state is None else state.advance(T)
+        mask = causal_mask(start + T, T) if T > 1 else None  # a single position may look at all before it
+        x, embedding_cache = self.target_embedding.forward(target, rng=rng, start=start)
+        y, decoder_cache = self.decoder.forward(x, memory, mask, memory_mask, rng=rng, state=substate(state, "decoder"))
         logits, head_cache = self.head.forward(y)
         return logits, Cache(target_embedding=embedding_cache, decoder=decoder_cache, head=head_cache)
 
@@ -85,19 +95,28 @@ class EncoderDecoder(Layer):
         self.target_embedding.backward(dx, cache["target_embedding"])
         return d_memory
 
-    def begin(self, source: Array, start: int) -> tuple[State, Array]:
-        """Before the first step of decoding: the state, which holds the memory, and the first ids to read (B, 1)."""
+    def start_decoding(self, source: Array, start: int) -> tuple[DecodingState, Array]:
+        """Encode the source, once. Returns the state, which holds the memory, and the first ids to read (B, 1)."""
         check_sentences(source, source)
         memory, _ = self.encode(source)
         mask = padding_mask(source, self.pad)
-        state = State(memory=memory, memory_mask=None if mask.all() else mask)
+        state = DecodingState(memory=memory, memory_mask=None if mask.all() else mask)
         return state, np.full((len(source), 1), start)
 
-    def step(self, ids: Array, state: State, *others: Any) -> Array:
-        """Logits (B, T, V) of the next T target ids (B, T); the state has the memory and all target ids before."""
-        x = self.target_embedding.step(ids, state["target_embedding"])
-        y = self.decoder.step(x, state["decoder"], state["memory"], state["memory_mask"])
-        return self.head.step(y, state["head"])
+    def next_logits(self, ids: Array, state: DecodingState) -> Array:
+        """Logits (B, T, V) of what follows the next T target ids (B, T); the state has all ids before them."""
+        return self.decode(ids, state["memory"], state["memory_mask"], state=state)[0]
+
+
+def token_embeddings(
+    source_vocab: int, target_vocab: int | None, d_model: int, init: Initializer
+) -> tuple[Embedding, Embedding]:
+    """The source's and the target's tables, scaled by sqrt(D); one Parameter where target_vocab is None."""
+    scale = d_model**0.5
+    source = Embedding(source_vocab, d_model, init, scale)
+    if target_vocab is None:
+        return source, Embedding(source_vocab, d_model, init, scale, weight=source.weight)
+    return source, Embedding(target_vocab, d_model, init, scale)
 
 
 def check_sentences(source: Array, target: Array) -> None:

@@ -10,26 +10,25 @@ from dataclasses import dataclass
 
 from ..layers import (
     GELU,
-    Chain,
     Dense,
-    Dropout,
     Embedding,
     Encoder,
     EncoderBlock,
     FeedForward,
     Init,
     Initializer,
+    InputEmbedding,
     Layer,
     LayerNorm,
     LearnedPositions,
     Normal,
     PreNorm,
     SelfAttention,
-    Unembedding,
     as_initializer,
 )
-from .config import Config, check_at_least, check_positive, check_probability
+from .config import Config, check_at_least, check_part, check_positive, check_probability
 from .decoder_only import DecoderOnly
+from .parts import TIED, Tied, Untied
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,8 @@ class GPTConfig(Config):
         Of embeddings, sublayers' outputs and attention weights.
     eps : float
         Of the norms.
+    head : Tied or Untied
+        `Tied()` as GPT-2 has it, or `Untied()`: a head with weights of its own.
     """
 
     vocab: int = 50257
@@ -60,6 +61,7 @@ class GPTConfig(Config):
     d_ff: int | None = None
     dropout: float = 0.1
     eps: float = 1e-5
+    head: Tied | Untied = TIED
 
     def __post_init__(self) -> None:
         check_at_least(self, 1, "vocab", "max_length", "d_model", "n_heads", "n_blocks")
@@ -67,6 +69,7 @@ class GPTConfig(Config):
             check_at_least(self, 1, "d_ff")
         check_probability(self, "dropout")
         check_positive(self, "eps")
+        check_part(self, "head", Tied, Untied)
         if self.d_model % self.n_heads:
             raise ValueError(f"n_heads={self.n_heads}: must divide d_model={self.d_model}")
 
@@ -99,7 +102,7 @@ class GPTConfig(Config):
 
 
 class GPT(DecoderOnly):
-    """GPT-2: learned positions, pre-norm, GELU, biases, and a head that is the embedding's table.
+    """GPT-2: learned positions, pre-norm, GELU, biases, and by default a head that is the embedding's table.
 
     Parameters
     ----------
@@ -132,10 +135,8 @@ class GPT(DecoderOnly):
             for _ in range(c.n_blocks)
         ]
         super().__init__(
-            embedding=Chain(
-                tokens=tokens, positions=LearnedPositions(c.max_length, D, init), dropout=Dropout(c.dropout)
-            ),
+            embedding=InputEmbedding(tokens, LearnedPositions(c.max_length, D, init), c.dropout),
             decoder=Encoder(blocks, norm=LayerNorm(D, init, c.eps)),
-            head=Unembedding(tokens.weight),
+            head=c.head.build(tokens, init),
         )
         self.config = config

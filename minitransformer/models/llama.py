@@ -19,17 +19,18 @@ from ..layers import (
     GroupedQueryAttention,
     Init,
     Initializer,
+    InputEmbedding,
     Layer,
     Linear,
     Normal,
     PreNorm,
     RMSNorm,
     Rotary,
-    Unembedding,
     as_initializer,
 )
 from .config import Config, check_at_least, check_positive
 from .decoder_only import DecoderOnly
+from .parts import TIED, UNTIED, Tied, Untied
 
 
 @dataclass(frozen=True)
@@ -106,23 +107,22 @@ class Llama(DecoderOnly):
     config : LlamaConfig
     init : Initializer or np.random.Generator
         Draws the weights; a bare generator means `Normal(rng, std=0.02)`.
+    head : Untied or Tied
+        The head: weights of its own, or the embedding's table.
 
     Shapes: ids (B, T) -> logits (B, T, V).
 
     Source: Touvron et al. 2023, "LLaMA: Open and Efficient Foundation Language Models", section 2.2.
     """
 
-    def __init__(self, config: LlamaConfig, init: Init) -> None:
+    def __init__(self, config: LlamaConfig, init: Init, head: Untied | Tied = UNTIED) -> None:
         init = init if isinstance(init, Initializer) else Normal(init)
-        super().__init__(
-            embedding=Embedding(config.vocab, config.d_model, init),
-            decoder=decoder(config, init),
-            head=Linear(config.d_model, config.vocab, init),
-        )
+        tokens = Embedding(config.vocab, config.d_model, init)
+        super().__init__(embedding=InputEmbedding(tokens), decoder=decoder(config, init), head=head.build(tokens, init))
         self.config = config
 
 
-class TiedLlama(DecoderOnly):
+class TiedLlama(Llama):
     """Llama whose head is the embedding's table.
 
     Parameters
@@ -137,10 +137,7 @@ class TiedLlama(DecoderOnly):
     """
 
     def __init__(self, config: LlamaConfig, init: Init) -> None:
-        init = init if isinstance(init, Initializer) else Normal(init)
-        tokens = Embedding(config.vocab, config.d_model, init)
-        super().__init__(embedding=tokens, decoder=decoder(config, init), head=Unembedding(tokens.weight))
-        self.config = config
+        super().__init__(config, init, head=TIED)
 
 
 def decoder(config: LlamaConfig, init: Initializer) -> Encoder:

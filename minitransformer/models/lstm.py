@@ -9,6 +9,7 @@ target -> embedding -> LSTM that begins there <-----|------------+
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,26 +18,25 @@ from ..layers import (
     LSTM,
     AdditiveAttention,
     Array,
-    AttentionalDecoder,
-    AttentionalState,
+    AttentionalHidden,
     BidirectionalLSTM,
-    BridgedEncoder,
     Cache,
-    Chain,
+    CrossAttention,
+    DecodingState,
     Dense,
     DotAttention,
-    Dropout,
-    Embedding,
     Init,
     Initializer,
+    InputEmbedding,
     InputFeedingDecoder,
     Linear,
-    MemoryAttention,
-    State,
+    LuongDecoder,
+    RecurrentEncoder,
     as_initializer,
 )
+from ..layers.decoding_state import substate
 from .config import Config, check_at_least, check_probability
-from .encoder_decoder import EncoderDecoder
+from .encoder_decoder import EncoderDecoder, token_embeddings
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,10 @@ class Seq2SeqLSTM(EncoderDecoder):
     config : LSTMConfig
     init : Initializer or np.random.Generator
         Draws the weights.
+    attention : callable, optional
+        (config, init) -> CrossAttention; `luong_attention` by default.
+    decoder : LuongDecoder or InputFeedingDecoder
+        How the decoder's LSTM and the attention take turns, as a class.
 
     Shapes: source (B, S), target (B, T) of ids -> logits (B, T, V). What `encode` returns and `decode` takes is the
     tuple of memory (B, S, 2 D) and the decoder's first h and c, (B, N, D) each.
@@ -98,44 +102,43 @@ class Seq2SeqLSTM(EncoderDecoder):
     Source: Luong et al. 2015, "Effective Approaches to Attention-based Neural Machine Translation", section 3.
     """
 
-    def __init__(self, config: LSTMConfig, init: Init) -> None:
+    def __init__(
+        self,
+        config: LSTMConfig,
+        init: Init,
+        attention: Callable[[LSTMConfig, Initializer], CrossAttention] | None = None,
+        decoder: type[LuongDecoder] = LuongDecoder,
+    ) -> None:
         init = as_initializer(init)
         c, D, E = config, config.d_model, config.width
-        source_tokens, target_tokens = token_embeddings(c, init)
+        source_tokens, target_tokens = token_embeddings(c.source_vocab, c.target_vocab, E, init)
         super().__init__(
-            source_embedding=Chain(tokens=source_tokens, dropout=Dropout(c.dropout)),
-            target_embedding=Chain(tokens=target_tokens, dropout=Dropout(c.dropout)),
-            encoder=BridgedEncoder(
+            source_embedding=InputEmbedding(source_tokens, dropout=c.dropout),
+            target_embedding=InputEmbedding(target_tokens, dropout=c.dropout),
+            encoder=RecurrentEncoder(
                 BidirectionalLSTM(E, D, init, c.n_encoder_layers, c.dropout), c.n_decoder_layers, D, init
             ),
-            decoder=self.new_decoder(c, init),
+            decoder=decoder(
+                LSTM(E + decoder.d_fed(D), D, init, c.n_decoder_layers, c.dropout),
+                (attention or luong_attention)(c, init),
+                AttentionalHidden(2 * D, D, init),
+                c.dropout,
+            ),
             head=Dense(D, c.target_vocab or c.source_vocab, init),
             pad=c.pad,
         )
         self.config = config
 
-    def new_attention(self, config: LSTMConfig, init: Initializer) -> MemoryAttention:
-        """Luong's general score: the encoder's two directions are twice as wide as the decoder."""
-        return DotAttention(Linear(2 * config.d_model, config.d_model, init))
-
-    def new_decoder(self, config: LSTMConfig, init: Initializer) -> AttentionalDecoder:
-        c, D = config, config.d_model
-        return AttentionalDecoder(
-            LSTM(c.width, D, init, c.n_decoder_layers, c.dropout),
-            self.new_attention(c, init),
-            AttentionalState(2 * D, D, init),
-            c.dropout,
-        )
-
     def decode(  # type: ignore[override]
         self,
         target: Array,
         memory: tuple[Array, ...],
-        memory_mask: Array,
+        memory_mask: Array | None,
         rng: np.random.Generator | None = None,
+        state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
         x, embedding_cache = self.target_embedding.forward(target, rng=rng)
-        y, decoder_cache = self.decoder.forward(x, *memory, memory_mask, rng=rng)
+        y, decoder_cache = self.decoder.forward(x, *memory, memory_mask, rng=rng, state=substate(state, "decoder"))
         logits, head_cache = self.head.forward(y)
         return logits, Cache(target_embedding=embedding_cache, decoder=decoder_cache, head=head_cache)
 
@@ -145,18 +148,12 @@ class Seq2SeqLSTM(EncoderDecoder):
         self.target_embedding.backward(dx, cache["target_embedding"])
         return tuple(d_memory)
 
-    def begin(self, source: Array, start: int) -> tuple[State, Array]:
-        state, first = super().begin(source, start)
-        state["memory"], h, c = state["memory"]
-        state["decoder"]["lstm"].update(h=h, c=c)
-        return state, first
-
 
 class BahdanauLSTM(Seq2SeqLSTM):
     """The same with Bahdanau's additive attention.
 
-    As in most libraries it is Luong's decoder with another score: the state that asks is that of the same step, where
-    Bahdanau's asks with the one before, and its recurrent layer is an LSTM.
+    As in most libraries it is Luong's decoder with another score: the query is the state of the same step, where
+    Bahdanau's is the one before, and the recurrent layer is an LSTM.
 
     Parameters
     ----------
@@ -168,13 +165,12 @@ class BahdanauLSTM(Seq2SeqLSTM):
     Source: Bahdanau et al. 2015, "Neural Machine Translation by Jointly Learning to Align and Translate".
     """
 
-    def new_attention(self, config: LSTMConfig, init: Initializer) -> MemoryAttention:
-        D = config.d_model
-        return AdditiveAttention(D, 2 * D, D, init)
+    def __init__(self, config: LSTMConfig, init: Init) -> None:
+        super().__init__(config, init, attention=bahdanau_attention)
 
 
 class InputFeedingLSTM(Seq2SeqLSTM):
-    """Luong's attention with input feeding: the decoder's LSTM reads what the step before made of its context.
+    """Luong's attention with input feeding: the decoder's LSTM also reads the attentional hidden state before it.
 
     Parameters
     ----------
@@ -186,20 +182,16 @@ class InputFeedingLSTM(Seq2SeqLSTM):
     Source: Luong et al. 2015, section 3.3.
     """
 
-    def new_decoder(self, config: LSTMConfig, init: Initializer) -> AttentionalDecoder:
-        c, D = config, config.d_model
-        return InputFeedingDecoder(
-            LSTM(c.width + D, D, init, c.n_decoder_layers, c.dropout),
-            self.new_attention(c, init),
-            AttentionalState(2 * D, D, init),
-            c.dropout,
-        )
+    def __init__(self, config: LSTMConfig, init: Init) -> None:
+        super().__init__(config, init, decoder=InputFeedingDecoder)
 
 
-def token_embeddings(config: LSTMConfig, init: Initializer) -> tuple[Embedding, Embedding]:
-    """The source's and the target's tables, numbers of order one: one Parameter where the vocabulary is shared."""
-    E, scale = config.width, config.width**0.5
-    source = Embedding(config.source_vocab, E, init, scale)
-    if config.target_vocab is None:
-        return source, Embedding(config.source_vocab, E, init, scale, weight=source.weight)
-    return source, Embedding(config.target_vocab, E, init, scale)
+def luong_attention(config: LSTMConfig, init: Initializer) -> CrossAttention:
+    """Luong's general score: the encoder's two directions are twice as wide as the decoder."""
+    return DotAttention(Linear(2 * config.d_model, config.d_model, init))
+
+
+def bahdanau_attention(config: LSTMConfig, init: Initializer) -> CrossAttention:
+    """Bahdanau's additive score."""
+    D = config.d_model
+    return AdditiveAttention(D, 2 * D, D, init)

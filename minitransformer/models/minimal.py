@@ -14,7 +14,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..layers import (
-    Chain,
     Decoder,
     DecoderBlock,
     Embedding,
@@ -22,6 +21,7 @@ from ..layers import (
     EncoderBlock,
     Identity,
     Init,
+    InputEmbedding,
     Linear,
     MultiHeadAttention,
     Residual,
@@ -86,9 +86,9 @@ class MinimalTransformer(EncoderDecoder):
         def cross_attention() -> Residual:
             return Residual(MultiHeadAttention(D, c.n_heads, init, projection=Linear, output=Identity))
 
-        def embedding(vocab: int) -> Chain:
+        def embedding(vocab: int) -> InputEmbedding:
             # Scaled to be as large as the sinusoids; the paper's sqrt(D) does the same.
-            return Chain(tokens=Embedding(vocab, D, init, scale=D**0.5), positions=SinusoidalPositions(D))
+            return InputEmbedding(Embedding(vocab, D, init, scale=D**0.5), SinusoidalPositions(D))
 
         super().__init__(
             source_embedding=embedding(c.source_vocab),

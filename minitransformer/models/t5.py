@@ -31,6 +31,7 @@ from ..layers import (
     GatedFeedForward,
     Init,
     Initializer,
+    InputEmbedding,
     Layer,
     Linear,
     MultiHeadAttention,
@@ -39,13 +40,13 @@ from ..layers import (
     RMSNorm,
     ScaledDotProductAttention,
     SelfAttention,
-    Unembedding,
     as_initializer,
     bidirectional_bucket,
     causal_bucket,
 )
 from .config import Config, check_at_least, check_positive, check_probability
 from .encoder_decoder import EncoderDecoder
+from .parts import UNTIED, Tied, Untied
 
 
 @dataclass(frozen=True)
@@ -143,32 +144,44 @@ class T5(EncoderDecoder):
     config : T5Config
     init : Initializer or np.random.Generator
         Draws the weights.
+    feed_forward : callable
+        (config, init) -> Layer, the feed-forward layer of a block.
+    head : Tied or Untied, optional
+        By default the table, with the logits divided by sqrt(D).
 
     Shapes: source (B, S), target (B, T) of ids -> logits (B, T, V).
 
     Source: Raffel et al. 2020, "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer".
     """
 
-    def __init__(self, config: T5Config, init: Init) -> None:
+    def __init__(
+        self,
+        config: T5Config,
+        init: Init,
+        feed_forward: Callable[[T5Config, Initializer], Layer] | None = None,
+        head: Tied | Untied | None = None,
+    ) -> None:
         init = as_initializer(init)
         c, D = config, config.d_model
+        feed_forward = feed_forward or relu_feed_forward
+        # The table's numbers are of order one: T5 scales what leaves the model, not what enters it.
+        tokens = Embedding(c.vocab, D, init.scaled(D**0.5))
 
-        def feed_forward() -> Layer:
-            return FeedForward(D, c.d_ff, init, c.dropout, projection=Linear)
+        def embedding() -> InputEmbedding:
+            return InputEmbedding(Embedding(c.vocab, D, init, weight=tokens.weight), dropout=c.dropout)
 
-        tokens = table(c, init)
         super().__init__(
-            source_embedding=embedding(c, init, tokens),
-            target_embedding=embedding(c, init, tokens),
+            source_embedding=embedding(),
+            target_embedding=embedding(),
             encoder=encoder(c, init, feed_forward),
             decoder=decoder(c, init, feed_forward),
-            head=Unembedding(tokens.weight, scale=D**-0.5),
+            head=(head or Tied(scale=D**-0.5)).build(tokens, init),
             pad=c.pad,
         )
         self.config = config
 
 
-class T5v11(EncoderDecoder):
+class T5v11(T5):
     """T5 v1.1, as FLAN-T5 has it: a gated GELU, and a head of its own.
 
     Parameters
@@ -183,50 +196,34 @@ class T5v11(EncoderDecoder):
     """
 
     def __init__(self, config: T5Config, init: Init) -> None:
-        init = as_initializer(init)
-        c, D = config, config.d_model
-
-        def feed_forward() -> Layer:
-            return GatedFeedForward(D, c.d_ff, init, c.dropout, activation=GELU())
-
-        tokens = table(c, init)
-        super().__init__(
-            source_embedding=embedding(c, init, tokens),
-            target_embedding=embedding(c, init, tokens),
-            encoder=encoder(c, init, feed_forward),
-            decoder=decoder(c, init, feed_forward),
-            head=Linear(D, c.vocab, init),
-            pad=c.pad,
-        )
-        self.config = config
+        super().__init__(config, init, feed_forward=gated_gelu_feed_forward, head=UNTIED)
 
 
-def table(config: T5Config, init: Initializer) -> Embedding:
-    """The table of both sides, its numbers of order one: T5 scales what leaves the model, not what enters it."""
-    return Embedding(config.vocab, config.d_model, init.scaled(config.d_model**0.5))
+def relu_feed_forward(config: T5Config, init: Initializer) -> Layer:
+    """Of v1.0."""
+    return FeedForward(config.d_model, config.d_ff, init, config.dropout, projection=Linear)
 
 
-def embedding(config: T5Config, init: Initializer, tokens: Embedding) -> Chain:
-    """ids -> vectors of the shared table -> dropout. Nothing here tells positions apart."""
-    shared = Embedding(config.vocab, config.d_model, init, weight=tokens.weight)
-    return Chain(tokens=shared, dropout=Dropout(config.dropout))
+def gated_gelu_feed_forward(config: T5Config, init: Initializer) -> Layer:
+    """Of v1.1."""
+    return GatedFeedForward(config.d_model, config.d_ff, init, config.dropout, activation=GELU())
 
 
-def encoder(config: T5Config, init: Initializer, feed_forward: Callable[[], Layer]) -> Encoder:
+def encoder(config: T5Config, init: Initializer, feed_forward: Callable[[T5Config, Initializer], Layer]) -> Encoder:
     """N blocks, all with one bias for what is behind and ahead."""
     c = config
     bias = RelativePositionBias(c.n_heads, init, c.n_buckets, c.max_distance, bidirectional_bucket)
     blocks = [
         EncoderBlock(
             attention=norm_and_add(c, init, attention(SelfAttention, c, init, bias)),
-            feed_forward=norm_and_add(c, init, feed_forward()),
+            feed_forward=norm_and_add(c, init, feed_forward(c, init)),
         )
         for _ in range(c.n_encoder_blocks)
     ]
     return Encoder(blocks, norm=last_norm(c, init))
 
 
-def decoder(config: T5Config, init: Initializer, feed_forward: Callable[[], Layer]) -> Decoder:
+def decoder(config: T5Config, init: Initializer, feed_forward: Callable[[T5Config, Initializer], Layer]) -> Decoder:
     """N blocks, all with one bias for what is behind; attention to the memory has none."""
     c = config
     bias = RelativePositionBias(c.n_heads, init, c.n_buckets, c.max_distance, causal_bucket)
@@ -234,7 +231,7 @@ def decoder(config: T5Config, init: Initializer, feed_forward: Callable[[], Laye
         DecoderBlock(
             attention=norm_and_add(c, init, attention(SelfAttention, c, init, bias)),
             cross_attention=norm_and_add(c, init, attention(MultiHeadAttention, c, init, None)),
-            feed_forward=norm_and_add(c, init, feed_forward()),
+            feed_forward=norm_and_add(c, init, feed_forward(c, init)),
         )
         for _ in range(c.n_decoder_blocks)
     ]

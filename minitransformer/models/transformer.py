@@ -13,27 +13,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..layers import (
-    Chain,
     Decoder,
     DecoderBlock,
-    Dropout,
-    Embedding,
     Encoder,
     EncoderBlock,
     FeedForward,
     Init,
+    InputEmbedding,
     Layer,
     LayerNorm,
     MultiHeadAttention,
     PostNorm,
     PreNorm,
+    Residual,
     SelfAttention,
-    SinusoidalPositions,
-    Unembedding,
     as_initializer,
 )
-from .config import Config, check_at_least, check_probability
-from .encoder_decoder import EncoderDecoder
+from .config import Config, check_at_least, check_part, check_probability
+from .encoder_decoder import EncoderDecoder, token_embeddings
+from .parts import SINUSOIDAL, TIED, Learned, Sinusoidal
 
 
 @dataclass(frozen=True)
@@ -53,6 +51,8 @@ class TransformerConfig(Config):
         Of embeddings, sublayers' outputs, attention weights and feed-forward activations.
     pad : int
         The id of padding.
+    positions : Sinusoidal or Learned
+        What is added to the embeddings of both sides: `Learned(max_length)` has a trainable vector for each position.
     """
 
     source_vocab: int
@@ -64,6 +64,7 @@ class TransformerConfig(Config):
     n_decoder_blocks: int = 6
     dropout: float = 0.1
     pad: int = 0
+    positions: Sinusoidal | Learned = SINUSOIDAL
 
     def __post_init__(self) -> None:
         check_at_least(self, 1, "source_vocab", "d_model", "n_heads", "d_ff", "n_encoder_blocks", "n_decoder_blocks")
@@ -71,6 +72,7 @@ class TransformerConfig(Config):
             check_at_least(self, 1, "target_vocab")
         check_at_least(self, 0, "pad")
         check_probability(self, "dropout")
+        check_part(self, "positions", Sinusoidal, Learned)
         check_heads(self.d_model, self.n_heads)
 
     @classmethod
@@ -92,32 +94,34 @@ class Transformer(EncoderDecoder):
     config : TransformerConfig
     init : Initializer or np.random.Generator
         Draws the weights.
+    residual : PostNorm or PreNorm
+        How each sublayer is wrapped, as a class.
 
     Shapes: source (B, S), target (B, T) of ids -> logits (B, T, V).
 
     Source: Vaswani et al. 2017, "Attention Is All You Need".
     """
 
-    def __init__(self, config: TransformerConfig, init: Init) -> None:
+    def __init__(self, config: TransformerConfig, init: Init, residual: type[Residual] = PostNorm) -> None:
         init = as_initializer(init)
         c, D = config, config.d_model
 
-        def add_and_norm(sublayer: Layer) -> Layer:
-            return PostNorm(sublayer, LayerNorm(D, init), c.dropout)
+        def wrap(sublayer: Layer) -> Layer:
+            return residual(sublayer, LayerNorm(D, init), c.dropout)  # type: ignore[call-arg, arg-type]
 
-        source_tokens, target_tokens = token_embeddings(c, init)
+        source_tokens, target_tokens = token_embeddings(c.source_vocab, c.target_vocab, D, init)
         super().__init__(
-            source_embedding=with_positions(source_tokens, c),
-            target_embedding=with_positions(target_tokens, c),
-            encoder=Encoder(encoder_blocks(c, init, add_and_norm)),
-            decoder=Decoder(decoder_blocks(c, init, add_and_norm)),
-            head=Unembedding(target_tokens.weight),
+            source_embedding=InputEmbedding(source_tokens, c.positions.build(D, init), c.dropout),
+            target_embedding=InputEmbedding(target_tokens, c.positions.build(D, init), c.dropout),
+            encoder=Encoder(encoder_blocks(c, init, wrap), norm=residual.last_norm(LayerNorm(D, init))),
+            decoder=Decoder(decoder_blocks(c, init, wrap), norm=residual.last_norm(LayerNorm(D, init))),
+            head=TIED.build(target_tokens, init),
             pad=c.pad,
         )
         self.config = config
 
 
-class PreNormTransformer(EncoderDecoder):
+class PreNormTransformer(Transformer):
     """The same with the norms inside the residual branches, and one more at the end of each stack.
 
     It trains without warm-up tricks, since the path from the loss to every block has no norm on it.
@@ -134,22 +138,7 @@ class PreNormTransformer(EncoderDecoder):
     """
 
     def __init__(self, config: TransformerConfig, init: Init) -> None:
-        init = as_initializer(init)
-        c, D = config, config.d_model
-
-        def norm_and_add(sublayer: Layer) -> Layer:
-            return PreNorm(sublayer, LayerNorm(D, init), c.dropout)
-
-        source_tokens, target_tokens = token_embeddings(c, init)
-        super().__init__(
-            source_embedding=with_positions(source_tokens, c),
-            target_embedding=with_positions(target_tokens, c),
-            encoder=Encoder(encoder_blocks(c, init, norm_and_add), norm=LayerNorm(D, init)),
-            decoder=Decoder(decoder_blocks(c, init, norm_and_add), norm=LayerNorm(D, init)),
-            head=Unembedding(target_tokens.weight),
-            pad=c.pad,
-        )
-        self.config = config
+        super().__init__(config, init, residual=PreNorm)
 
 
 def encoder_blocks(config: TransformerConfig, init: Init, wrap: Callable[[Layer], Layer]) -> list[Layer]:
@@ -175,20 +164,6 @@ def decoder_blocks(config: TransformerConfig, init: Init, wrap: Callable[[Layer]
         )
         for _ in range(c.n_decoder_blocks)
     ]
-
-
-def token_embeddings(config: TransformerConfig, init: Init) -> tuple[Embedding, Embedding]:
-    """The source's and the target's tables, scaled by sqrt(D): one Parameter where the vocabulary is shared."""
-    D, scale = config.d_model, config.d_model**0.5
-    source = Embedding(config.source_vocab, D, init, scale)
-    if config.target_vocab is None:
-        return source, Embedding(config.source_vocab, D, init, scale, weight=source.weight)
-    return source, Embedding(config.target_vocab, D, init, scale)
-
-
-def with_positions(tokens: Embedding, config: TransformerConfig) -> Chain:
-    """ids -> vectors with positions -> dropout (Vaswani et al. 2017, section 5.4)."""
-    return Chain(tokens=tokens, positions=SinusoidalPositions(config.d_model), dropout=Dropout(config.dropout))
 
 
 def check_heads(d_model: int, n_heads: int) -> None:

@@ -192,7 +192,7 @@ def _path(parts: Sequence[tuple[str, Any]], model: Any, shape: str) -> list[_Ite
             items += _stack(layer, model)
         elif _is(layer, "Identity", "Dropout"):
             continue
-        elif _is(layer, "Chain"):
+        elif _is(layer, "Chain", "InputEmbedding"):
             items += _path(list(_layers_of(layer)), model, "")
         elif _kind(layer) == "other" and len(list(_layers_of(layer))) > 1:
             frame = _Frame(_words(name or type(layer).__name__), _number(_count(layer)))
@@ -227,7 +227,7 @@ def _recurrent_layers(stack: Any) -> list[_Box]:
     """A box for each run of layers that are built alike."""
     boxes = []
     for run in _runs(stack.layers):
-        one = getattr(run[0], "ahead", run[0])
+        one = getattr(run[0], "forward_layer", run[0])
         kind = _words(type(one).__name__.removesuffix("Layer"))
         both = one is not run[0]
         title = f"{'bidirectional ' if both else ''}{kind}{f' × {len(run)}' if len(run) > 1 else ''}"
@@ -296,8 +296,8 @@ def _box(layer: Any, name: str, model: Any, causal: bool = False, shared: set[in
         if bias is not None:
             details.append("bias by distance" if not common else f"bias by distance ({_number(common)})")
     elif kind == "feed-forward":
-        title = "gated feed-forward" if hasattr(layer, "gate") else "feed-forward"
-        sizes = [getattr(getattr(layer, part, None), "d_out", None) for part in ("widen", "narrow")]
+        title = "gated feed-forward" if hasattr(layer, "gate_proj") else "feed-forward"
+        sizes = [getattr(getattr(layer, part, None), "d_out", None) for part in ("up_proj", "down_proj")]
         if all(sizes):
             details.append(f"{sizes[1]} → {sizes[0]} → {sizes[1]}")
         if hasattr(layer, "activation"):

@@ -57,8 +57,8 @@ def attention_matrices(
     Parameters
     ----------
     cache : of a `SelfAttention`
-        For example `cache["encoder"]["blocks"][0]["attention"]`: its query's input is X, and q, k, v and weights of
-        every head stand in its "attention".
+        For example `cache["encoder"]["blocks"][0]["attention"]`: its query's input is X, its "attention" holds
+        q, k and v, and its "weights" are those of every head.
     words : T words
     head, sentence : int
     scale : float, optional
@@ -67,10 +67,9 @@ def attention_matrices(
     ValueError where softmax of q k^T times the scale is not what the cache has as weights: then the scores had
     another part, such as a relative bias, and the picture would be wrong.
     """
-    names = ("q", "k", "v", "weights")
     try:
-        x = np.asarray(cache["query"]["x"])
-        q, k, v, weights = (np.asarray(cache["attention"][name]) for name in names)
+        x, weights = np.asarray(cache["query"]["x"]), np.asarray(cache["weights"])
+        q, k, v = (np.asarray(cache["attention"][name]) for name in ("q", "k", "v"))
     except (KeyError, TypeError):
         held = ", ".join(map(str, cache)) if isinstance(cache, Mapping) else type(cache).__name__
         raise ValueError(f"cache holds {held}: give that of a self-attention, with query and attention") from None
@@ -81,7 +80,9 @@ def attention_matrices(
     if T != S:
         raise ValueError(f"weights has shape {weights.shape}: in self-attention there are as many keys as queries")
     words = as_words("words", words, T, f"weights of shape {weights.shape}")
-    x, q, k, v = x[sentence], q[sentence, head], k[sentence, head], v[sentence, head]
+    # Where heads share keys, the queries of a group stand one below the other: (B, H_kv, G T, d) -> (B, H, T, d).
+    shared = head * k.shape[1] // H
+    x, q, k, v = x[sentence], q[sentence].reshape(H, T, -1)[head], k[sentence, shared], v[sentence, shared]
     weights = weights[sentence, head]
     d = q.shape[-1]
     scale = d**-0.5 if scale is None else scale

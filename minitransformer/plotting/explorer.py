@@ -129,11 +129,7 @@ def explore_html(look: TraceLike | Read) -> str:
 def _maps(cache: Any, S: int, T: int) -> dict[str, list[Array]]:
     """All attention maps of the first sentence, (H, T, S) for each layer, by what looks at what."""
     found: dict[str, list[Array]] = {}
-    seen: set[int] = set()
     for path, weights in _weights(cache, ()):
-        if id(weights) in seen:
-            continue
-        seen.add(id(weights))
         heads = weights[0] if weights.ndim == 4 else weights[0][None]  # (B, T, S) is of one head
         if "encoder" in path and heads.shape[1:] == (S, S):
             kind = "encoder"
@@ -149,11 +145,12 @@ def _maps(cache: Any, S: int, T: int) -> dict[str, list[Array]]:
 
 def _weights(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Array]]:
     if isinstance(node, Mapping):
+        weights = node.get("weights")
+        if isinstance(weights, np.ndarray) and weights.ndim in (3, 4):
+            yield path, weights  # what lies deeper holds the same ones
+            return
         for name, value in node.items():
-            if name == "weights" and isinstance(value, np.ndarray) and value.ndim in (3, 4):
-                yield path, value
-            else:
-                yield from _weights(value, (*path, str(name)))
+            yield from _weights(value, (*path, str(name)))
     elif isinstance(node, Sequence) and not isinstance(node, str):
         for i, value in enumerate(node):
             yield from _weights(value, (*path, str(i)))

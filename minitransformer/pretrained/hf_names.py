@@ -89,7 +89,7 @@ def t5_names(model: Any) -> Iterator[Entry]:
     yield Entry("shared.weight", [model.target_embedding.tokens.weight], AS_IT_IS)
     yield from _own_head(model)
     for name, stack in (("encoder", model.encoder), ("decoder", model.decoder)):
-        table = stack.blocks[0].attention.sublayer.attention.bias.table
+        table = stack.blocks[0].attention.sublayer.attention.bias.weight
         yield Entry(f"{name}.block.0.layer.0.SelfAttention.relative_attention_bias.weight", [table], AS_IT_IS)
         yield Entry(f"{name}.final_layer_norm.weight", [stack.norm.scale.gain], AS_IT_IS)
         for i, block in enumerate(stack.blocks):
@@ -103,8 +103,8 @@ def t5_names(model: Any) -> Iterator[Entry]:
                     yield Entry(f"{path}.{theirs}.{letter}.weight", [getattr(ours.sublayer, part).weight], TRANSPOSED)
             path, ours = f"{name}.block.{i}.layer.{len(attentions)}", block.feed_forward
             yield Entry(f"{path}.layer_norm.weight", [ours.norm.gain], AS_IT_IS)
-            gated = (("wi_0", "gate"), ("wi_1", "widen"), ("wo", "narrow"))
-            for theirs, part in gated if isinstance(model, T5v11) else (("wi", "widen"), ("wo", "narrow")):
+            gated = (("wi_0", "gate_proj"), ("wi_1", "up_proj"), ("wo", "down_proj"))
+            for theirs, part in gated if isinstance(model, T5v11) else (("wi", "up_proj"), ("wo", "down_proj")):
                 weight = getattr(ours.sublayer, part).weight
                 yield Entry(f"{path}.DenseReluDense.{theirs}.weight", [weight], TRANSPOSED)
 
@@ -121,20 +121,20 @@ def gpt_names(model: Any) -> Iterator[Entry]:
         dense = [
             ("attn.c_attn", [attention.query, attention.key, attention.value]),
             ("attn.c_proj", [attention.output]),
-            ("mlp.c_fc", [feed_forward.widen]),
-            ("mlp.c_proj", [feed_forward.narrow]),
+            ("mlp.c_fc", [feed_forward.up_proj]),
+            ("mlp.c_proj", [feed_forward.down_proj]),
         ]
         for theirs, ours in dense:
             yield Entry(f"{path}.{theirs}.weight", [layer.weight for layer in ours], AS_IT_IS)
             yield Entry(f"{path}.{theirs}.bias", [layer.bias for layer in ours], AS_IT_IS)
     for theirs, ours in norms:
         yield Entry(f"{theirs}.weight", [ours.gain], AS_IT_IS)
-        yield Entry(f"{theirs}.bias", [ours.shift], AS_IT_IS)
+        yield Entry(f"{theirs}.bias", [ours.bias], AS_IT_IS)
 
 
 def llama_names(model: Any) -> Iterator[Entry]:
     in_halves = halves(model.config.d_model // model.config.n_heads)
-    yield Entry("model.embed_tokens.weight", [model.embedding.weight], AS_IT_IS)
+    yield Entry("model.embed_tokens.weight", [model.embedding.tokens.weight], AS_IT_IS)
     yield from _own_head(model)
     yield Entry("model.norm.weight", [model.decoder.norm.gain], AS_IT_IS)
     for i, block in enumerate(model.decoder.blocks):
@@ -145,9 +145,9 @@ def llama_names(model: Any) -> Iterator[Entry]:
         yield Entry(f"{path}.self_attn.k_proj.weight", [attention.key.weight], in_halves)
         yield Entry(f"{path}.self_attn.v_proj.weight", [attention.value.weight], TRANSPOSED)
         yield Entry(f"{path}.self_attn.o_proj.weight", [attention.output.weight], TRANSPOSED)
-        yield Entry(f"{path}.mlp.gate_proj.weight", [feed_forward.gate.weight], TRANSPOSED)
-        yield Entry(f"{path}.mlp.up_proj.weight", [feed_forward.widen.weight], TRANSPOSED)
-        yield Entry(f"{path}.mlp.down_proj.weight", [feed_forward.narrow.weight], TRANSPOSED)
+        yield Entry(f"{path}.mlp.gate_proj.weight", [feed_forward.gate_proj.weight], TRANSPOSED)
+        yield Entry(f"{path}.mlp.up_proj.weight", [feed_forward.up_proj.weight], TRANSPOSED)
+        yield Entry(f"{path}.mlp.down_proj.weight", [feed_forward.down_proj.weight], TRANSPOSED)
 
 
 def _own_head(model: Any) -> Iterator[Entry]:

@@ -1,7 +1,7 @@
 """Models of llama2.c: one .bin file with a Llama's weights, and one with its tokenizer.
 
     7 x int32: D F N H H_kv V T      V is negative where the head is not tied
-    float32, each for all N blocks at once: table, norms, W_q W_k W_v W_o, norms, gate, narrow, widen, last norm,
+    float32, each for all N blocks at once: table, norms, W_q W_k W_v W_o, norms, gate, down, up, last norm,
     cosines and sines (T, d/2) each, head
 
 Matrices are (d_out, d_in). Queries and keys pair neighbouring features, as ours do.
@@ -105,9 +105,11 @@ def _parameters(model: Any) -> list[list[Parameter]]:
     projections = [
         [getattr(layer.sublayer, name).weight for layer in attention] for name in ("query", "key", "value", "output")
     ]
-    maps = [[getattr(layer.sublayer, name).weight for layer in forward] for name in ("gate", "narrow", "widen")]
+    maps = [
+        [getattr(layer.sublayer, name).weight for layer in forward] for name in ("gate_proj", "down_proj", "up_proj")
+    ]
     parameters = [
-        *([model.embedding.weight], [layer.norm.gain for layer in attention], *projections),
+        *([model.embedding.tokens.weight], [layer.norm.gain for layer in attention], *projections),
         *([layer.norm.gain for layer in forward], *maps, [model.decoder.norm.gain], []),
     ]
     return parameters if isinstance(model, TiedLlama) else [*parameters, [model.head.weight]]

@@ -1,8 +1,7 @@
-"""Training: optimizers, schedules, the trainer and its callbacks, checkpoints."""
+"""Training: optimizers, schedules, the trainer and its callbacks, checkpoints. `parallel` is a package of its own."""
 
 from .callbacks import Every, ProgressBar
 from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from .distributed import Drift, NoMPI, Ranks, Sharded, world
 from .evaluation import evaluate
 from .flat import flatten_gradients, flatten_values
 from .history import History
@@ -11,7 +10,6 @@ from .resume import Interrupted, Saving, restore_trainer, trainer_state
 from .schedules import Constant, Noam, WarmupCosine
 from .sizes import check_sizes
 from .trainer import Callback, NotFinite, Trainer
-from .workers import ForkedWorker, ThreadWorker, WorkerDied, Workers, default_workers, replica
 
 __all__ = [
     "SGD",
@@ -20,34 +18,23 @@ __all__ = [
     "Callback",
     "CheckpointError",
     "Constant",
-    "Drift",
     "Every",
-    "ForkedWorker",
     "History",
     "Interrupted",
-    "NoMPI",
     "Noam",
     "NotFinite",
     "Optimizer",
     "ProgressBar",
-    "Ranks",
     "Saving",
-    "Sharded",
-    "ThreadWorker",
     "Trainer",
     "WarmupCosine",
-    "WorkerDied",
-    "Workers",
     "check_sizes",
     "clip_by_global_norm",
-    "default_workers",
     "evaluate",
     "flatten_gradients",
     "flatten_values",
     "load_checkpoint",
-    "replica",
     "restore_trainer",
     "save_checkpoint",
     "trainer_state",
-    "world",
 ]

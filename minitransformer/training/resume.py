@@ -75,7 +75,7 @@ def settings(trainer: Trainer) -> dict[str, Any]:
     loss = {name: value for name, value in vars(trainer.loss).items() if isinstance(value, (int, float))}
     return {
         "seed": trainer.seed,
-        "workers": len(trainer.workers),
+        "workers": trainer.n_workers,
         "clip": trainer.clip,
         "optimizer": {"name": type(inner).__name__, **optimizer},
         "schedule": {"name": type(schedule).__name__, **(vars(schedule) if is_dataclass(schedule) else {})},

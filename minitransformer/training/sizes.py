@@ -1,13 +1,42 @@
-"""Whether the arrays of a checkpoint are those of the model that it describes, found out before they are read."""
+"""A run's checkpoint: its arrays must be those of the model that it describes. That is checked before they are read."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from ..layers import Unallocated
+from ..layers import Array, Unallocated
 from ..models import LANGUAGE_MODELS, MODELS, build_model
-from .checkpoint import CheckpointError, Shapes
+from .checkpoint import CheckpointError, Shapes, load_checkpoint
+
+# What version 0.1 called parts of a parameter's name, and what they are called now.
+RENAMED_PARAMETERS = {"model.embedding.weight": "model.embedding.tokens.weight"}
+RENAMED_PARTS = {
+    "widen": "up_proj",
+    "narrow": "down_proj",
+    "gate": "gate_proj",
+    "shift": "bias",
+    "table": "weight",
+    "ahead": "forward_layer",
+    "back": "backward_layer",
+    "input": "input_projection",
+    "recurrent": "hidden_projection",
+}
+
+
+def load_run(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:
+    """Read (arrays, description) of a run's checkpoint, checked, its parameters under the names of today."""
+    arrays, description = load_checkpoint(path, check_sizes)
+    return {current_name(name): array for name, array in arrays.items()}, description
+
+
+def current_name(name: str) -> str:
+    """The name of today for an array of a checkpoint, which an older version may have written."""
+    if not name.startswith("model."):
+        return name
+    if name in RENAMED_PARAMETERS:
+        return RENAMED_PARAMETERS[name]
+    return ".".join(RENAMED_PARTS.get(part, part) for part in name.split("."))
 
 
 def check_sizes(path: Path, shapes: Shapes, description: dict[str, Any]) -> None:
@@ -17,6 +46,7 @@ def check_sizes(path: Path, shapes: Shapes, description: dict[str, Any]) -> None
 
     The model is built without memory, and only if it has no more blocks than the file has arrays.
     """
+    shapes = {current_name(name): shape for name, shape in shapes.items()}
     try:
         name = description["model"]
         config = (MODELS | LANGUAGE_MODELS)[name][1].from_dict(description["config"])

@@ -1,4 +1,4 @@
-"""The trainer: forward, loss, backward, clip, step. It knows no model; the rest hangs on callbacks.
+"""The trainer: zero, forward, loss, backward, clip, step. It knows no model; the rest hangs on callbacks.
 
 Everything random follows from (seed, step): the same seed gives the same run, and a run can go on from any step.
 """
@@ -13,15 +13,11 @@ import numpy as np
 
 from ..data import Batch
 from ..layers import CrossEntropy, Layer, first_not_finite
-from .distributed import RankedWorkers, Ranks, workers_for
-from .flat import flatten_values
+from .flat import flatten_gradients, flatten_values
 from .history import History, Record
 from .memory import keep_freed_memory
 from .optimizers import Adam, Optimizer, clip_by_global_norm
 from .schedules import Constant
-from .workers import ThreadWorker, Workers, default_workers
-
-CHECKED_EVERY = 100  # steps; ranks then compare a checksum of their weights
 
 
 class Batches(Protocol):
@@ -48,12 +44,14 @@ class NotFinite(ArithmeticError):
 
 
 class Trainer:
-    """Trains any model whose `forward(*batch.inputs, rng=rng)` gives logits.
+    """Trains any model whose `forward(*batch.inputs, rng=rng)` gives logits, in this process alone.
+
+    `training.parallel.ParallelTrainer` shares every batch among processes, threads or ranks of MPI.
 
     Parameters
     ----------
     model : Layer
-        Its parameters become views of one flat vector, `value`.
+        Its parameters become views of one flat vector, `value`, and their gradients of another, `grad`.
     optimizer : Optimizer
     schedule : callable
         step (from 1) -> learning rate.
@@ -63,13 +61,6 @@ class Trainer:
         Largest norm of the whole gradient.
     seed : int
         Of dropout.
-    workers : int, optional
-        How many share each batch, processes on Linux and threads elsewhere: by default two where there are two cores.
-        The same number gives the same run; another number the same to rounding, but for dropout, which each worker
-        draws for itself.
-    ranks : Ranks, optional
-        Processes that train the same model, each with its share of every batch; one worker each by default. Each must
-        be given the same model, data and settings.
 
     Attributes
     ----------
@@ -77,6 +68,8 @@ class Trainer:
         Steps taken so far.
     history : History
     """
+
+    n_workers = 1  # that share a batch: a run goes on only with as many
 
     def __init__(
         self,
@@ -86,8 +79,6 @@ class Trainer:
         loss: Layer | None = None,
         clip: float | None = 1.0,
         seed: int = 0,
-        workers: int | None = None,
-        ranks: Ranks | None = None,
     ) -> None:
         if clip is not None and not clip > 0.0:
             raise ValueError(f"clip={clip}: must be above 0, or None for no limit")
@@ -99,27 +90,19 @@ class Trainer:
         self.clip = clip
         self.seed = seed
         self.value = flatten_values(model.parameters())
-        self.ranks = ranks
-        self.workers = self._workers(workers)
+        self.grad = flatten_gradients(model.parameters())
         self.step = 0
         self.history = History()
 
-    def _workers(self, n: int | None) -> Workers | RankedWorkers:
-        if self.ranks is None:
-            return Workers(self.model, self.loss, default_workers() if n is None else n)
-        # Threads: some of MPI's networks do not bear that a process forks.
-        n = workers_for(self.ranks) if n is None else n
-        return RankedWorkers(Workers(self.model, self.loss, n, ThreadWorker), self.ranks)
-
     def train_step(self, batch: Batch) -> Record:
         """One step on one batch; returns its record of the history."""
-        rate = self.schedule(self.step + 1)
-        loss = self.workers.gradient(batch, seed=(self.seed, self.step))
+        with np.errstate(all="ignore"):  # what is not finite shows in the loss, and is named below
+            loss = self.compute_gradient(batch)
         if not np.isfinite(loss):
             raise NotFinite(self._explain(batch, loss))
-        grad = self.workers.grad
-        norm = clip_by_global_norm(grad, np.inf if self.clip is None else self.clip)
-        self.optimizer.step(self.value, grad, rate)
+        norm = clip_by_global_norm(self.grad, np.inf if self.clip is None else self.clip)
+        rate = self.schedule(self.step + 1)
+        self.optimizer.step(self.value, self.grad, rate)
         self.step += 1
         return {
             "step": self.step,
@@ -128,6 +111,19 @@ class Trainer:
             "tokens": batch.n_tokens,
             "gradient_norm": norm,
         }
+
+    def compute_gradient(self, batch: Batch) -> float:
+        """Leave the gradient of the batch's loss in `grad`; return the loss, the mean over the batch's tokens."""
+        self.grad[...] = 0  # every parameter's gradient is a view of it
+        logits, cache = self.model.forward(*batch.inputs, rng=self.dropout_rng())
+        loss, loss_cache = self.loss.forward(logits, batch.targets, batch.n_tokens)
+        self.model.backward(self.loss.backward(1.0, loss_cache), cache)
+        return float(loss)
+
+    def dropout_rng(self, worker: int = 0) -> np.random.Generator:
+        """The generator of this step's dropout, by the number of the worker that computes."""
+        # Counted from 1: trailing zeros do not change a seed, so [seed, step, 0] would be the data's [seed, step].
+        return np.random.default_rng([self.seed, self.step, 1 + worker])
 
     def fit(self, data: Batches, steps: int, callbacks: Sequence[Callback] = ()) -> History:
         """Train until `steps` steps have been taken in all; a trainer that has taken some goes on from there.
@@ -141,8 +137,6 @@ class Trainer:
             callback.on_start(self, steps)
         try:
             while self.step < steps:
-                if self.ranks is not None and self.step % CHECKED_EVERY == 0:
-                    self.ranks.check_same(self.value, self.step)
                 record = self.train_step(data.batch(self.step))
                 record["seconds"] = time.perf_counter() - started
                 self.history.steps.append(record)
@@ -154,6 +148,5 @@ class Trainer:
         return self.history
 
     def _explain(self, batch: Batch, loss: float) -> str:
-        rng = np.random.default_rng([self.seed, self.step, 1])
-        culprit = first_not_finite(self.model, *batch.inputs, rng=rng) or "the loss itself"
+        culprit = first_not_finite(self.model, *batch.inputs, rng=self.dropout_rng()) or "the loss itself"
         return f"step {self.step + 1}: the loss is {loss}; the first that is not finite is {culprit}"

@@ -1,37 +1,20 @@
-"""What proves the rest right: gradient checks, a case for every layer, and bugs that the checks must catch."""
+"""What a user calls to prove gradients: of any layer and any model, entry by entry, and traced step by step."""
 
-from . import recurrent_mutants  # noqa: F401 (it registers the cases, properties and bugs of recurrent layers)
-from .cases import CASES, Case, case, concrete_layers, layers_without_case, line_to_write
 from .check import check_gradients
-from .derivatives import central_difference, complex_step
 from .directions import check_directions
-from .mutants import Mutant, injected, rejected_by, verdict
-from .properties import PROPERTIES
-from .recipe_mutants import MUTANTS
+from .numerical import central_difference, complex_step
 from .report import GradientCheck, GradientCheckFailed, Row
-from .tracing import Step, Trace, trace
+from .trace import LayerCall, Trace, trace
 
 __all__ = [
-    "CASES",
-    "MUTANTS",
-    "PROPERTIES",
-    "Case",
     "GradientCheck",
     "GradientCheckFailed",
-    "Mutant",
+    "LayerCall",
     "Row",
-    "Step",
     "Trace",
-    "case",
     "central_difference",
     "check_directions",
     "check_gradients",
     "complex_step",
-    "concrete_layers",
-    "injected",
-    "layers_without_case",
-    "line_to_write",
-    "rejected_by",
     "trace",
-    "verdict",
 ]

@@ -8,13 +8,14 @@ from __future__ import annotations
 import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from ..layers import Array, Layer
-from .guess import Suspect, guess
-from .probe import Probe, arrays_in, as_list, borrowed, same
+from .diagnosis import WrongGradient, diagnose
+from .layer_under_test import LayerUnderTest, arrays_in, as_list, largest, same, temporarily
 from .report import GradientCheck, Row
 
 TOLERANCES = {"complex": 1e-12, "central": 1e-6}
@@ -26,7 +27,7 @@ TOLERANCES = {"complex": 1e-12, "central": 1e-6}
 # unless the whole tensor is 1e-10 times smaller than its neighbours.
 FLOOR = 1e-2
 
-MOST_GUESSES = 3  # tensors whose reason is looked for in other conditions too, which takes as long as the check
+MOST_DIAGNOSES = 3  # tensors for which the slow symptoms are tried too; each takes as long as the check itself
 
 
 def check_gradients(
@@ -43,9 +44,9 @@ def check_gradients(
     """Compare the backward of a layer, or of a whole model, with the true derivative, number by number.
 
     The loss is sum(dy * y) with a random upstream gradient dy, in float64 throughout. Besides every gradient, the
-    habits of the contract are checked: a second backward adds the same again, another forward in between changes
-    nothing, inputs, upstream gradient, cache and the layer itself stay as they are, float32 stays float32. A layer
-    that raises fails the check; it does not break it. Afterwards the layer is as it was.
+    contract of a layer is checked: a second backward adds the same again; another forward in between changes nothing;
+    inputs, upstream gradient, cache and the layer itself stay as they are; float32 stays float32. A layer that raises
+    fails the check; it does not break it. Afterwards the layer is as it was.
 
     Parameters
     ----------
@@ -81,74 +82,86 @@ def check_gradients(
     if method not in TOLERANCES:
         raise ValueError(f"method={method!r}: must be one of {', '.join(map(repr, TOLERANCES))}")
     tolerance = TOLERANCES[method] if tolerance is None else tolerance
-    probe = Probe(layer, inputs, options, differentiable, dropout_seed)
+    tested = LayerUnderTest(layer, inputs, options, differentiable, dropout_seed)
     rng = np.random.default_rng(seed)
     if randomize:
-        probe.randomize(rng)
-    with borrowed(layer):
-        rows = list(_rows(probe, method, tolerance, rng))
+        tested.randomize(rng)
+    with temporarily(layer):
+        rows = list(_rows(tested, method, tolerance, rng))
     how = "complex step" if method == "complex" else "central differences"
     return GradientCheck(f"{type(layer).__name__}, {how}, tolerance {tolerance:g}", rows)
 
 
-def _rows(probe: Probe, method: str, tolerance: float, rng: np.random.Generator) -> Iterator[Row]:
-    if not probe.names:
-        yield Row("anything", False, guess="no parameters and no inputs of floating numbers: there is nothing to check")
+def _rows(tested: LayerUnderTest, method: str, tolerance: float, rng: np.random.Generator) -> Iterator[Row]:
+    if not tested.names:
+        yield Row(
+            "anything", False, diagnosis="no parameters and no inputs of floating numbers: there is nothing to check"
+        )
         return
-    attributes = [(path, part, dict(vars(part))) for path, part in probe.layer.named_layers()]
+    attributes = [(path, part, dict(vars(part))) for path, part in tested.layer.named_layers()]
     try:
-        run = Run(probe, rng)
+        run = Run(tested, rng)
     except _Stopped as stopped:
         yield stopped.row
         return
-    yield _returned(probe, run.returned)
-    got = probe.collect(run.returned)
-    got[len(probe.slots) :] = run.parameter_gradients
-    yield from _tensor_rows(probe, got, method, tolerance)
-    yield from run.habits(rng)
-    yield _layer_unchanged(probe, attributes)
-    yield _float32(probe)
+    yield _returned(tested, run.returned)
+    got = tested.collect(run.returned)
+    got[len(tested.slots) :] = run.parameter_gradients
+    yield from _tensor_rows(tested, got, method, tolerance)
+    yield from run.contract_checks(rng)
+    yield _layer_unchanged(tested, attributes)
+    yield _float32(tested)
 
 
 class _Stopped(Exception):
     """A layer raised an exception, so there is nothing more to compare."""
 
     def __init__(self, row: Row) -> None:
-        super().__init__(row.guess)
+        super().__init__(row.diagnosis)
         self.row = row
 
 
 class Run:
     """One forward and two backwards in float64, with what they got and what they changed."""
 
-    def __init__(self, probe: Probe, rng: np.random.Generator) -> None:
-        self.probe = probe
-        inputs = probe.install(np.float64)
-        before = {"inputs": copy.deepcopy(inputs), "parameters": [value.copy() for value in probe.values]}
+    def __init__(self, tested: LayerUnderTest, rng: np.random.Generator) -> None:
+        self.tested = tested
+        inputs = tested.install(np.float64)
+        before = {"inputs": copy.deepcopy(inputs), "parameters": [value.copy() for value in tested.values]}
         with _reported("forward"):
-            output, cache = probe.forward(inputs)
+            output, cache = tested.forward(inputs)
         for part in as_list(output):
             if not np.isfinite(part).all():
                 index = tuple(int(i) for i in np.argwhere(~np.isfinite(part))[0])
                 raise _Stopped(
-                    Row("forward", False, np.shape(part), index, guess=f"the output is {np.asarray(part)[index]} there")
+                    Row(
+                        "forward",
+                        False,
+                        np.shape(part),
+                        index,
+                        diagnosis=f"the output is {np.asarray(part)[index]} there",
+                    )
                 )
-        probe.draw_upstream(output, rng)
+        tested.draw_upstream(output, rng)
         self.mutated = self._changes("forward", before, inputs)
-        before |= {"upstream": probe.upstream_as(np.float64), "cache": _copies(cache)}
-        upstream = probe.upstream_as(np.float64)
+        before |= {
+            "upstream": tested.upstream_as(np.float64),
+            "cache": [(path, a.copy()) for path, a in arrays_in(cache, "")],
+        }
+        upstream = tested.upstream_as(np.float64)
         with _reported("backward"):
-            self.returned = _kept(probe.layer.backward(upstream, cache))
-        self.parameter_gradients = [np.array(p.grad) for _, p in probe.named_parameters]
+            # Copies: what backward returns may be views of arrays that a second call writes to.
+            self.returned = copy.deepcopy(tested.layer.backward(upstream, cache))
+        self.parameter_gradients = [np.array(p.grad) for _, p in tested.named_parameters]
         self.mutated += self._changes("backward", before, inputs, upstream, cache)
 
     def _changes(self, who: str, before: dict[str, Any], inputs: Any, upstream: Any = None, cache: Any = None) -> list:
         """Sentences for everything that is not what it was."""
-        probe = self.probe
-        pairs = [(name, a, b) for name, a, b in zip(probe.input_names, before["inputs"], inputs)]
+        tested = self.tested
+        pairs = [(name, a, b) for name, a, b in zip(tested.input_names, before["inputs"], inputs)]
         pairs += [
             (f"{name}.value", a, parameter.value)
-            for (name, parameter), a in zip(probe.named_parameters, before["parameters"])
+            for (name, parameter), a in zip(tested.named_parameters, before["parameters"])
         ]
         if "upstream" in before:
             pairs += [("the upstream gradient", a, b) for a, b in zip(as_list(before["upstream"]), as_list(upstream))]
@@ -156,110 +169,116 @@ class Run:
         changed = [name for name, a, b in pairs if isinstance(a, np.ndarray) and not same(a, b)]
         return [f"{who} changed {name} in place" for name in changed]
 
-    def habits(self, rng: np.random.Generator) -> Iterator[Row]:
-        """The rows of what every backward keeps besides being right."""
-        yield Row("nothing is mutated", not self.mutated, guess="; ".join(self.mutated))
+    def contract_checks(self, rng: np.random.Generator) -> Iterator[Row]:
+        """One row for each part of the contract that every layer keeps besides right gradients."""
+        yield Row("nothing is mutated", not self.mutated, diagnosis="; ".join(self.mutated))
         yield self._backward_twice()
         yield self._forward_in_between(rng)
 
     def _backward_twice(self) -> Row:
-        probe, name = self.probe, "backward twice"
-        _, cache = probe.forward(probe.install(np.float64))
-        upstream = probe.upstream_as(np.float64)
+        tested, name = self.tested, "backward twice"
+        _, cache = tested.forward(tested.install(np.float64))
+        upstream = tested.upstream_as(np.float64)
         try:
-            probe.layer.backward(upstream, cache)
-            returned = as_list(probe.layer.backward(upstream, cache))
+            tested.layer.backward(upstream, cache)
+            returned = as_list(tested.layer.backward(upstream, cache))
         except Exception as error:
-            return Row(name, False, guess=f"the second backward raised {_words(error)}")
-        for (tensor, parameter), once in zip(probe.named_parameters, self.parameter_gradients):
+            return Row(name, False, diagnosis=f"the second backward raised {_words(error)}")
+        for (tensor, parameter), once in zip(tested.named_parameters, self.parameter_gradients):
             if once.shape != parameter.grad.shape or not _near(parameter.grad, 2.0 * once):
                 assigned = np.any(once) and once.shape == parameter.grad.shape and _near(parameter.grad, once)
                 why = "assigned where it must be added (grad +=, not grad =)" if assigned else "it added something else"
-                return Row(name, False, guess=f"the second backward did not add its gradient of {tensor} again: {why}")
-        for slot, a, b in zip(probe.slots, as_list(self.returned), returned):
+                return Row(
+                    name, False, diagnosis=f"the second backward did not add its gradient of {tensor} again: {why}"
+                )
+        for slot, a, b in zip(tested.slots, as_list(self.returned), returned):
             if not _near(a, b):
                 return Row(
-                    name, False, guess=f"the second backward returned another gradient of {probe.input_names[slot]}"
+                    name,
+                    False,
+                    diagnosis=f"the second backward returned another gradient of {tested.input_names[slot]}",
                 )
         return Row(name, True)
 
     def _forward_in_between(self, rng: np.random.Generator) -> Row:
         """The layer is used twice before its backward: what it needs must be in the cache and not on itself."""
-        probe, name = self.probe, "used twice"
-        inputs = probe.install(np.float64)
+        tested, name = self.tested, "used twice"
+        inputs = tested.install(np.float64)
         try:
-            _, cache = probe.forward(inputs)
+            _, cache = tested.forward(inputs)
             try:
-                probe.forward(probe.another(rng), probe.dropout_seed and probe.dropout_seed + 1)
+                tested.forward(tested.another(rng), tested.dropout_seed and tested.dropout_seed + 1)
             except Exception:  # other inputs may not suit this layer; then its very own do
-                probe.forward(inputs)
-            returned = as_list(probe.layer.backward(probe.upstream_as(np.float64), cache))
+                tested.forward(inputs)
+            returned = as_list(tested.layer.backward(tested.upstream_as(np.float64), cache))
         except Exception as error:
-            return Row(name, False, guess=f"another forward before the backward, and it raised {_words(error)}")
-        tensors = list(zip((probe.input_names[slot] for slot in probe.slots), as_list(self.returned), returned))
+            return Row(name, False, diagnosis=f"another forward before the backward, and it raised {_words(error)}")
+        tensors = list(zip((tested.input_names[slot] for slot in tested.slots), as_list(self.returned), returned))
         tensors += [
             (tensor, once, parameter.grad)
-            for (tensor, parameter), once in zip(probe.named_parameters, self.parameter_gradients)
+            for (tensor, parameter), once in zip(tested.named_parameters, self.parameter_gradients)
         ]
         stale = [tensor for tensor, a, b in tensors if not _near(a, b)]
         why = f"another forward before the backward changes the gradient of {', '.join(stale)}: kept on the layer?"
-        return Row(name, not stale, guess=why if stale else "")
+        return Row(name, not stale, diagnosis=why if stale else "")
 
 
-def _tensor_rows(probe: Probe, got: list[Any], method: str, tolerance: float) -> Iterator[Row]:
+def _tensor_rows(tested: LayerUnderTest, got: list[Any], method: str, tolerance: float) -> Iterator[Row]:
     wanted: list[Any] = []
-    for i, name in enumerate(probe.names):
+    for i, name in enumerate(tested.names):
         try:
-            wanted.append(probe.wanted(i, method))
+            wanted.append(tested.numerical_gradient(i, method))
         except Exception as error:
             way = " in complex numbers; method='central' does without them" if method == "complex" else ""
-            yield Row(name, False, guess=f"forward raised {_words(error)}{way}")
+            yield Row(name, False, diagnosis=f"forward raised {_words(error)}{way}")
             wanted.append(None)
-    largest = max((_highest(gradient) for gradient in wanted if gradient is not None), default=0.0)
+    floor = FLOOR * max((largest(gradient) for gradient in wanted if gradient is not None), default=0.0)
     failed = 0
-    for i, name in enumerate(probe.names):
-        if wanted[i] is not None:
-            row = _tensor_row(name, i, probe, got, wanted, method, tolerance, FLOOR * largest, failed < MOST_GUESSES)
-            failed += not row.passed
-            yield row
+    for i, name in enumerate(tested.names):
+        if wanted[i] is None:
+            continue
+        row = _incomparable(name, got[i], wanted[i])
+        if row is None:
+            got[i] = np.asarray(got[i])
+            gradient = WrongGradient(tested, i, got, wanted, method)  # it may be: that is what is found out now
+            row = _compared(gradient, tolerance, floor, thorough=failed < MOST_DIAGNOSES)
+        failed += not row.passed
+        yield row
 
 
-def _tensor_row(
-    name: str,
-    i: int,
-    probe: Probe,
-    got: list[Any],
-    wanted: list[Any],
-    method: str,
-    tolerance: float,
-    floor: float,
-    thorough: bool,
-) -> Row:
-    mine, right = got[i], wanted[i]
+def _incomparable(name: str, mine: Any, right: Array) -> Row | None:
+    """The row of a gradient that is not an array of finite numbers in the right shape."""
+    sentence = ""
     if mine is None:
-        return Row(name, False, right.shape, guess="backward returned nothing for it")
-    if not isinstance(mine, (np.ndarray, np.number)):
-        return Row(name, False, right.shape, guess=f"backward gave a {type(mine).__name__}, not an array")
-    mine = np.asarray(mine)
-    if mine.shape != right.shape:
-        return Row(name, False, right.shape, guess=_wrong_shape(mine, right))
-    if mine.dtype.kind != "f":
-        return Row(name, False, right.shape, guess=f"its gradient is of dtype {mine.dtype}")
-    if not np.isfinite(mine).all():
-        index = tuple(int(n) for n in np.argwhere(~np.isfinite(mine))[0])
-        many = int((~np.isfinite(mine)).sum())
-        sentence = f"{many} of {mine.size} entries are not finite, the first at {index}"
+        sentence = "backward returned nothing for it"
+    elif not isinstance(mine, (np.ndarray, np.number)):
+        sentence = f"backward gave a {type(mine).__name__}, not an array"
+    elif np.shape(mine) != right.shape:
+        sentence = _wrong_shape(np.asarray(mine), right)
+    elif mine.dtype.kind != "f":
+        sentence = f"its gradient is of dtype {mine.dtype}"
+    elif not (finite := np.isfinite(mine)).all():
+        mine, index = np.asarray(mine), _index(np.argmin(finite), right.shape)
+        sentence = f"{int((~finite).sum())} of {mine.size} entries are not finite, the first at {index}"
         return Row(name, False, right.shape, index, float(mine[index]), float(right[index]), np.inf, sentence)
-    difference = np.abs(mine - right)
-    index = tuple(int(n) for n in np.unravel_index(np.argmax(difference), right.shape)) if right.size else ()
+    return Row(name, False, right.shape, diagnosis=sentence) if sentence else None
+
+
+def _compared(gradient: WrongGradient, tolerance: float, floor: float, thorough: bool) -> Row:
+    name, mine, right = gradient.name, gradient.mine, gradient.right
     if not right.size:
         return Row(name, True, right.shape, error=0.0)
-    scale = max(_highest(right), floor)
-    error = float(difference.max() / scale) if scale else float(difference.max())
+    difference = np.abs(mine - right)
+    index = _index(np.argmax(difference), right.shape)
+    error = float(difference.max() / (max(largest(right), floor) or 1.0))
     passed = error <= tolerance
-    got = [*got[:i], mine, *got[i + 1 :]]
-    sentence = "" if passed else guess(Suspect(probe, i, got, wanted, method), thorough)
+    sentence = "" if passed else diagnose(gradient, thorough)
     return Row(name, passed, right.shape, index, float(mine[index]), float(right[index]), error, sentence)
+
+
+def _index(place: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The index of the place-th entry of an array of this shape."""
+    return tuple(int(n) for n in np.unravel_index(place, shape))
 
 
 def _wrong_shape(mine: Array, right: Array) -> str:
@@ -274,86 +293,79 @@ def _wrong_shape(mine: Array, right: Array) -> str:
     return sentence
 
 
-def _returned(probe: Probe, returned: Any) -> Row:
+def _returned(tested: LayerUnderTest, returned: Any) -> Row:
     """One input: one array; several: a tuple; none: None."""
-    name, wanted = "what backward returns", len(probe.slots)
-    names = ", ".join(probe.input_names[slot] for slot in probe.slots)
+    name, wanted = "what backward returns", len(tested.slots)
+    names = ", ".join(tested.input_names[slot] for slot in tested.slots)
     if wanted == 0 and returned is not None:
-        return Row(name, False, guess="there is no input to differentiate, so it must return None")
+        return Row(name, False, diagnosis="there is no input to differentiate, so it must return None")
     if wanted == 1 and isinstance(returned, (tuple, list)):
         return Row(
-            name, False, guess=f"a {type(returned).__name__} of {len(returned)}: it must return one array, for {names}"
+            name,
+            False,
+            diagnosis=f"a {type(returned).__name__} of {len(returned)}: it must return one array, for {names}",
         )
     if wanted > 1 and not isinstance(returned, tuple):
-        return Row(name, False, guess=f"a {type(returned).__name__}: it must return a tuple of {wanted}, for {names}")
+        return Row(
+            name, False, diagnosis=f"a {type(returned).__name__}: it must return a tuple of {wanted}, for {names}"
+        )
     if wanted > 1 and len(returned) != wanted:
-        return Row(name, False, guess=f"{len(returned)} gradients: it must return {wanted}, for {names}")
-    doubled = [n for n, times in Counter(name for name, _ in probe.named_parameters).items() if times > 1]
+        return Row(name, False, diagnosis=f"{len(returned)} gradients: it must return {wanted}, for {names}")
+    doubled = [n for n, times in Counter(name for name, _ in tested.named_parameters).items() if times > 1]
     if doubled:
-        return Row("parameter names", False, guess=f"several parameters are called {', '.join(doubled)}")
+        return Row("parameter names", False, diagnosis=f"several parameters are called {', '.join(doubled)}")
     return Row(name, True)
 
 
-def _layer_unchanged(probe: Probe, attributes: list[tuple[str, Layer, dict[str, Any]]]) -> Row:
+def _layer_unchanged(tested: LayerUnderTest, attributes: list[tuple[str, Layer, dict[str, Any]]]) -> Row:
     for path, part, before in attributes:
         now = vars(part)
         for name in [*before, *now]:
             if name not in before or name not in now or not _is_same(before[name], now[name]):
                 where = ".".join(filter(None, (path, name)))
                 what = f"a call wrote to self ({where}): what a call computes belongs in the cache"
-                return Row("the layer stays as it is", False, guess=what)
+                return Row("the layer stays as it is", False, diagnosis=what)
     return Row("the layer stays as it is", True)
 
 
-def _float32(probe: Probe) -> Row:
+def _float32(tested: LayerUnderTest) -> Row:
     """In float32 nothing is computed in float64 by accident."""
     name = "float32 stays float32"
     try:
-        inputs = probe.install(np.float32)
-        output, cache = probe.forward(inputs)
-        returned = probe.layer.backward(probe.upstream_as(np.float32), cache)
+        inputs = tested.install(np.float32)
+        output, cache = tested.forward(inputs)
+        returned = tested.layer.backward(tested.upstream_as(np.float32), cache)
     except Exception as error:
-        return Row(name, False, guess=f"in float32 it raised {_words(error)}")
+        return Row(name, False, diagnosis=f"in float32 it raised {_words(error)}")
     tensors = [("the output", y) for y in as_list(output)]
     tensors += [(f"cache[{path!r}]", a) for path, a in arrays_in(cache, "")]
-    tensors += [(f"the gradient of {probe.input_names[slot]}", dx) for slot, dx in zip(probe.slots, as_list(returned))]
-    tensors += [(f"the gradient of {tensor}", p.grad) for tensor, p in probe.named_parameters]
+    tensors += [
+        (f"the gradient of {tested.input_names[slot]}", dx) for slot, dx in zip(tested.slots, as_list(returned))
+    ]
+    tensors += [(f"the gradient of {tensor}", p.grad) for tensor, p in tested.named_parameters]
     dtypes = [(what, np.asarray(a).dtype) for what, a in tensors]
     wide = [f"{what} is {dtype}" for what, dtype in dtypes if dtype.kind in "fc" and dtype != np.float32]
-    return Row(name, not wide, guess=f"a dtype change: {', '.join(wide[:4])}" if wide else "")
+    return Row(name, not wide, diagnosis=f"a dtype change: {', '.join(wide[:4])}" if wide else "")
 
 
-class _reported:
-    """Turns an exception of the layer's into a row."""
-
-    def __init__(self, who: str) -> None:
-        self.who = who
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        if isinstance(error, Exception):
-            raise _Stopped(Row(self.who, False, guess=f"it raised {_words(error)}")) from error
+@contextmanager
+def _reported(who: str) -> Iterator[None]:
+    """Turn an exception that the layer raises into a row."""
+    try:
+        yield
+    except Exception as error:
+        raise _Stopped(Row(who, False, diagnosis=f"it raised {_words(error)}")) from error
 
 
 def _words(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _copies(cache: Any) -> list[tuple[str, Array]]:
-    return [(path, array.copy()) for path, array in arrays_in(cache, "")]
-
-
-def _kept(returned: Any) -> Any:
-    """Copies of what backward returned, which may be views of arrays that a second call writes to."""
-    return copy.deepcopy(returned)
-
-
 def _near(a: Any, b: Any) -> bool:
     if a is None or b is None or np.shape(a) != np.shape(b):
         return a is b
     a, b = np.asarray(a), np.asarray(b)
-    return same(a, b) or bool(_highest(a - b) <= 1e-12 * max(_highest(a), 1e-3))
+    return same(a, b) or bool(largest(a - b) <= 1e-12 * max(largest(a), 1e-3))
 
 
 def _is_same(a: Any, b: Any) -> bool:
@@ -361,7 +373,3 @@ def _is_same(a: Any, b: Any) -> bool:
         return True
     plain = (int, float, str, bool, tuple)
     return isinstance(a, plain) and isinstance(b, plain) and type(a) is type(b) and a == b
-
-
-def _highest(x: Any) -> float:
-    return float(np.max(np.abs(x), initial=0.0))

@@ -12,8 +12,8 @@ import numpy as np
 
 from ..layers import Layer
 from .check import FLOOR
-from .derivatives import STEP
-from .probe import Probe, borrowed
+from .layer_under_test import LayerUnderTest, temporarily
+from .numerical import STEP
 from .report import GradientCheck, Row
 
 
@@ -51,44 +51,46 @@ def check_directions(
     """
     if n < 1:
         raise ValueError(f"n={n}: there must be at least 1 direction")
-    probe = Probe(layer, inputs, options, differentiable, dropout_seed)
+    tested = LayerUnderTest(layer, inputs, options, differentiable, dropout_seed)
     rng = np.random.default_rng(seed)
     if randomize:
-        probe.randomize(rng)
+        tested.randomize(rng)
     name = f"{n} random directions"
-    with borrowed(layer):
+    with temporarily(layer):
         try:
-            row = _row(name, probe, rng, n, tolerance)
+            row = _row(name, tested, rng, n, tolerance)
         except Exception as error:
-            row = Row(name, False, guess=f"it raised {type(error).__name__}: {error}")
-    return GradientCheck(f"{type(layer).__name__}, {sum(p.size for p in probe.points)} numbers at once", [row])
+            row = Row(name, False, diagnosis=f"it raised {type(error).__name__}: {error}")
+    return GradientCheck(f"{type(layer).__name__}, {sum(p.size for p in tested.points)} numbers at once", [row])
 
 
-def _row(name: str, probe: Probe, rng: np.random.Generator, n: int, tolerance: float) -> Row:
-    probe.install(np.float64)
-    probe.draw_upstream(probe.forward(probe.inputs)[0], rng)
-    gradients = probe.gradients()
-    points = probe.points
-    for tensor, gradient, point in zip(probe.names, gradients, points):
+def _row(name: str, tested: LayerUnderTest, rng: np.random.Generator, n: int, tolerance: float) -> Row:
+    tested.install(np.float64)
+    tested.draw_upstream(tested.forward(tested.inputs)[0], rng)
+    gradients = tested.gradients()
+    points = tested.points
+    for tensor, gradient, point in zip(tested.names, gradients, points):
         if np.shape(gradient) != point.shape:
-            return Row(name, False, guess=f"the gradient of {tensor} has shape {np.shape(gradient)}, not {point.shape}")
+            return Row(
+                name, False, diagnosis=f"the gradient of {tensor} has shape {np.shape(gradient)}, not {point.shape}"
+            )
     lengths = [float(np.linalg.norm(gradient)) for gradient in gradients]
     shares = [1.0 / max(length, FLOOR * max(lengths), 1e-300) for length in lengths]
-    inputs = probe.install(np.complex128)
-    parameters = [parameter for _, parameter in probe.named_parameters]
+    inputs = tested.install(np.complex128)
+    parameters = [parameter for _, parameter in tested.named_parameters]
     got, wanted = np.empty(n), np.empty(n)
     for k in range(n):
         directions = [share * rng.standard_normal(point.shape) for share, point in zip(shares, points)]
         moved = [point + 1j * STEP * v for point, v in zip(points, directions)]
-        for slot, z in zip(probe.slots, moved):
+        for slot, z in zip(tested.slots, moved):
             inputs[slot] = z
-        for parameter, z in zip(parameters, moved[len(probe.slots) :]):
+        for parameter, z in zip(parameters, moved[len(tested.slots) :]):
             parameter.value = z
-        wanted[k] = np.imag(probe.loss(inputs)) / STEP
+        wanted[k] = np.imag(tested.loss(inputs)) / STEP
         got[k] = sum(np.sum(gradient * v) for gradient, v in zip(gradients, directions))
     typical = float(np.sqrt(np.mean(wanted**2)))
     errors = abs(got - wanted) / (typical or 1.0)
     worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
     passed = bool(errors[worst] <= tolerance and typical > 0.0)
-    guess = "" if passed else "run check_gradients on a small model of this kind: it says which tensor is wrong"
-    return Row(name, passed, (n,), (worst,), float(got[worst]), float(wanted[worst]), float(errors[worst]), guess)
+    advice = "" if passed else "run check_gradients on a small model of this kind: it says which tensor is wrong"
+    return Row(name, passed, (n,), (worst,), float(got[worst]), float(wanted[worst]), float(errors[worst]), advice)

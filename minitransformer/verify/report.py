@@ -25,7 +25,7 @@ class Row:
         That entry by backward and by the check.
     error : float, optional
         The largest difference over the largest wanted entry.
-    guess : str
+    diagnosis : str
         Where it fails: why, perhaps.
     """
 
@@ -36,7 +36,7 @@ class Row:
     got: float | None = None
     wanted: float | None = None
     error: float | None = None
-    guess: str = ""
+    diagnosis: str = ""
 
     @property
     def verdict(self) -> str:
@@ -110,8 +110,8 @@ class GradientCheck:
             yield "  ".join(_align(j, cell, width) for j, (cell, width) in enumerate(zip(cells, widths))).rstrip()
             if i == 0:
                 yield "  ".join("-" * width for width in widths)
-            elif guess := self.rows[i - 1].guess:
-                yield f"    -> {guess}"
+            elif diagnosis := self.rows[i - 1].diagnosis:
+                yield f"    -> {diagnosis}"
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{html.escape(heading)}</th>" for heading in HEADINGS)
@@ -123,8 +123,8 @@ def _html_row(row: Row) -> str:
     *cells, verdict = row.cells()
     plain = "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
     marked = f'<td style="color: {COLOURS[verdict]}; font-weight: bold">{verdict}</td>'
-    guess = f'<tr><td colspan="{len(HEADINGS)}">&rarr; {html.escape(row.guess)}</td></tr>' if row.guess else ""
-    return f"<tr>{plain}{marked}</tr>{guess}"
+    reason = f'<tr><td colspan="{len(HEADINGS)}">&rarr; {html.escape(row.diagnosis)}</td></tr>' if row.diagnosis else ""
+    return f"<tr>{plain}{marked}</tr>{reason}"
 
 
 def _align(column: int, cell: str, width: int) -> str:

@@ -199,7 +199,7 @@ class NextWords:
 model = tied_model(len(vocabulary.tokens), 32, Glorot(np.random.default_rng(1)))
 table = model.embedding.weight
 before = table.value.copy()
-trainer = Trainer(model, schedule=Constant(5e-3), workers=1)
+trainer = Trainer(model, schedule=Constant(5e-3))
 history = trainer.fit(NextWords(), 300)
 axes = loss_curves(history)
 

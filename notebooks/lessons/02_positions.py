@@ -199,7 +199,7 @@ def train(positions) -> tuple[MinimalTransformer, Trainer]:
     model = MinimalTransformer(MinimalConfig(n, n, d_model=32, n_heads=4), init)
     model.source_embedding.positions = positions(init)
     model.target_embedding.positions = positions(init)
-    trainer = Trainer(model, schedule=WarmupCosine(5e-3, 600, 40), workers=1)
+    trainer = Trainer(model, schedule=WarmupCosine(5e-3, 600, 40))
     trainer.fit(data, 600, [Every(100, lambda trainer: evaluate(model, [held_out]))])
     return model, trainer
 

@@ -244,7 +244,7 @@ runs = {
     "with attention": (model, look),
 }
 for name, (trained, action) in runs.items():
-    trainer = Trainer(trained, schedule=WarmupCosine(5e-3, 250, 25), workers=1)
+    trainer = Trainer(trained, schedule=WarmupCosine(5e-3, 250, 25))
     for record in trainer.fit(data, 250, [Every(25, action)]).validations[1::2]:
         right, whole = record["token_accuracy"], record["exact_match"]
         print(f"{name:17}  step {record['step']:3}: symbols right {right:4.0%}, whole lists right {whole:4.0%}")

@@ -234,7 +234,7 @@ held_out = TwoLooks().batch(1_000_000)
 models = {}
 for n_heads in (1, 2, 4):
     model = models[n_heads] = new_model(n_heads)
-    trainer = Trainer(model, schedule=WarmupCosine(1e-2, 400, 40), workers=1)
+    trainer = Trainer(model, schedule=WarmupCosine(1e-2, 400, 40))
     history = trainer.fit(TwoLooks(), 400, [Every(100, lambda trainer: evaluate(trainer.model, [held_out]))])
     right = ", ".join(f"{record['token_accuracy']:4.0%}" for record in history.validations)
     print(f"{n_heads} heads, {model.n_parameters():,} parameters: pairs right after 100, 200, 300, 400 steps: {right}")

@@ -289,7 +289,7 @@ def train(kind: str, n_blocks: int) -> Trainer:
     blocks = {f"block_{i}": block for i, block in enumerate(new_blocks(kind, n_blocks, WIDTH, init))}
     tokens = Embedding(WORDS + 1, WIDTH, init, scale=WIDTH**0.5)
     model = Chain(tokens=tokens, **blocks, norm=LayerNorm(WIDTH, init), head=Dense(WIDTH, WORDS + 1, init))
-    trainer = Trainer(model, schedule=WarmupCosine(2e-3, 100, 10), workers=1)
+    trainer = Trainer(model, schedule=WarmupCosine(2e-3, 100, 10))
     held_out = SameWord().batch(1_000_000)
     trainer.fit(SameWord(), 100, [Every(25, lambda trainer: evaluate(model, [held_out]))])
     return trainer

@@ -32,7 +32,7 @@ from minitransformer.layers import Array, CrossEntropy, Softmax, Unallocated, su
 from minitransformer.models import PRESETS, PreNormTransformer, TransformerConfig
 from minitransformer.plotting import OKABE_ITO, attention_map, schedule_curve, training_figure
 from minitransformer.training import Adam, Every, Noam, Trainer, WarmupCosine
-from minitransformer.training.blas import blas_threads
+from minitransformer.training.parallel import blas_threads
 from minitransformer.verify import check_gradients, trace
 
 # %% [markdown]

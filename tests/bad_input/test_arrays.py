@@ -33,7 +33,8 @@ from minitransformer.models import (
     Transformer,
     TransformerConfig,
 )
-from minitransformer.training import SGD, Adam, AdamW, Trainer, clip_by_global_norm, evaluate
+from minitransformer.training import SGD, Adam, AdamW, clip_by_global_norm, evaluate
+from minitransformer.training.parallel import ParallelTrainer
 
 from .harness import SIZES, WHOLE, floats, generated, holds, ids, masks
 
@@ -167,13 +168,13 @@ def test_training_steps(source, target, targets, optimizer, workers):
     if batch is None:
         return
     model = MinimalTransformer(MinimalConfig(V, V, D, H), np.random.default_rng(0))
-    trainer = Trainer(model, optimizer(), workers=workers)
+    trainer = ParallelTrainer(model, optimizer(), workers=workers)
     before = trainer.value.copy()
     if holds(lambda *given: trainer.train_step(batch), source, target, targets) is None:
         np.testing.assert_array_equal(trainer.value, before)  # a refused step is no step
         assert trainer.step == trainer.optimizer.t == 0
     holds(lambda *given: evaluate(model, [batch]), source, target, targets)
-    trainer.workers.close()
+    trainer.close()
 
 
 @given(floats(4, kinds=("<f4", "<f8")), st.one_of(st.floats(-1, 2), st.just(float("nan"))))

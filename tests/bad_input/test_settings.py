@@ -24,6 +24,7 @@ from minitransformer.training import (
     save_checkpoint,
     trainer_state,
 )
+from minitransformer.training.parallel import ParallelTrainer
 
 from .harness import JSON, NUMBER, WHOLE, generated, holds
 
@@ -109,14 +110,14 @@ def test_tasks(name, symbols, shortest, longest, size, seed):
 
 
 def trainer():
-    return Trainer(MinimalTransformer(MinimalConfig(7, 7, 4), np.random.default_rng(0)), workers=1)
+    return Trainer(MinimalTransformer(MinimalConfig(7, 7, 4), np.random.default_rng(0)))
 
 
 @given(st.one_of(st.none(), NUMBER), WHOLE, WHOLE)
 @generated()
 def test_trainers(clip, workers, steps):
     model = MinimalTransformer(MinimalConfig(7, 7, 4), np.random.default_rng(0))
-    made = holds(lambda: Trainer(model, clip=clip, workers=min(workers, 4)))
+    made = holds(lambda: ParallelTrainer(model, clip=clip, workers=min(workers, 4)))
     if made is not None and steps < 1:
         holds(lambda: made.fit(None, steps))
 

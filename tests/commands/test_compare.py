@@ -154,6 +154,6 @@ def test_the_lstm_of_the_recipe_has_the_published_sizes():
     recipe = joeynmt.SETUPS["lstm-1-epoch"]
     model = build_model(recipe.model, recipe.config, Unallocated())
     layer = model.encoder.lstm.layers[0]
-    assert (layer.ahead.d_in, layer.ahead.d_hidden, layer.back.d_hidden) == (16, 64, 64)
+    assert (layer.forward_layer.d_in, layer.forward_layer.d_hidden, layer.backward_layer.d_hidden) == (16, 64, 64)
     assert model.decoder.lstm.layers[0].d_in == 16 + 64  # input feeding
     assert (recipe.batch_size, recipe.epochs, recipe.rate) == (10, 1, 1e-3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minitransformer.decoding import Branch, beam_search, greedy, search_tree
-from minitransformer.layers import Layer, State
+from minitransformer.layers import DecodingState, Layer
 
 from .recipes import EOS, MODELS, START, V, case, log_p, log_probability
 
@@ -123,10 +123,10 @@ class Table(Layer):
     def __init__(self, rows):
         self.logits = np.log(np.array(rows))
 
-    def begin(self, source, start):
-        return State(), np.full((len(source), 1), start)
+    def start_decoding(self, source, start):
+        return DecodingState(), np.full((len(source), 1), start)
 
-    def step(self, ids, state):
+    def next_logits(self, ids, state):
         return self.logits[ids]
 
 
@@ -180,7 +180,7 @@ def test_a_sentence_s_beam_does_not_depend_on_the_batch():
 def test_what_was_weighed_is_recorded_as_a_tree():
     model = Table([[0.25] * 4, [0.05, 0.1, 0.25, 0.6], [0.25] * 4, [0.1, 0.2, 0.5, 0.2]])
     steps = []
-    [[best]] = beam_search(model, ONE, start=1, eos=2, num_beams=2, max_new_tokens=3, watch=steps.append)
+    [[best]] = beam_search(model, ONE, start=1, eos=2, num_beams=2, max_new_tokens=3, on_step=steps.append)
     assert best.ids == [3]
     nodes = search_tree(steps, [*best.ids, 2], "abcd".__getitem__, root="<bos>", dropped=1)
     assert nodes[0] == Branch("<bos>", 0.0, None, True, True)
@@ -198,12 +198,12 @@ def test_what_was_weighed_is_recorded_as_a_tree():
 def test_the_tree_of_one_sentence_of_a_batch_is_that_of_the_sentence_alone():
     model, source, start = case(2, sentences=3)
     steps = []
-    found = beam_search(model, source, start=start, eos=EOS, num_beams=3, max_new_tokens=5, watch=steps.append)
+    found = beam_search(model, source, start=start, eos=EOS, num_beams=3, max_new_tokens=5, on_step=steps.append)
     for i, [best] in enumerate(found):
         winner = [*best.ids, EOS] if best.finished else best.ids
         nodes = search_tree(steps, winner, sentence=i, dropped=5)
         alone = []
-        beam_search(model, source[i : i + 1], start=start, eos=EOS, num_beams=3, max_new_tokens=5, watch=alone.append)
+        beam_search(model, source[i : i + 1], start=start, eos=EOS, num_beams=3, max_new_tokens=5, on_step=alone.append)
         wanted = search_tree(alone, winner, dropped=5)
         assert [(n.word, n.parent, n.kept, n.winner) for n in nodes] == [
             (n.word, n.parent, n.kept, n.winner) for n in wanted

@@ -63,7 +63,7 @@ def test_a_stop_ends_the_text_and_is_not_given_out():
 
 def test_ids_that_stand_for_no_text_are_never_chosen():
     model = pretrained()
-    model.model.embedding.weight.value[len(PIECES) :] *= 1000.0
+    model.model.embedding.tokens.weight.value[len(PIECES) :] *= 1000.0
     drawn = list(model.stream_ids("the", max_new_tokens=200, seed=0, temperature=5.0))
     assert drawn
     assert max(drawn) < len(PIECES)

@@ -8,11 +8,11 @@ import pytest
 from minitransformer.decoding import next_word_distribution, sample, stream
 from minitransformer.decoding.sampling import at, draw
 from minitransformer.layers import (
-    Chain,
     Embedding,
     Encoder,
     EncoderBlock,
     Glorot,
+    InputEmbedding,
     LearnedPositions,
     Linear,
     Residual,
@@ -27,7 +27,7 @@ LOGITS = np.log(np.array([0.1, 0.4, 0.2, 0.3]))
 
 def model(vocab=11, max_length=64):
     init = Glorot(np.random.default_rng(0), np.float64)
-    embedding = Chain(tokens=Embedding(vocab, 6, init), positions=LearnedPositions(max_length, 6, init))
+    embedding = InputEmbedding(Embedding(vocab, 6, init), LearnedPositions(max_length, 6, init))
     block = EncoderBlock(Residual(SelfAttention(6, 2, init)), Residual(Linear(6, 6, init)))
     return DecoderOnly(embedding, Encoder([block]), Linear(6, vocab, init))
 

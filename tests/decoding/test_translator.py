@@ -65,7 +65,7 @@ def test_every_decoder_gives_each_text_its_own_in_order_whatever_the_batch(name,
         for a, b in zip(subject.decode(texts, decoder, batch_size=batch_size), together):
             assert [t.text for t in a] == [t.text for t in b]
             assert [t.score for t in a] == pytest.approx([t.score for t in b], rel=1e-4)
-    assert subject.translate(texts, decoder=decoder) == [found[0].text for found in together]
+    assert subject.translate(texts, strategy=decoder) == [found[0].text for found in together]
     limit = max(len(t.ids) for t in subject.decode(["the"], decoder, max_new_tokens=2)[0])
     assert limit <= 2
 

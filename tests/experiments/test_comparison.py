@@ -49,7 +49,7 @@ def task():
 @pytest.fixture(scope="module")
 def comparison(task):
     both = models(np.float32)
-    return compare(both, task, lambda model: Trainer(model, workers=1), 6, 3, timed_lengths=(2, 3), distances=(1, 3))
+    return compare(both, task, lambda model: Trainer(model), 6, 3, timed_lengths=(2, 3), distances=(1, 3))
 
 
 @pytest.mark.parametrize("name", ["lstm", "lstm-bahdanau", "lstm-input-feeding"])
@@ -168,10 +168,10 @@ def test_both_take_the_same_steps_and_are_looked_at_in_the_same_rounds(compariso
 
 def test_measuring_changes_no_weight(task):
     both = models(np.float32)
-    trained = compare(both, task, lambda model: Trainer(model, workers=1), 4, 2, timed_lengths=(2,), distances=(3,))
+    trained = compare(both, task, lambda model: Trainer(model), 4, 2, timed_lengths=(2,), distances=(3,))
     assert trained.steps == 4
     alone = models(np.float32)["LSTM"]
-    Trainer(alone, workers=1).fit(task.batches, 4)
+    Trainer(alone).fit(task.batches, 4)
     for mine, theirs in zip(alone.parameters(), both["LSTM"].parameters(), strict=True):
         np.testing.assert_array_equal(mine.value, theirs.value)
 
@@ -185,7 +185,7 @@ def test_the_clock_of_training_stands_still_while_quality_is_measured(task, monk
         return {"loss": 1.0, "token_accuracy": 0.5, "exact_match": 0.5}
 
     monkeypatch.setattr("minitransformer.experiments.comparison.evaluate", evaluated)
-    found = compare(models(np.float32), task, lambda m: Trainer(m, workers=1), 4, 2, timed_lengths=(2,), distances=(2,))
+    found = compare(models(np.float32), task, lambda m: Trainer(m), 4, 2, timed_lengths=(2,), distances=(2,))
     assert all(look["seconds"] == 0.0 for c in found.candidates for look in c.history.validations)
 
 

@@ -1,21 +1,21 @@
 """Parameters, caches and layers: names, sharing, printing."""
 
 import html
+import inspect
 import re
 
 import numpy as np
 import pytest
 
+from minitransformer import layers
 from minitransformer.layers import (
+    GELU,
     Cache,
     Chain,
-    Dense,
-    Dropout,
     Embedding,
     Encoder,
     EncoderBlock,
     FeedForward,
-    GatedFeedForward,
     Glorot,
     Identity,
     Layer,
@@ -29,7 +29,6 @@ from minitransformer.layers import (
     RMSNorm,
     SelfAttention,
     Softmax,
-    State,
     Unallocated,
     Unembedding,
 )
@@ -70,7 +69,7 @@ def test_a_cache_prints_as_a_tree_of_name_shape_and_dtype():
 
 
 def test_an_empty_cache_says_that_there_is_nothing():
-    assert repr(Cache()) == "(nothing: this backward needs no memory of its forward)"
+    assert repr(Cache()) == "(empty: this backward needs nothing from its forward)"
 
 
 def test_a_cache_in_html_is_escaped():
@@ -115,13 +114,13 @@ def test_parameters_are_named_by_the_path_of_attributes_and_wrappers_are_transpa
     assert names == [
         *attention,
         "blocks.0.attention.norm.gain",
-        "blocks.0.attention.norm.shift",
-        "blocks.0.feed_forward.widen.weight",
-        "blocks.0.feed_forward.widen.bias",
-        "blocks.0.feed_forward.narrow.weight",
-        "blocks.0.feed_forward.narrow.bias",
+        "blocks.0.attention.norm.bias",
+        "blocks.0.feed_forward.up_proj.weight",
+        "blocks.0.feed_forward.up_proj.bias",
+        "blocks.0.feed_forward.down_proj.weight",
+        "blocks.0.feed_forward.down_proj.bias",
         "norm.gain",
-        "norm.shift",
+        "norm.bias",
     ]
 
 
@@ -203,41 +202,69 @@ def test_attention_of_lecture_notes_has_three_n_squared_weights_with_any_number_
         assert layer.n_parameters() == 3 * 8**2
 
 
-@pytest.mark.parametrize("shape", [(3, 5, 6), (3, 1, 6), (1, 1, 6), (2, 6), (6,)], ids=str)
+def test_only_layers_that_look_at_other_positions_know_of_decoding():
+    """One forward: nothing else computes an output, and a layer that treats each position by itself takes no state."""
+    takers = set()
+    for name in layers.__all__:
+        kind = getattr(layers, name)
+        if isinstance(kind, type) and issubclass(kind, Layer):
+            assert not hasattr(kind, "step"), name
+            if "state" in inspect.signature(kind.forward).parameters:
+                takers.add(name)
+    attention = {"SelfAttention", "MultiHeadAttention", "GroupedQueryAttention", "CrossAttention"}
+    attention |= {"DotAttention", "AdditiveAttention"}
+    stacks = {"EncoderBlock", "DecoderBlock", "Encoder", "Decoder", "LuongDecoder", "InputFeedingDecoder"}
+    wrappers = {"Residual", "PreNorm", "PostNorm"}  # they hand on what they are given
+    # LSTM and GRU take their first h and c as inputs, under the same word.
+    recurrent = {"LSTM", "LSTMLayer", "BidirectionalLSTM", "GRU", "GRULayer", "BidirectionalGRU"}
+    recurrent |= {"Bidirectional", "RecurrentStack"}
+    assert takers == attention | stacks | wrappers | recurrent
+
+
+def test_a_parameter_is_assigned_in_place_and_keeps_its_dtype():
+    layer = Linear(3, 2, Glorot(np.random.default_rng(0), np.float32))
+    value = layer.weight.value
+    layer.weight.assign(np.arange(6.0).reshape(3, 2))
+    assert layer.weight.value is value
+    assert value.dtype == np.float32
+    assert value.tolist() == [[0, 1], [2, 3], [4, 5]]
+    layer.weight.assign([[1, 2], [3, 4], [5, 6]])
+    assert value[2, 1] == 6
+
+
+@pytest.mark.parametrize(
+    ("array", "error", "words"),
+    [
+        (np.zeros((2, 3)), ValueError, r"shape \(2, 3\): must be \(3, 2\); its transpose fits"),
+        (np.zeros((3, 3)), ValueError, r"shape \(3, 3\): must be \(3, 2\)$"),
+        (np.zeros((1, 2)), ValueError, r"shape \(1, 2\)"),
+        (np.zeros((3, 2), complex), TypeError, "complex128"),
+        (np.array([["a", "b"]] * 3), TypeError, "<U1"),
+        (np.zeros((3, 2), bool), TypeError, "bool"),
+    ],
+)
+def test_what_does_not_fit_a_parameter_is_refused_and_changes_nothing(array, error, words):
+    layer = Linear(3, 2, init())
+    before = layer.weight.value.copy()
+    with pytest.raises(error, match=words):
+        layer.weight.assign(array)
+    assert np.array_equal(layer.weight.value, before)
+
+
 @pytest.mark.parametrize(
     "layer",
     [
-        Linear(6, 4, init()),
-        Dense(6, 4, init()),
-        LayerNorm(6, init()),
-        RMSNorm(6, init()),
-        FeedForward(6, 11, init()),
-        GatedFeedForward(6, 11, init()),
+        Linear(2, 4, init()),
+        LayerNorm(2, init()),
+        RMSNorm(2, init()),
         Softmax(),
-        Dropout(0.3),
-        Unembedding(Parameter(np.ones((4, 6))), scale=0.7),
+        ReLU(),
+        GELU(),
+        FeedForward(2, 3, init()),
+        SelfAttention(2, 1, init()),
     ],
     ids=lambda layer: type(layer).__name__,
 )
-def test_a_step_that_is_a_shortcut_gives_what_forward_gives(layer, shape):
-    rng = np.random.default_rng(1)
-    for parameter in layer.parameters():
-        parameter.value = rng.standard_normal(parameter.shape)
-    x = rng.standard_normal(shape)
-    kept = x.copy()
-    for given in (x, x + 1e-3j * rng.standard_normal(shape)):
-        np.testing.assert_allclose(layer.step(given, State()), layer(given), rtol=1e-12, atol=1e-13)
-    assert np.array_equal(x, kept)
-
-
-def test_a_shortcut_is_not_that_of_a_subclass_with_another_forward():
-    class Doubling(Dense):
-        def forward(self, x, rng=None):
-            return 2.0 * x, Cache()
-
-    class Renamed(Dense):
-        pass
-
-    x = np.arange(3.0)
-    assert np.array_equal(Doubling(3, 3, init()).step(x, State()), 2.0 * x)
-    assert Renamed.step is Dense.step
+def test_a_list_in_place_of_an_array_is_named(layer):
+    with pytest.raises(TypeError, match=r"x is of type list: give a NumPy array, such as np\.array"):
+        layer([[1.0, 2.0]])

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from minitransformer.verify import CASES
+from tests.cases import CASES
 
 EVERY = pytest.mark.parametrize("name", list(CASES))
 

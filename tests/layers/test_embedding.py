@@ -59,7 +59,7 @@ def test_unembedding_compares_with_every_row():
 
 
 def test_unembedding_names_the_wrong_width():
-    with pytest.raises(ValueError, match=r"x has shape \(4, 3\): its last axis must hold 2 features"):
+    with pytest.raises(ValueError, match=r"x has shape \(4, 3\): its last axis must hold d_model=2 features"):
         Unembedding(embedding().weight)(np.ones((4, 3)))
 
 

@@ -11,18 +11,18 @@ def feed_forward(**options):
 
 def test_widen_bend_narrow_by_hand():
     layer = feed_forward()
-    layer.widen.weight.value[...] = [[1.0, -1.0]]
-    layer.widen.bias.value[...] = [1.0, 0.5]
-    layer.narrow.weight.value[...] = [[2.0], [3.0]]
-    layer.narrow.bias.value[...] = [10.0]
+    layer.up_proj.weight.value[...] = [[1.0, -1.0]]
+    layer.up_proj.bias.value[...] = [1.0, 0.5]
+    layer.down_proj.weight.value[...] = [[2.0], [3.0]]
+    layer.down_proj.bias.value[...] = [10.0]
     y, cache = layer.forward(np.array([[2.0], [-2.0]]))
     # relu(3, -1.5) . (2, 3) + 10 = 16;   relu(-1, 2.5) . (2, 3) + 10 = 17.5
     assert np.array_equal(y, [[16.0], [17.5]])
     assert np.array_equal(layer.backward(np.array([[1.0], [10.0]]), cache), [[2.0], [-30.0]])
-    assert np.array_equal(layer.widen.weight.grad, [[4.0, -60.0]])
-    assert np.array_equal(layer.widen.bias.grad, [2.0, 30.0])
-    assert np.array_equal(layer.narrow.weight.grad, [[3.0], [25.0]])
-    assert np.array_equal(layer.narrow.bias.grad, [11.0])
+    assert np.array_equal(layer.up_proj.weight.grad, [[4.0, -60.0]])
+    assert np.array_equal(layer.up_proj.bias.grad, [2.0, 30.0])
+    assert np.array_equal(layer.down_proj.weight.grad, [[3.0], [25.0]])
+    assert np.array_equal(layer.down_proj.bias.grad, [11.0])
 
 
 def test_parts_can_be_handed_over():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minitransformer.layers import Glorot, GroupedQueryAttention, Linear, SelfAttention, State, causal_mask
+from minitransformer.layers import DecodingState, Glorot, GroupedQueryAttention, Linear, SelfAttention, causal_mask
 
 
 def init():
@@ -51,9 +51,9 @@ def test_it_is_multi_head_attention_whose_key_weights_repeat(n_kv_heads):
 
 
 def test_the_state_keeps_the_shared_heads_only():
-    layer, state = GroupedQueryAttention(12, 6, 2, init()), State()
-    layer.step(random(3, 5, 12), state)
-    layer.step(random(3, 1, 12), state)
+    layer, state = GroupedQueryAttention(12, 6, 2, init()), DecodingState()
+    layer.forward(random(3, 5, 12), causal_mask(5), state=state)
+    layer.forward(random(3, 1, 12), state=state)
     assert state["k"].value.shape == state["v"].value.shape == (3, 2, 6, 2)
 
 

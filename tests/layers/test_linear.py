@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from minitransformer.layers import Dense, Glorot, Identity, Linear
-from minitransformer.layers.linear import Joint
+from minitransformer.layers import Dense, Glorot, Linear
 
 
 def linear(layer_class=Linear):
@@ -62,18 +61,3 @@ def test_the_wrong_width_is_named():
 def test_no_features_are_refused(d_in, d_out, words):
     with pytest.raises(ValueError, match=f"{words}: a linear map needs at least 1 feature"):
         Linear(d_in, d_out, np.random.default_rng(0))
-
-
-@pytest.mark.parametrize(
-    "classes", [[Linear] * 3, [Dense] * 3, [Linear, Dense, Linear], [Identity, Dense, Linear]], ids=str
-)
-def test_joint_projections_are_the_projections_side_by_side(classes):
-    rng = np.random.default_rng(0)
-    layers = [layer_class(6, 6, Glorot(rng, np.float64)) for layer_class in classes]
-    for layer in layers:
-        for parameter in layer.parameters():
-            parameter.value = rng.standard_normal(parameter.shape)
-    for shape in ((6,), (2, 6)):
-        x = rng.standard_normal(shape)
-        wanted = np.concatenate([layer(x) for layer in layers], axis=-1)
-        np.testing.assert_allclose(Joint(*layers)(x), wanted, rtol=1e-12)

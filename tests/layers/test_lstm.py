@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minitransformer.layers import LSTM, BidirectionalLSTM, Glorot, LSTMCell, LSTMLayer, RecurrentStack, State
+from minitransformer.layers import LSTM, BidirectionalLSTM, Glorot, LSTMCell, LSTMLayer, RecurrentStack
 
 
 def init():
@@ -45,14 +45,13 @@ def test_a_layer_is_its_cell_step_by_step():
         np.testing.assert_allclose(h, y[:, t], rtol=1e-13)
 
 
-def test_steps_go_on_with_chosen_rows():
+def test_a_sequence_goes_on_from_the_states_of_chosen_rows():
     layer, x, rows = LSTM(5, 3, init(), 2), normal(4, 7, 5), np.array([2, 0, 2])
     (y, *_), _ = layer.forward(x)
-    state = State()
-    layer.step(x[:, :3], state)
-    assert {name: state[name].shape for name in state} == {"h": (4, 2, 3), "c": (4, 2, 3)}
-    np.testing.assert_allclose(layer.step(x[rows, 3:], state.select(rows)), y[rows, 3:], rtol=1e-13)
-    np.testing.assert_allclose(layer.step(x[:, 3:], state), y[:, 3:], rtol=1e-13)
+    (_, h, c), _ = layer.forward(x[:, :3])
+    assert h.shape == c.shape == (4, 2, 3)
+    np.testing.assert_allclose(layer(x[rows, 3:], None, h[rows], c[rows])[0], y[rows, 3:], rtol=1e-13)
+    np.testing.assert_allclose(layer(x[:, 3:], None, h, c)[0], y[:, 3:], rtol=1e-13)
 
 
 def test_a_gradient_comes_back_for_the_states_that_were_given_only():

@@ -15,7 +15,7 @@ def norm(D=4, eps=0.0):
 def test_values_by_hand():
     layer = norm()
     layer.gain.value[...] = [1.0, 2.0, 3.0, 4.0]
-    layer.shift.value[...] = [0.0, 0.0, 10.0, 10.0]
+    layer.bias.value[...] = [0.0, 0.0, 10.0, 10.0]
     # mean 2, variance (4 + 4 + 4 + 4) / 4 = 4, so x_hat = -1, 1, -1, 1
     assert np.array_equal(layer(np.array([[0.0, 4.0, 0.0, 4.0]])), [[-1.0, 2.0, 7.0, 14.0]])
 
@@ -28,12 +28,12 @@ def test_backward_by_hand():
     # g dy = 8, 0, 0, 4: mean 3; its mean with x_hat = -1, 1, -1, 1 is -1; dx = (g dy - 3 + x_hat) / 2
     assert np.array_equal(dx, [[2.0, -1.0, -2.0, 1.0]])
     assert np.array_equal(layer.gain.grad, [-8.0, 0.0, 0.0, 2.0])
-    assert np.array_equal(layer.shift.grad, [8.0, 0.0, 0.0, 2.0])
+    assert np.array_equal(layer.bias.grad, [8.0, 0.0, 0.0, 2.0])
 
 
 def test_gains_begin_at_one_and_shifts_at_zero():
     assert np.array_equal(norm().gain.value, np.ones(4))
-    assert np.array_equal(norm().shift.value, np.zeros(4))
+    assert np.array_equal(norm().bias.value, np.zeros(4))
 
 
 def test_eps_is_added_to_the_variance():
@@ -43,7 +43,7 @@ def test_eps_is_added_to_the_variance():
 
 def test_a_constant_vector_gives_the_shift():
     layer = LayerNorm(3, Glorot(np.random.default_rng(0), np.float64))
-    layer.shift.value[...] = [1.0, 2.0, 3.0]
+    layer.bias.value[...] = [1.0, 2.0, 3.0]
     y, cache = layer.forward(np.full((2, 3), 7.0))
     assert np.array_equal(y, [[1.0, 2.0, 3.0]] * 2)
     assert np.isfinite(layer.backward(np.ones((2, 3)), cache)).all()

@@ -68,5 +68,5 @@ def test_learned_positions_by_hand():
 
 
 def test_a_sequence_that_is_too_long_is_named():
-    with pytest.raises(ValueError, match="x has 4 positions: there are vectors for max_length=3"):
+    with pytest.raises(ValueError, match="x ends at position 4: there are vectors for max_length=3"):
         learned()(np.zeros((1, 4, 2)))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minitransformer.layers import AdditiveAttention, DotAttention, Glorot, Linear, State
+from minitransformer.layers import AdditiveAttention, DecodingState, DotAttention, Glorot, Linear
 
 
 def init():
@@ -25,10 +25,10 @@ def test_padding_gets_no_weight_and_a_query_without_keys_gets_zero(layer):
 
 
 def test_the_keys_of_a_memory_are_computed_once():
-    layer, memory, state = AdditiveAttention(5, 7, 3, init()), normal(2, 4, 7), State()
-    layer.step(normal(2, 1, 5), state, memory, None)
+    layer, memory, state = AdditiveAttention(5, 7, 3, init()), normal(2, 4, 7), DecodingState()
+    layer.forward(normal(2, 1, 5), memory, state=state)
     keys = state["k"]
-    layer.step(normal(2, 1, 5), state, memory, None)
+    layer.forward(normal(2, 1, 5), memory, state=state)
     assert state["k"] is keys
     assert keys.shape == (2, 4, 3)
 

@@ -51,8 +51,8 @@ def test_a_shared_table_gathers_the_gradients_that_separate_tables_have():
     for model in (shared_stack, separate_stack):
         _, cache = model.forward(x)
         model.backward(dy, cache)
-    np.testing.assert_allclose(one.table.grad, sum(bias.table.grad for bias in separate), rtol=1e-12)
-    assert shared_stack.n_parameters() == separate_stack.n_parameters() - 2 * one.table.size
+    np.testing.assert_allclose(one.weight.grad, sum(bias.weight.grad for bias in separate), rtol=1e-12)
+    assert shared_stack.n_parameters() == separate_stack.n_parameters() - 2 * one.weight.size
 
 
 def test_buckets_of_the_published_sizes():

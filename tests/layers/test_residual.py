@@ -68,7 +68,7 @@ def test_a_wrapper_is_transparent_in_names_and_cache():
     layer = PostNorm(SelfAttention(6, 2, init()), LayerNorm(6, init()))
     names = [name for name, _ in layer.named_parameters()]
     assert names[0] == "query.weight"
-    assert names[-2:] == ["norm.gain", "norm.shift"]
+    assert names[-2:] == ["norm.gain", "norm.bias"]
     _, cache = layer.forward(np.ones((1, 3, 6)))
     assert cache["weights"].shape == (1, 2, 3, 3)
     assert "x_hat" in cache["norm"]

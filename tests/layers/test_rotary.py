@@ -1,9 +1,11 @@
 """Rotary positions: what a rotation keeps, and the two conventions."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from minitransformer.layers import Rotary, State, halves_from_pairs, pairs_from_halves
+from minitransformer.layers import Rotary, halves_from_pairs, pairs_from_halves
 
 
 def random(*shape, seed=0):
@@ -30,8 +32,8 @@ def test_scores_depend_on_the_distance_alone():
 
 def test_steps_far_behind_the_first_table_are_turned_as_forward_turns_them():
     x, turn = random(1, 2, 300, 4), Rotary(4)
-    state = State()
-    got = [turn.step(part, state) for part in np.split(x, [61, 64, 65, 130, 256], axis=2)]
+    ends = [0, 61, 64, 65, 130, 256, 300]
+    got = [turn.forward(x[:, :, start:end], start=start)[0] for start, end in pairwise(ends)]
     np.testing.assert_allclose(np.concatenate(got, axis=2), turn(x), rtol=1e-13, atol=1e-14)
 
 

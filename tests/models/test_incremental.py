@@ -61,7 +61,7 @@ def ids(*shape, seed=1, lowest=1):
 
 
 def stepped(model, ids, state, steps):
-    logits = [model.step(part, state) for part in np.split(ids, np.cumsum(steps)[:-1], axis=1)]
+    logits = [model.next_logits(part, state) for part in np.split(ids, np.cumsum(steps)[:-1], axis=1)]
     return np.concatenate(logits, axis=1)
 
 
@@ -73,7 +73,7 @@ def close(got, wanted, tolerance=1e-13):
 @pytest.mark.parametrize("recipe", LANGUAGE_MODELS)
 def test_a_language_model_steps_as_it_runs(recipe, steps):
     model, text = built(recipe), ids(4, 23)
-    state, prompt = model.begin(text[:, :1])
+    state, prompt = model.start_decoding(text[:, :1])
     assert np.array_equal(prompt, text[:, :1])
     assert close(stepped(model, text, state, steps), model(text))
 
@@ -83,7 +83,7 @@ def test_a_language_model_steps_as_it_runs(recipe, steps):
 def test_a_translator_steps_as_it_runs(recipe, steps):
     model, source, target = built(recipe), ids(4, 9), ids(4, 23, seed=2)
     source[1, 5:] = source[3, 1:] = PAD
-    state, first = model.begin(source, start=7)
+    state, first = model.start_decoding(source, start=7)
     assert np.array_equal(first, np.full((4, 1), 7))
     assert close(stepped(model, target, state, steps), model(source, target))
 
@@ -91,8 +91,8 @@ def test_a_translator_steps_as_it_runs(recipe, steps):
 @pytest.mark.parametrize("recipe", LANGUAGE_MODELS)
 def test_a_language_model_goes_on_with_chosen_rows(recipe):
     model, text, rows = built(recipe), ids(4, 23), np.array([2, 0, 2])
-    state, prompt = model.begin(text[:, :8])
-    model.step(prompt, state)
+    state, prompt = model.start_decoding(text[:, :8])
+    model.next_logits(prompt, state)
     chosen = state.select(rows)
     got = stepped(model, text[rows, 8:], chosen, [1, 4, 10])
     assert close(got, model(text[rows])[:, 8:])
@@ -104,8 +104,8 @@ def test_a_language_model_goes_on_with_chosen_rows(recipe):
 def test_a_translator_goes_on_with_chosen_rows(recipe):
     model, source, target, rows = built(recipe), ids(4, 9), ids(4, 23, seed=2), np.array([3, 1, 1])
     source[1, 5:] = PAD
-    state, _ = model.begin(source, start=7)
-    model.step(target[:, :8], state)
+    state, _ = model.start_decoding(source, start=7)
+    model.next_logits(target[:, :8], state)
     chosen = state.select(rows)
     got = stepped(model, target[rows, 8:], chosen, [1, 4, 10])
     assert close(got, model(source[rows], target[rows])[:, 8:])
@@ -116,47 +116,47 @@ def test_a_translator_goes_on_with_chosen_rows(recipe):
 @pytest.mark.parametrize("recipe", LANGUAGE_MODELS)
 def test_one_text_alone_steps_as_forward_reads_it(recipe, steps):
     model, text = built(recipe), ids(1, 23)
-    assert close(stepped(model, text, model.begin(text)[0], steps), model(text))
+    assert close(stepped(model, text, model.start_decoding(text)[0], steps), model(text))
 
 
 @STEPS
 @pytest.mark.parametrize("recipe", TRANSLATORS)
 def test_one_sentence_alone_steps_as_forward_reads_it(recipe, steps):
     model, source, target = built(recipe), ids(1, 9), ids(1, 23, seed=2)
-    assert close(stepped(model, target, model.begin(source, start=0)[0], steps), model(source, target))
+    assert close(stepped(model, target, model.start_decoding(source, start=0)[0], steps), model(source, target))
 
 
 @pytest.mark.parametrize("recipe", LANGUAGE_MODELS)
 def test_float32_steps_in_float32(recipe):
     model, text = built(recipe, np.float32), ids(4, 23)
-    got = stepped(model, text, model.begin(text)[0], [7, *[1] * 16])
+    got = stepped(model, text, model.start_decoding(text)[0], [7, *[1] * 16])
     assert got.dtype == np.float32
     assert close(got, model(text), 1e-5)
 
 
 def test_a_group_s_keys_are_kept_once():
     model, text = built(lambda init: Llama(LLAMA_SIZES, init)), ids(4, 23)
-    state, prompt = model.begin(text)
-    model.step(prompt, state)
-    kept = state["decoder"]["blocks"][1].get("attention")
+    state, prompt = model.start_decoding(text)
+    model.next_logits(prompt, state)
+    kept = state["decoder"][1].get("attention")
     assert kept is not None
     assert kept["k"].value.shape == kept["v"].value.shape == (4, 2, 23, 4)
 
 
 def test_a_translator_s_memory_becomes_keys_and_values_once():
     model, source = built(lambda init: T5(T5_SIZES, init)), ids(4, 9)
-    state, first = model.begin(source, start=0)
-    model.step(first, state)
-    kept = state["decoder"]["blocks"][0]["cross_attention"]
+    state, first = model.start_decoding(source, start=0)
+    model.next_logits(first, state)
+    kept = state["decoder"][0]["cross_attention"]
     keys = kept["k"]
-    model.step(first, state)
+    model.next_logits(first, state)
     assert kept["k"] is keys
     assert keys.shape == (4, 3, 9, 5)
 
 
 def test_positions_beyond_the_last_learned_one_are_refused():
     model, text = built(lambda init: GPT(GPTConfig(V, 5, 6, 3, 1, 11), init)), ids(2, 5)
-    state, prompt = model.begin(text)
-    model.step(prompt, state)
+    state, prompt = model.start_decoding(text)
+    model.next_logits(prompt, state)
     with pytest.raises(ValueError, match="max_length=5"):
-        model.step(text[:, :1], state)
+        model.next_logits(text[:, :1], state)

@@ -136,7 +136,7 @@ def test_reversal_of_five_symbols_is_learned(recipe):
     ids = {"pad": vocabulary.pad, "start": vocabulary.bos, "eos": vocabulary.eos}
     config = LSTMConfig(len(vocabulary), d_model=32, d_embedding=16, dropout=0.0)
     model = recipe(config, np.random.default_rng(0))
-    trainer = Trainer(model, Adam(), WarmupCosine(1e-2, steps, 20), loss=CrossEntropy(vocabulary.pad), workers=1)
+    trainer = Trainer(model, Adam(), WarmupCosine(1e-2, steps, 20), loss=CrossEntropy(vocabulary.pad))
     trainer.fit(FreshBatches(task.sample, 64, seed=0, **ids), steps)
     test = task.sample(np.random.default_rng(1), 100, split="test")
     sources = pad_sequences([[*source, vocabulary.eos] for source, _ in test], vocabulary.pad)

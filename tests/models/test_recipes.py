@@ -92,7 +92,7 @@ def test_the_smallest_story_teller_is_counted_by_hand():
 def test_one_table_of_relative_positions_serves_a_stack():
     model = T5(T5_SIZES, Unallocated())
     names = [name for name, _ in model.named_parameters() if name.endswith("table")]
-    assert names == [f"{stack}.blocks.0.attention.attention.bias.table" for stack in ("encoder", "decoder")]
+    assert names == [f"{stack}.blocks.0.attention.attention.bias.weight" for stack in ("encoder", "decoder")]
 
 
 # ---- what may see what
@@ -194,9 +194,9 @@ def test_a_bare_generator_draws_gpt_2_s_own_weights():
         (model.embedding.tokens.weight, 0.02),
         (model.embedding.positions.weight, 0.02),
         (block.attention.sublayer.query.weight, 0.02),
-        (block.feed_forward.sublayer.widen.weight, 0.02),
+        (block.feed_forward.sublayer.up_proj.weight, 0.02),
         (block.attention.sublayer.output.weight, 0.02 / 4),  # 2 N = 16 branches add up
-        (block.feed_forward.sublayer.narrow.weight, 0.02 / 4),
+        (block.feed_forward.sublayer.down_proj.weight, 0.02 / 4),
     ):
         assert weight.value.std() == pytest.approx(std, rel=0.05)
         assert weight.dtype == np.float32

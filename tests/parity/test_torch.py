@@ -25,7 +25,7 @@ RNG = np.random.default_rng(0)
 def test_layer_norm():
     layer, theirs = LayerNorm(7, init()), torch.nn.LayerNorm(7, dtype=torch.float64)
     randomize(layer)
-    theirs.weight.data, theirs.bias.data = tensor(layer.gain.value), tensor(layer.shift.value)
+    theirs.weight.data, theirs.bias.data = tensor(layer.gain.value), tensor(layer.bias.value)
     x, dy = RNG.standard_normal((3, 5, 7)), RNG.standard_normal((3, 5, 7))
     y, cache = layer.forward(x)
     dx, their_x = layer.backward(dy, cache), tensor(x, grad=True)
@@ -34,7 +34,7 @@ def test_layer_norm():
     agree(y, their_y, "y")
     agree(dx, their_x.grad, "dx")
     agree(layer.gain.grad, theirs.weight.grad, "gain")
-    agree(layer.shift.grad, theirs.bias.grad, "shift")
+    agree(layer.bias.grad, theirs.bias.grad, "bias")
 
 
 def test_embedding():

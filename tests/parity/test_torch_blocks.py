@@ -53,8 +53,8 @@ def fill(block, theirs):
         if attention is not None:
             fill_attention(attention, ours.sublayer)
         else:
-            fill_dense(theirs.linear1, ours.sublayer.widen)
-            fill_dense(theirs.linear2, ours.sublayer.narrow)
+            fill_dense(theirs.linear1, ours.sublayer.up_proj)
+            fill_dense(theirs.linear2, ours.sublayer.down_proj)
 
 
 def compare_gradients(block, theirs):
@@ -64,8 +64,8 @@ def compare_gradients(block, theirs):
         if attention is not None:
             compared += compare_attention(ours.sublayer, attention, "attention")
         else:
-            compared += compare_dense(ours.sublayer.widen, theirs.linear1, "widen")
-            compared += compare_dense(ours.sublayer.narrow, theirs.linear2, "narrow")
+            compared += compare_dense(ours.sublayer.up_proj, theirs.linear1, "up_proj")
+            compared += compare_dense(ours.sublayer.down_proj, theirs.linear2, "down_proj")
     assert compared == len(block.parameters())
 
 

@@ -81,9 +81,7 @@ def test_ten_training_steps_of_the_whole_transformer(norm_first):
     randomize(model)  # biases of order one: Adam makes steps even of a key's gradient, which is rounding around zero
     theirs, data = Theirs(model, norm_first), Batches(V)
     their_optimizer = torch.optim.Adam(theirs.parameters(), betas=(0.9, 0.98), eps=1e-6)
-    trainer = Trainer(
-        model, Adam(0.9, 0.98, 1e-6), lambda step: RATES[step - 1], CrossEntropy(0, smoothing), clip, workers=1
-    )
+    trainer = Trainer(model, Adam(0.9, 0.98, 1e-6), lambda step: RATES[step - 1], CrossEntropy(0, smoothing), clip)
     history = trainer.fit(data, 10)
 
     for step, rate in enumerate(RATES):

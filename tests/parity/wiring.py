@@ -54,7 +54,7 @@ def fill_dense(theirs, ours):
 
 
 def fill_norm(theirs, ours):
-    theirs.weight.data, theirs.bias.data = tensor(ours.gain.value), tensor(ours.shift.value)
+    theirs.weight.data, theirs.bias.data = tensor(ours.gain.value), tensor(ours.bias.value)
 
 
 # What is compared, part by part: `of` takes either side's array, its value or its gradient.
@@ -85,7 +85,7 @@ def compare_dense(ours, theirs, what, of=gradient):
 
 def compare_norm(ours, theirs, what, of=gradient):
     agree(of(ours.gain), of(theirs.weight), f"{what} gain")
-    agree(of(ours.shift), of(theirs.bias), f"{what} shift")
+    agree(of(ours.bias), of(theirs.bias), f"{what} shift")
     return 2
 
 
@@ -128,8 +128,8 @@ class Theirs(torch.nn.Module):
             if attention:
                 fill_attention(getattr(layer, attention), ours.sublayer)
             else:
-                fill_dense(layer.linear1, ours.sublayer.widen)
-                fill_dense(layer.linear2, ours.sublayer.narrow)
+                fill_dense(layer.linear1, ours.sublayer.up_proj)
+                fill_dense(layer.linear2, ours.sublayer.down_proj)
         if norm_first:
             fill_norm(self.core.encoder.norm, model.encoder.norm)
             fill_norm(self.core.decoder.norm, model.decoder.norm)
@@ -159,8 +159,8 @@ def compare_models(model, theirs, of):
         if attention:
             compared += compare_attention(ours.sublayer, getattr(layer, attention), f"{path}.{attention}", of)
         else:
-            compared += compare_dense(ours.sublayer.widen, layer.linear1, f"{path}.linear1", of)
-            compared += compare_dense(ours.sublayer.narrow, layer.linear2, f"{path}.linear2", of)
+            compared += compare_dense(ours.sublayer.up_proj, layer.linear1, f"{path}.linear1", of)
+            compared += compare_dense(ours.sublayer.down_proj, layer.linear2, f"{path}.linear2", of)
     for stack in ("encoder", "decoder"):
         if (norm := getattr(theirs.core, stack).norm) is not None:
             compared += compare_norm(getattr(model, stack).norm, norm, f"{stack}.norm", of)

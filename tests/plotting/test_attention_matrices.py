@@ -58,7 +58,7 @@ def test_heads_that_share_turned_keys_show_them(rng):
     x = rng.standard_normal((1, 3, 8))
     cache = layer.forward(x)[1]
     texts = [text.get_text() for text in attention_matrices(cache, WORDS, head=3).texts]
-    assert texts[-6:] == numbers(cache["attention"]["weights"][0, 3] @ (x[0] @ layer.value.weight.value)[:, 2:])
+    assert texts[-6:] == numbers(cache["weights"][0, 3] @ (x[0] @ layer.value.weight.value)[:, 2:])
     assert {"= X W_Q, turned", "= X W_K, turned", "= X W_V"} <= set(texts)
 
 

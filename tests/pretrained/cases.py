@@ -41,7 +41,7 @@ def llama2c(model):
     """The bytes that llama2.c's own export would write: its `legacy_export`, line by line."""
     c = model.config
     d = c.d_model // c.n_heads
-    own_head = isinstance(model, Llama)
+    own_head = not isinstance(model, TiedLlama)
     sizes = (c.d_model, c.d_ff, c.n_blocks, c.n_heads, c.n_kv_heads or c.n_heads)
     blocks = [
         SimpleNamespace(
@@ -49,12 +49,12 @@ def llama2c(model):
         )
         for b in model.decoder.blocks
     ]
-    parts = [model.embedding.weight.value]
+    parts = [model.embedding.tokens.weight.value]
     parts += [b.norms[0].gain.value for b in blocks]
     for name in ("query", "key", "value", "output"):
         parts += [getattr(b, name).weight.value.T for b in blocks]
     parts += [b.norms[1].gain.value for b in blocks]
-    for name in ("gate", "narrow", "widen"):
+    for name in ("gate_proj", "down_proj", "up_proj"):
         parts += [getattr(b, name).weight.value.T for b in blocks]
     parts += [model.decoder.norm.gain.value, *rotations(c.max_length, d, 10000.0)]
     parts += [model.head.weight.value.T] if own_head else []

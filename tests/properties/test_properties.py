@@ -34,7 +34,7 @@ from minitransformer.models import (
     Transformer,
     TransformerConfig,
 )
-from minitransformer.verify import CASES
+from tests.cases import CASES
 
 V, U = 7, 5  # source and target ids
 

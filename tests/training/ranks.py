@@ -14,7 +14,8 @@ from mpi4py import MPI
 
 from minitransformer.data import Batch
 from minitransformer.models import PreNormTransformer, TransformerConfig
-from minitransformer.training import AdamW, Drift, Ranks, Sharded, Trainer
+from minitransformer.training import AdamW
+from minitransformer.training.parallel import Drift, ParallelTrainer, Ranks, Sharded
 
 RANKS = Ranks(MPI.COMM_WORLD)
 
@@ -27,7 +28,7 @@ def new_trainer(ranks, dropout=0.0, optimizer=None, workers=1):
     for parameter in model.parameters():
         parameter.value = parameter.value.astype(np.float64)
         parameter.grad = parameter.grad.astype(np.float64)
-    return Trainer(model, optimizer or AdamW(), lambda step: 0.01, workers=workers, ranks=ranks)
+    return ParallelTrainer(model, optimizer or AdamW(), lambda step: 0.01, workers=workers, ranks=ranks)
 
 
 def batch_of(n, step=0):
@@ -45,8 +46,8 @@ def gradients(n, dropout=0.0):
     n, dropout = int(n), float(dropout)
     several = new_trainer(RANKS, dropout)
     alone = new_trainer(None, dropout, workers=RANKS.size if dropout else 1)
-    losses = [trainer.workers.gradient(batch_of(n), seed=(0, 0)) for trainer in (several, alone)]
-    difference = np.abs(several.workers.grad - alone.workers.grad).max() / np.abs(alone.workers.grad).max()
+    losses = [trainer.compute_gradient(batch_of(n)) for trainer in (several, alone)]
+    difference = np.abs(several.grad - alone.grad).max() / np.abs(alone.grad).max()
     return {"loss": abs(losses[0] / losses[1] - 1), "gradient": float(difference)}
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minitransformer.training import NoMPI, load_checkpoint, world
-from minitransformer.training.distributed import launched
+from minitransformer.training import load_checkpoint
+from minitransformer.training.parallel import NoMPI, world
+from minitransformer.training.parallel.distributed import launched
 
 SCRIPT = Path(__file__).with_name("ranks.py")
 BESIDE = Path(sys.executable).with_name("mpiexec")
@@ -184,7 +185,7 @@ def test_a_mistake_is_said_once_and_ends_the_job(tmp_path):
 
 def test_without_a_launcher_there_are_no_ranks_and_nothing_is_imported():
     code = (
-        "import sys, minitransformer.cli; from minitransformer.training import world; "
+        "import sys, minitransformer.cli; from minitransformer.training.parallel import world; "
         "assert world() is None; print('mpi4py' in sys.modules)"
     )
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("OMPI", "PMI", "MV2"))}

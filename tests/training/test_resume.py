@@ -19,13 +19,13 @@ from minitransformer.training import (
     Interrupted,
     Noam,
     Saving,
-    Trainer,
     WarmupCosine,
     load_checkpoint,
     restore_trainer,
     save_checkpoint,
     trainer_state,
 )
+from minitransformer.training.parallel import ParallelTrainer
 
 STEPS = 7
 TASK = ToyTask("reverse", 7, 2, 5)
@@ -41,7 +41,9 @@ def new_trainer(setting, weights=0, **changes):
     optimizer, schedule, workers = SETTINGS[setting]
     config = TransformerConfig(len(TASK.vocabulary), None, 6, 3, 5, 1, 1, dropout=0.2)
     model = PreNormTransformer(config, np.random.default_rng(weights))
-    return Trainer(model, **{"optimizer": optimizer(), "schedule": schedule(), "seed": 5, "workers": workers} | changes)
+    return ParallelTrainer(
+        model, **{"optimizer": optimizer(), "schedule": schedule(), "seed": 5, "workers": workers} | changes
+    )
 
 
 class Data(PairBatches):

@@ -1,5 +1,6 @@
 """The trainer: right sums, right order, the same run for the same seed, and errors that name their cause."""
 
+import inspect
 import io
 
 import numpy as np
@@ -20,8 +21,8 @@ from minitransformer.training import (
     Trainer,
     WarmupCosine,
     evaluate,
-    replica,
 )
+from minitransformer.training.parallel import ParallelTrainer, replica
 
 
 def model(seed=0, dtype=np.float64, dropout=0.0):
@@ -57,21 +58,42 @@ def test_a_plain_step_is_the_weights_minus_rate_times_gradient():
     logits, cache = reference.forward(*batch.inputs)
     value, loss_cache = loss.forward(logits, batch.targets)
     reference.backward(loss.backward(1.0, loss_cache), cache)
-    record = Trainer(subject, SGD(), Constant(0.1), loss, clip=None, workers=1).train_step(batch)
+    record = Trainer(subject, SGD(), Constant(0.1), loss, clip=None).train_step(batch)
     assert record["loss"] == pytest.approx(float(value), rel=1e-14)
     for (name, moved), (_, p) in zip(subject.named_parameters(), reference.named_parameters()):
         np.testing.assert_allclose(moved.value, p.value - 0.1 * p.grad, rtol=1e-13, atol=1e-16, err_msg=name)
 
 
+def test_one_worker_takes_the_plain_trainers_steps_bit_for_bit():
+    plain, alone = Trainer(model(dropout=0.3), seed=5), ParallelTrainer(model(dropout=0.3), seed=5, workers=1)
+    batch = ragged_batch().shares(1)[0]  # without columns of padding alone, which workers do not see
+    losses = [[made.train_step(batch)["loss"] for _ in range(3)] for made in (plain, alone)]
+    assert losses[0] == losses[1]
+    np.testing.assert_array_equal(plain.value, alone.value)
+
+
+def test_the_models_forward_is_two_frames_below_a_training_step(monkeypatch):
+    trained = model()
+    forward, frames = trained.forward, []
+
+    def seen(*inputs, **options):
+        frames.extend(frame.function for frame in inspect.stack(0)[1:3])
+        return forward(*inputs, **options)
+
+    monkeypatch.setattr(trained, "forward", seen)
+    Trainer(trained).train_step(ragged_batch())
+    assert frames == ["compute_gradient", "train_step"]
+
+
 @pytest.mark.parametrize("workers", [2, 3, 8])
 def test_workers_together_compute_the_gradient_of_the_whole_batch(workers):
     batch = ragged_batch()
-    one = Trainer(model(), SGD(), clip=None, workers=1)
-    several = Trainer(model(), SGD(), clip=None, workers=workers)
+    one = Trainer(model(), SGD(), clip=None)
+    several = ParallelTrainer(model(), SGD(), clip=None, workers=workers)
     a, b = one.train_step(batch), several.train_step(batch)
     assert b["loss"] == pytest.approx(a["loss"], rel=1e-13)
     assert b["tokens"] == a["tokens"] == int((batch.targets != 0).sum())
-    np.testing.assert_allclose(several.workers.grad, one.workers.grad, rtol=1e-11, atol=1e-15)
+    np.testing.assert_allclose(several.grad, one.grad, rtol=1e-11, atol=1e-15)
     np.testing.assert_allclose(several.value, one.value, rtol=1e-13, atol=1e-16)
 
 
@@ -91,7 +113,7 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(workers):
     def run(seed):
         config = TransformerConfig(len(task.vocabulary), None, 6, 3, 5, 1, 1, dropout=0.2)
         trained = PreNormTransformer(config, np.random.default_rng(3))
-        trainer = Trainer(trained, seed=seed, workers=workers)
+        trainer = ParallelTrainer(trained, seed=seed, workers=workers)
         history = trainer.fit(FreshBatches(task.sample, 8, seed=1, pad=0, start=1, eos=2), 12)
         return trainer.value.copy(), [record["loss"] for record in history.steps]
 
@@ -103,7 +125,7 @@ def test_the_same_seed_gives_the_same_run_bit_for_bit(workers):
 
 def test_numpys_global_generator_is_never_touched():
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    Trainer(model(dropout=0.3), workers=2).fit(Fixed(ragged_batch()), 2)
+    ParallelTrainer(model(dropout=0.3), workers=2).fit(Fixed(ragged_batch()), 2)
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
 
 
@@ -111,7 +133,7 @@ def test_float32_all_the_way(monkeypatch):
     """Every array that a step caches, every gradient and every moment is float32."""
     trained = model(dtype=np.float32, dropout=0.2)
     optimizer = Adam()
-    trainer = Trainer(trained, optimizer, workers=1)
+    trainer = Trainer(trained, optimizer)
     caches = []
     forward = trained.forward
     monkeypatch.setattr(trained, "forward", lambda *i, **o: caches.append(forward(*i, **o)) or caches[-1])
@@ -127,7 +149,7 @@ def test_float32_all_the_way(monkeypatch):
 
 
 def test_fit_returns_a_history_and_goes_on_where_it_stopped():
-    trainer = Trainer(model(), Adam(), WarmupCosine(1e-2, 6, 2), workers=1)
+    trainer = Trainer(model(), Adam(), WarmupCosine(1e-2, 6, 2))
     trainer.fit(Fixed(ragged_batch()), 2)
     history = trainer.fit(Fixed(ragged_batch()), 6)
     assert [record["step"] for record in history.steps] == [1, 2, 3, 4, 5, 6]
@@ -139,7 +161,7 @@ def test_fit_returns_a_history_and_goes_on_where_it_stopped():
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_first_layer_at_fault():
     broken = model()
-    trainer = Trainer(broken, workers=1)
+    trainer = Trainer(broken)
     # Finite itself, but too large for its output to be.
     dict(broken.named_parameters())["encoder.blocks.1.feed_forward.narrow.weight"].value[...] = 1e308
     before = trainer.value.copy()
@@ -168,21 +190,19 @@ def test_callbacks_run_in_order_and_end_even_after_an_error():
             events.append(("end", trainer.step))
 
     with pytest.raises(RuntimeError, match="stop here"):
-        Trainer(model(), workers=1).fit(Fixed(ragged_batch()), 5, [Noting()])
+        Trainer(model()).fit(Fixed(ragged_batch()), 5, [Noting()])
     assert events == [("start", 5), ("step", 1), ("step", 2), ("end", 2)]
 
 
 def test_every_acts_on_every_nth_step_and_on_the_last_and_fills_the_history():
-    trainer = Trainer(model(), workers=1)
+    trainer = Trainer(model())
     history = trainer.fit(Fixed(ragged_batch()), 5, [Every(2, lambda t: {"loss": float(t.step)})])
     assert [(v["step"], v["loss"]) for v in history.validations] == [(2, 2.0), (4, 4.0), (5, 5.0)]
 
 
 def test_the_progress_bar_shows_loss_rate_speed_and_time_left():
     out = io.StringIO()
-    Trainer(model(), schedule=Constant(0.01), workers=1).fit(
-        Fixed(ragged_batch()), 3, [ProgressBar(file=out, disable=False)]
-    )
+    Trainer(model(), schedule=Constant(0.01)).fit(Fixed(ragged_batch()), 3, [ProgressBar(file=out, disable=False)])
     line = out.getvalue().split("\r")[-1]
     assert "3/3" in line
     assert "left, loss " in line
@@ -213,4 +233,4 @@ def test_evaluate_counts_tokens_and_sentences_by_hand():
 @pytest.mark.parametrize(("option", "message"), [({"workers": 0}, "workers=0"), ({"clip": -1.0}, "clip=-1.0")])
 def test_settings_out_of_range_are_named(option, message):
     with pytest.raises(ValueError, match=message):
-        Trainer(model(), **option)
+        ParallelTrainer(model(), **option)

@@ -12,27 +12,23 @@ import numpy as np
 import pytest
 
 from minitransformer.layers import CrossEntropy
-from minitransformer.training import (
+from minitransformer.training import memory
+from minitransformer.training.parallel import (
     ForkedWorker,
+    ParallelTrainer,
     ThreadWorker,
-    Trainer,
     WorkerDied,
-    Workers,
     blas,
     default_workers,
-    memory,
 )
-from minitransformer.training.workers import default_kind
+from minitransformer.training.parallel.workers import default_kind
 from tests.training.test_trainer import Fixed, model, ragged_batch
 
 needs_fork = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are forked on Linux")
 
 
 def trainer(kind, n=2, **settings):
-    trained = model(dropout=0.2)
-    made = Trainer(trained, workers=1, **settings)
-    made.workers = Workers(trained, made.loss, n, kind)
-    return made
+    return ParallelTrainer(model(dropout=0.2), workers=n, kind=kind, **settings)
 
 
 @needs_fork
@@ -61,17 +57,17 @@ def test_what_another_worker_raises_is_raised_here_and_the_next_step_is_right(ki
 
 
 @needs_fork
-def test_a_step_that_was_interrupted_leaves_no_old_answer_behind():
+def test_a_step_that_was_interrupted_leaves_no_old_answer_behind(monkeypatch):
     stopped, steady = trainer(ForkedWorker), trainer(ForkedWorker)
-    batch, first = ragged_batch(), stopped.workers.first
+    batch = ragged_batch()
 
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    first.gradient = interrupt
-    with pytest.raises(KeyboardInterrupt):
-        stopped.train_step(batch)
-    del first.gradient
+    with monkeypatch.context() as patch:
+        patch.setattr("minitransformer.training.parallel.trainer.compute_share", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            stopped.train_step(batch)
     assert [stopped.train_step(batch)["loss"] for _ in range(2)] == [steady.train_step(batch)["loss"] for _ in range(2)]
 
 
@@ -81,7 +77,7 @@ def test_a_worker_that_is_killed_ends_the_step_with_an_error_and_the_next_has_a_
     batch = ragged_batch()
     for made in (killed, steady):
         made.train_step(batch)
-    os.kill(killed.workers.others[0].process.pid, signal.SIGKILL)
+    os.kill(killed.others[0].process.pid, signal.SIGKILL)
     value = killed.value.copy()
     with pytest.raises(WorkerDied, match="status -9"):
         killed.train_step(batch)
@@ -93,7 +89,7 @@ def test_a_worker_that_is_killed_ends_the_step_with_an_error_and_the_next_has_a_
 def test_a_trainer_takes_its_processes_with_it():
     made = trainer(ForkedWorker)
     made.train_step(ragged_batch())
-    process = made.workers.others[0].process
+    process = made.others[0].process
     assert process.is_alive()
     del made
     gc.collect()
@@ -106,7 +102,7 @@ def test_no_worker_outlives_a_process_that_is_killed():
     program = (
         "import os, signal; from tests.training.test_workers import *\n"
         "made = trainer(ForkedWorker); made.train_step(ragged_batch())\n"
-        "print(made.workers.others[0].process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+        "print(made.others[0].process.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     worker = int(out.stdout)
@@ -183,7 +179,7 @@ def test_where_addresses_are_short_memory_has_ordinary_pages():
 
 
 def test_two_workers_are_the_default_where_two_processors_and_openblas_are(monkeypatch):
-    monkeypatch.setattr("minitransformer.training.workers.can_set_threads", lambda: True)
+    monkeypatch.setattr("minitransformer.training.parallel.workers.can_set_threads", lambda: True)
     for processors, workers in ((1, 1), (2, 2), (64, 2)):
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid, n=processors: set(range(n)), raising=False)
         assert default_workers() == workers

@@ -168,7 +168,7 @@ def test_a_gradient_of_the_key_bias_that_is_not_zero_fails():
 
     result = check_gradients(Wrong(6, 2, init()), X[:, :, :6], RNG.standard_normal((3, 11, 6)))
     assert not result["key.bias"].passed
-    assert "does not depend" in result["key.bias"].guess or "wrong" in result["key.bias"].guess
+    assert "does not depend" in result["key.bias"].diagnosis or "wrong" in result["key.bias"].diagnosis
 
 
 @pytest.mark.parametrize("size", [1e-2, 1e-4, 1e-6])
@@ -414,7 +414,7 @@ def test_a_wrong_layer_fails_with_the_reason(layer_class, row, reason):
     result = check_gradients(layer_class(), X)
     assert not result.passed
     assert not result[row].passed
-    assert reason in result[row].guess
+    assert reason in result[row].diagnosis
 
 
 def test_a_forward_that_complex_numbers_cannot_pass_is_checked_by_central_differences():
@@ -428,7 +428,7 @@ def test_a_tied_weight_of_which_one_use_is_forgotten_is_named():
 
     tokens = Embedding(11, 6, init())
     result = check_gradients(Chain(tokens=tokens, bend=ReLU(), head=Forgets(tokens.weight)), np.array([[1, 4, 1]]))
-    assert "is the gradient of tokens alone" in result["tokens.weight"].guess
+    assert "is the gradient of tokens alone" in result["tokens.weight"].diagnosis
 
 
 def test_a_wrong_upstream_of_all_ones_would_have_been_missed():

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from minitransformer.layers import Cache, Layer
-from minitransformer.verify import check_gradients, line_to_write
+from minitransformer.verify import check_gradients
+from tests.cases import line_to_write
 
 PAGE = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
 LAYER, BUG = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

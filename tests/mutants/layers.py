@@ -1,0 +1,495 @@
+"""The list of bugs in layers, masks and loss that the checks must catch."""
+
+from __future__ import annotations
+
+from minitransformer.layers import (
+    GELU,
+    CrossEntropy,
+    Decoder,
+    DecoderBlock,
+    Dense,
+    Dropout,
+    Embedding,
+    Encoder,
+    EncoderBlock,
+    FeedForward,
+    LayerNorm,
+    LearnedPositions,
+    Linear,
+    MultiHeadAttention,
+    PostNorm,
+    PreNorm,
+    ReLU,
+    Residual,
+    ScaledDotProductAttention,
+    SelfAttention,
+    Softmax,
+    Unembedding,
+    attention,
+    masks,
+    norm,
+    positions,
+)
+
+from .injection import bug, bugs
+
+BY_DEFINITION = "attention is what its definition says, head by head"
+CAUSAL = "with the causal mask a later token changes nothing before it, and every token sees itself and all before it"
+PADDING = "padding is invisible, and nothing else is"
+MASKED_ROWS = "a query that may attend to nothing gets exactly zero, forward and backward"
+LARGE = "scores of +-1e4 in float32 stay finite and rows sum to one"
+LOSS = "the loss is the mean over what is not padding, by definition"
+SHARES = "the losses and gradients of a batch's shares add up to the batch's"
+DROPOUT = "dropout drops the share it says, keeps the mean, and does nothing in evaluation"
+SINUSOIDS = "sinusoids are what their formula says, number by number"
+TIED = "Chain of an embedding tied to its unembedding"
+SHARED_LOSS = "CrossEntropy with the normalizer of a larger batch"
+
+
+# fmt: off
+
+# ---- linear maps
+
+bug("weight gradient with the wrong sign", Linear, "backward",
+    "self.weight.grad += x.", "self.weight.grad -= x.", "Linear", "sign")
+bug("weight gradient divided by the batch", Linear, "backward",
+    ".T @ d_rows", ".T @ d_rows / dy.shape[0]", "Linear", "1/x.shape[0]")
+bug("weight gradient divided by all positions", Linear, "backward",
+    ".T @ d_rows", ".T @ d_rows / len(d_rows)", "Linear", "1/all positions of x")
+bug("weight gradient times the number of tokens", Linear, "backward",
+    ".T @ d_rows", ".T @ d_rows * dy.shape[1]", "Linear", "x.shape[1]")
+bug("weight gradient assigned", Linear, "backward",
+    "self.weight.grad += x", "self.weight.grad = x", "Linear", "assigned")
+bug("weight gradient assigned in a layer that is used twice", Linear, "backward",
+    "self.weight.grad += x", "self.weight.grad = x", "Chain of one layer used twice", "every use adds")
+bug("weight gradient transposed", Linear, "backward",
+    "x.reshape(-1, self.d_in).T @ d_rows", "d_rows.T @ x.reshape(-1, self.d_in)", "Linear square", "transpose")
+bug("weight gradient transposed and reshaped until it fits", Linear, "backward",
+    "x.reshape(-1, self.d_in).T @ d_rows", "(d_rows.T @ x.reshape(-1, self.d_in)).reshape(self.d_in, self.d_out)",
+    "Linear", "transpose")
+bug("weight gradient of the first sentence alone", Linear, "backward",
+    "x.reshape(-1, self.d_in).T @ d_rows", "x[0].T @ dy[0]", "Linear")
+bug("weight gradient forgotten", Linear, "backward",
+    "self.weight.grad += x.reshape(-1, self.d_in).T @ d_rows", "pass", "Linear", "never adds")
+bug("input gradient with the weight not transposed", Linear, "backward",
+    "@ self.weight.value.T", "@ self.weight.value", "Linear square")
+bug("input gradient with the weight not transposed, of another width", Linear, "backward",
+    "@ self.weight.value.T", "@ self.weight.value", "Linear", "raised ValueError")
+bug("input gradient zero", Linear, "backward",
+    "return dx.reshape(x.shape)", "return 0.0 * dx.reshape(x.shape)", "Linear", "zeros")
+bug("input gradient left as rows", Linear, "backward",
+    "return dx.reshape(x.shape)", "return dx", "Linear", "a reshape is missing")
+bug("input gradient reshaped where it must be transposed", Linear, "backward",
+    "return dx.reshape(x.shape)", "return dx.reshape(x.shape[::-1]).T", "Linear", "reshape")
+bug("upstream gradient changed in place", Linear, "backward",
+    "d_rows = dy.reshape(-1, self.d_out)", "d_rows = dy.reshape(-1, self.d_out)\nd_rows *= 0.5", "Linear",
+    "backward changed the upstream gradient in place")
+bug("input changed in place", Linear, "forward",
+    "y = rows @ self.weight.value", "rows -= rows.mean()\ny = rows @ self.weight.value", "Linear",
+    "forward changed x in place")
+bug("input kept on the layer", Linear, "forward",
+    "y = rows @ self.weight.value", "self.x = x\ny = rows @ self.weight.value", "Linear", "belongs in the cache")
+bugs("input kept on the layer, and read from there",
+    [(Linear, "forward", "y = rows @ self.weight.value", "self.x = x\ny = rows @ self.weight.value"),
+     (Linear, "backward", 'x = cache["x"]', "x = self.x")],
+    "Linear", "kept on the layer")
+bug("backward returns a tuple of one", Linear, "backward",
+    "return dx.reshape(x.shape)", "return (dx.reshape(x.shape),)", "Linear", "must return one array")
+bug("backward returns nothing", Linear, "backward",
+    "return dx.reshape(x.shape)", "pass", "Linear", "returned nothing")
+bug("computed in float64", Linear, "forward",
+    "y = rows @ self.weight.value", "y = rows.astype(np.result_type(rows, np.float64)) @ self.weight.value", "Linear",
+    "dtype change")
+bug("bias gradient averaged over the rows", Dense, "backward",
+    "column_sum(dy)", "column_sum(dy) / (dy.size / dy.shape[-1])", "Dense", "1/all positions of x")
+bug("bias gradient summed over the sentences of the first position only", Dense, "backward",
+    "column_sum(dy)", "dy[:, 0].sum(axis=0)", "Dense")
+bug("bias gradient forgotten", Dense, "backward",
+    "self.bias.grad += column_sum(dy)", "pass", "Dense", "never adds")
+bug("bias gradient assigned", Dense, "backward",
+    "self.bias.grad +=", "self.bias.grad =", "Dense", "assigned")
+bug("bias gradient a number", Dense, "backward",
+    "column_sum(dy)", "dy.sum()", "Dense", "the same number")
+bug("bias gradient subtracted", Dense, "backward",
+    "self.bias.grad +=", "self.bias.grad -=", "Dense", "sign")
+
+# ---- activations
+
+bug("ReLU masked by the gradient's sign", ReLU, "backward",
+    'cache["y"] > 0', "dy > 0", "ReLU")
+bug("ReLU with at least in place of above", ReLU, "backward",
+    'cache["y"] > 0', 'cache["y"] >= 0', "ReLU")
+bug("ReLU passed straight through", ReLU, "backward",
+    'return dy * (cache["y"] > 0)', "return dy", "ReLU")
+bug("ReLU multiplied by its output", ReLU, "backward",
+    '(cache["y"] > 0)', 'cache["y"]', "ReLU")
+bug("GELU without the 3 of the cube", GELU, "backward",
+    "3.0 * self.slope", "self.slope", "GELU")
+bug("GELU without half of the product rule", GELU, "backward",
+    "dx += t", "dx -= 1.0", "GELU")
+bug("GELU with 1 - t in place of 1 - t^2", GELU, "backward",
+    "1.0 - t * t", "1.0 - t", "GELU")
+bug("GELU with a square in place of the cube", GELU, "forward",
+    "(x * x)", "x", "GELU")
+bug("GELU by the logistic approximation", GELU, "forward",
+    "t = np.tanh(u, out=u)", "t = 2.0 / (1.0 + np.exp(-1.702 * x)) - 1.0",
+    "activations are what their formulas say, number by number")
+
+# ---- softmax
+
+bug("softmax divided by the batch", Softmax, "backward",
+    "return dx", "return dx / len(dx)", "Softmax", "1/x.shape[0]")
+bug("softmax without the sum over the row", Softmax, "backward",
+    "dx -= y * row_sum(dx)", "pass", "Softmax")
+bug("softmax with the sum of the upstream gradient alone", Softmax, "backward",
+    "y * row_sum(dx)", "y * row_sum(dy)", "Softmax")
+bug("softmax with its sum over the wrong axis", Softmax, "backward",
+    "row_sum(dx)", "dx.sum(axis=0, keepdims=True)", "Softmax")
+bug("softmax as if each number were a logistic", Softmax, "backward",
+    "dx -= y * row_sum(dx)", "dx *= 1.0 - y", "Softmax")
+bug("softmax adds where it subtracts", Softmax, "backward",
+    "dx -= y", "dx += y", "Softmax")
+bug("softmax writes into its cache", Softmax, "backward",
+    "dx = dy * y", "dx = y\ndx *= dy", "Softmax", "backward changed cache['y'] in place")
+bug("softmax without the shift by the maximum", Softmax, "forward",
+    "y = x - highest", "y = x + 0.0", LARGE)
+bug("softmax shifted by the maximum of all rows", Softmax, "forward",
+    "row_max(x.real)", "x.real.max(keepdims=True)", LARGE)
+bug("softmax over the wrong axis", Softmax, "forward",
+    "total = row_sum(y)", "total = y.sum(axis=-2, keepdims=True)", "softmax is what its definition says, row by row")
+bug("softmax of a wholly masked row is NaN", Softmax, "forward",
+    "(total + (total.real == 0))", "total", MASKED_ROWS)
+bug("softmax of a wholly masked row: -inf - -inf", Softmax, "forward",
+    "np.copyto(highest, 0, where=highest == -np.inf)", "pass", MASKED_ROWS)
+
+# ---- layer normalization
+
+bugs("gain factored out of the sums",
+    [(LayerNorm, "backward", "d_x_hat = dy * self.gain.value", "d_x_hat = dy * 1.0"),
+     (LayerNorm, "backward", "dy_x_hat *= self.gain.value", "pass"),
+     (LayerNorm, "backward", "dx *= inv_std", "dx *= inv_std * self.gain.value")],
+    "LayerNorm", "right only while gain is all ones")
+bug("gain missing from the second sum", LayerNorm, "backward",
+    "dy_x_hat *= self.gain.value", "pass", "LayerNorm", "right only while gain is all ones")
+bug("mean's dependence on x forgotten", LayerNorm, "backward",
+    "d_x_hat - row_mean(d_x_hat)", "d_x_hat * 1.0", "LayerNorm", "all along the last axis")
+bug("variance's dependence on x forgotten", LayerNorm, "backward",
+    "dx -= x_hat * row_mean(dy_x_hat)", "pass", "LayerNorm")
+bug("both dependences forgotten", LayerNorm, "backward",
+    "dx = d_x_hat - row_mean(d_x_hat)\ndx -= x_hat * row_mean(dy_x_hat)", "dx = d_x_hat * 1.0", "LayerNorm")
+bug("variance's term added", LayerNorm, "backward",
+    "dx -= x_hat", "dx += x_hat", "LayerNorm")
+bug("standard deviation forgotten", LayerNorm, "backward",
+    "dx *= inv_std", "pass", "LayerNorm")
+bug("divided by the variance", LayerNorm, "backward",
+    "dx *= inv_std", "dx *= inv_std * inv_std", "LayerNorm")
+bug("gain's gradient is the shift's", LayerNorm, "backward",
+    "column_sum(dy_x_hat)", "column_sum(dy)", "LayerNorm", "wanted gradient of shift")
+bug("gain's gradient after its product with the gain", LayerNorm, "backward",
+    "column_sum(dy_x_hat)", "column_sum(dy_x_hat * self.gain.value)", "LayerNorm", "wanted times gain")
+bug("shift's gradient forgotten", LayerNorm, "backward",
+    "self.bias.grad += column_sum(dy)", "pass", "LayerNorm", "never adds")
+bug("gain's gradient assigned", LayerNorm, "backward",
+    "self.gain.grad +=", "self.gain.grad =", "LayerNorm", "assigned")
+bug("normalized input overwritten in the cache", LayerNorm, "backward",
+    "dy_x_hat = dy * x_hat", "dy_x_hat = x_hat\ndy_x_hat *= dy", "LayerNorm", "changed cache['x_hat'] in place")
+bug("eps outside the root", LayerNorm, "forward",
+    "np.sqrt(row_mean(x_hat * x_hat) + self.eps)", "(np.sqrt(row_mean(x_hat * x_hat)) + self.eps)", "LayerNorm")
+bug("variance over D - 1", norm, "row_mean",
+    "1.0 / x.shape[-1]", "1.0 / (x.shape[-1] - 1)",
+    "layer normalization is what its definition says, vector by vector")
+bug("standard deviation detached from the gradient's graph", LayerNorm, "forward",
+    "x_hat * x_hat) + self.eps", "(x_hat * x_hat).real) + self.eps", "LayerNorm", "central differences agree")
+
+# ---- dropout
+
+bug("dropout's backward forgets the mask", Dropout, "backward",
+    'return dy * cache["keep"] if "keep" in cache else dy', "return dy", "Dropout", "right without dropout")
+bug("dropout's backward forgets the scale", Dropout, "backward",
+    'dy * cache["keep"]', 'dy * (cache["keep"] > 0)', "Dropout", "got / wanted")
+bug("dropout's backward scales twice", Dropout, "backward",
+    'dy * cache["keep"]', 'dy * cache["keep"] ** 2', "Dropout", "got / wanted")
+bug("dropout's backward draws another mask", Dropout, "backward",
+    'cache["keep"] if', 'np.roll(cache["keep"], 1) if', "Dropout")
+bugs("dropout's mask kept on the layer",
+    [(Dropout, "forward", "return x * keep", "self.keep = keep\nreturn x * keep"),
+     (Dropout, "backward", 'dy * cache["keep"]', "dy * self.keep")],
+    "Dropout", "kept on the layer")
+bug("dropout does not scale up", Dropout, "forward",
+    "(65536 / (65536 - dropped))", "(1)", DROPOUT)
+bug("dropout scales down", Dropout, "forward",
+    "65536 / (65536 - dropped)", "(65536 - dropped) / 65536", DROPOUT)
+bug("dropout keeps what it should drop", Dropout, "forward",
+    ">= dropped", "< dropped", DROPOUT)
+bug("dropout goes on in evaluation", Dropout, "forward",
+    "if rng is None or self.p == 0.0:\n    return x, Cache()", "rng = rng or np.random.default_rng(0)", DROPOUT)
+bug("one dropout mask for the whole batch", Dropout, "forward",
+    "rng, x.shape", "rng, x.shape[1:]", DROPOUT)
+bug("dropout's mask in float64", Dropout, "forward",
+    "x.real.dtype.type(", "np.float64(", "Dropout", "dtype change")
+
+# ---- embeddings
+
+bug("embedding assigns rows: G[ids] = dy", Embedding, "backward",
+    "np.add.at(d_weight, flat_ids.reshape(-1), dy.reshape(-1))", "d_weight[flat_ids.reshape(-1)] = dy.reshape(-1)",
+    "Embedding", "id repeats")
+bug("embedding adds once an id: G[ids] += dy", Embedding, "backward",
+    "np.add.at(d_weight, flat_ids.reshape(-1), dy.reshape(-1))", "d_weight[flat_ids.reshape(-1)] += dy.reshape(-1)",
+    "Embedding", "id repeats")
+bug("embedding averages over repeated ids", Embedding, "backward",
+    "self.weight.grad += d_weight.reshape(V, D)",
+    'counts = np.maximum(np.bincount(cache["ids"].reshape(-1), minlength=V), 1)\n'
+    "self.weight.grad += d_weight.reshape(V, D) / counts[:, None]",
+    "Embedding", "id repeats")
+bug("embedding's backward forgets its scale", Embedding, "backward",
+    "if self.scale != 1.0:\n    d_weight *= self.scale", "pass", "Embedding", "1/scale")
+bug("embedding's backward scales twice", Embedding, "backward",
+    "d_weight *= self.scale", "d_weight *= self.scale * self.scale", "Embedding", "scale")
+bug("embedding's gradient assigned", Embedding, "backward",
+    "self.weight.grad += d_weight", "self.weight.grad = d_weight", "Embedding", "assigned")
+bug("embedding's gradient assigned over the unembedding's", Embedding, "backward",
+    "self.weight.grad += d_weight", "self.weight.grad = d_weight", TIED, "gradient of tokens alone")
+bug("embedding's ids shifted by one", Embedding, "backward",
+    "self.weight.grad += d_weight.reshape(V, D)", "self.weight.grad += np.roll(d_weight.reshape(V, D), 1, axis=0)",
+    "Embedding", "shifted by one along axis 0")
+bug("embedding's gradient reshaped as its transpose", Embedding, "backward",
+    "d_weight.reshape(V, D)", "d_weight.reshape(D, V).T", "Embedding", "reshape")
+bug("embedding returns a gradient of its ids", Embedding, "backward",
+    "self.weight.grad += d_weight.reshape(V, D)", "self.weight.grad += d_weight.reshape(V, D)\nreturn dy",
+    "Embedding", "must return None")
+bug("embedding forgets its scale in forward", Embedding, "forward",
+    "if self.scale != 1.0:\n    y *= self.scale", "pass", "Embedding", "scale")
+bug("unembedding adds nothing to the tied weight", Unembedding, "backward",
+    "self.weight.grad += d_rows.T @ x.reshape(-1, D)", "pass", TIED, "gradient of tokens alone")
+bug("unembedding's gradient assigned", Unembedding, "backward",
+    "self.weight.grad +=", "self.weight.grad =", "Unembedding", "assigned")
+bug("unembedding's input gradient without scale", Unembedding, "backward",
+    "return dx * self.scale if self.scale != 1.0 else dx", "return dx", "Unembedding", "1/scale")
+bug("unembedding's weight gradient scaled twice", Unembedding, "backward",
+    "@ x.reshape(-1, D)", "@ x.reshape(-1, D) * self.scale", "Unembedding", "scale")
+bug("unembedding's weight gradient transposed and reshaped", Unembedding, "backward",
+    "d_rows.T @ x.reshape(-1, D)", "(x.reshape(-1, D).T @ d_rows).reshape(V, D)", "Unembedding", "transpose")
+
+# ---- positions
+
+bug("learned positions average over the batch", LearnedPositions, "backward",
+    "dy.sum(axis=0)", "dy.mean(axis=0)", "LearnedPositions", "1/x.shape[0]")
+bug("learned positions of the first sentence alone", LearnedPositions, "backward",
+    "dy.sum(axis=0)", "dy[0]", "LearnedPositions")
+bug("learned positions assigned", LearnedPositions, "backward",
+    "self.weight.grad[:T] +=", "self.weight.grad[:T] =", "LearnedPositions", "assigned")
+bug("learned positions counted from the end", LearnedPositions, "backward",
+    "self.weight.grad[:T]", "self.weight.grad[-T:]", "LearnedPositions")
+bug("learned positions off by one", LearnedPositions, "backward",
+    "self.weight.grad[:T]", "self.weight.grad[1 : T + 1]", "LearnedPositions", "shifted by one along axis 0")
+bug("sinusoids with n frequencies in place of n/2", positions, "sinusoids",
+    "np.arange(0, d_model, 2) / d_model", "np.arange(0, d_model, 2) / (2 * d_model)", SINUSOIDS)
+bug("sinusoids with base 1000", positions, "sinusoids",
+    "10000.0", "1000.0", SINUSOIDS)
+bug("sine and cosine exchanged", positions, "sinusoids",
+    "np.sin(angle)", "np.cos(angle)", SINUSOIDS)
+bug("sinusoids in halves, not in pairs", positions, "sinusoids",
+    "table[:, 0::2] = np.sin(angle)\ntable[:, 1::2] = np.cos(angle)",
+    "table[:] = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)", SINUSOIDS)
+bug("positions counted from one", positions, "sinusoids",
+    "np.arange(length)[:, None]", "np.arange(1, length + 1)[:, None]", SINUSOIDS)
+
+# ---- attention
+
+ATTENTION = "ScaledDotProductAttention"
+bug("dV with the undropped weights", ScaledDotProductAttention, "backward",
+    'cache["dropped"]', 'cache["weights"]', ATTENTION, "right without dropout")
+bug("dropout of the weights forgotten in backward", ScaledDotProductAttention, "backward",
+    'self.dropout.backward(d_dropped, cache["dropout"])', "d_dropped * 1.0", ATTENTION, "right without dropout")
+bug("scale forgotten in backward", ScaledDotProductAttention, "backward",
+    "d_scores *= scale", "pass", ATTENTION, "sqrt(q.shape[3])")
+bug("scale applied twice to dk", ScaledDotProductAttention, "backward",
+    "matmul_heads(d_scores.swapaxes(-1, -2), q)", "matmul_heads(d_scores.swapaxes(-1, -2), q * scale)", ATTENTION,
+    "1/sqrt(q.shape[3])")
+bug("divided by d in place of its root in backward", ScaledDotProductAttention, "backward",
+    "** -0.5", "** -1.0", ATTENTION, "1/sqrt(q.shape[3])")
+bug("dK computed as Q^T dS and reshaped", ScaledDotProductAttention, "backward",
+    "dk = matmul_heads(d_scores.swapaxes(-1, -2), q)",
+    "dk = np.matmul(q.swapaxes(-1, -2), d_scores).reshape(k.shape)", ATTENTION, "transpose")
+bug("softmax's backward skipped", ScaledDotProductAttention, "backward",
+    'self.softmax.backward(d_weights, cache["softmax"])', 'd_weights * cache["weights"]', ATTENTION)
+bug("dk and dv exchanged", ScaledDotProductAttention, "backward",
+    "return dq, dk, dv", "return dq, dv, dk", ATTENTION, "wanted gradient of v")
+bug("two gradients in place of three", ScaledDotProductAttention, "backward",
+    "return dq, dk, dv", "return dq, dk", ATTENTION, "2 gradients")
+bug("dq from q", ScaledDotProductAttention, "backward",
+    "dq = matmul_heads(d_scores, k)", "dq = matmul_heads(d_scores, v)", ATTENTION)
+bug("dropout before the softmax is undone", ScaledDotProductAttention, "forward",
+    "context = matmul_heads(dropped, v)", "context = matmul_heads(weights, v)", ATTENTION)
+bugs("scores unscaled",
+    [(ScaledDotProductAttention, "forward", "q.shape[-1] ** -0.5", "1.0"),
+     (ScaledDotProductAttention, "backward", "q.shape[-1] ** -0.5", "1.0")],
+    BY_DEFINITION)
+bugs("scores divided by sqrt(D), not sqrt(d)",
+    [(ScaledDotProductAttention, "forward", "q.shape[-1] ** -0.5", "(q.shape[-1] * q.shape[1]) ** -0.5"),
+     (ScaledDotProductAttention, "backward", "q.shape[-1] ** -0.5", "(q.shape[-1] * q.shape[1]) ** -0.5")],
+    BY_DEFINITION)
+bug("mask forgotten", ScaledDotProductAttention, "forward",
+    "if mask is not None:", "if False:", CAUSAL)
+bug("mask multiplied after the softmax", ScaledDotProductAttention, "forward",
+    "scores += additive(mask, scores.real.dtype)", "scores *= mask", BY_DEFINITION)
+bug("mask inverted", attention, "additive",
+    "np.where(mask, zero, minus_infinity)", "np.where(mask, minus_infinity, zero)", BY_DEFINITION)
+bug("-1e9 in place of -inf", attention, "additive",
+    "-np.inf", "-1e9", MASKED_ROWS)
+bug("-1e4 in place of -inf", attention, "additive",
+    "-np.inf", "-20.0", CAUSAL)
+bug("heads split by a reshape alone", attention, "split_heads",
+    "x.reshape(B, T, n_heads, D // n_heads).swapaxes(1, 2)", "x.reshape(B, n_heads, T, D // n_heads)",
+    "MultiHeadAttention")
+bug("heads merged by a reshape alone", attention, "merge_heads",
+    "x.swapaxes(1, 2).reshape(B, T, H * d)", "x.reshape(B, T, H * d)", "MultiHeadAttention")
+bugs("heads split and merged by a reshape alone",
+    [(attention, "split_heads", "x.reshape(B, T, n_heads, D // n_heads).swapaxes(1, 2)",
+      "x.reshape(B, n_heads, T, D // n_heads)"),
+     (attention, "merge_heads", "x.swapaxes(1, 2).reshape(B, T, H * d)", "x.reshape(B, T, H * d)")],
+    BY_DEFINITION)
+bugs("heads interleaved",
+    [(attention, "split_heads", "x.reshape(B, T, n_heads, D // n_heads).swapaxes(1, 2)",
+      "x.reshape(B, T, D // n_heads, n_heads).transpose(0, 3, 1, 2)"),
+     (attention, "merge_heads", "x.swapaxes(1, 2).reshape(B, T, H * d)",
+      "x.transpose(0, 2, 3, 1).reshape(B, T, H * d)")],
+    BY_DEFINITION)
+bug("memory's gradient through the keys forgotten", MultiHeadAttention, "backward",
+    "d_memory = d_memory + self.key", "self.key", "MultiHeadAttention")
+bug("memory's gradient through the values forgotten", MultiHeadAttention, "backward",
+    "d_memory = d_memory + self.key", "d_memory = self.key", "MultiHeadAttention")
+bug("x and memory exchanged in backward", MultiHeadAttention, "backward",
+    "return dx, d_memory", "return d_memory, dx", "MultiHeadAttention", "shape")
+bug("key and value caches exchanged", MultiHeadAttention, "forward",
+    "key=key_cache,\nvalue=value_cache", "key=value_cache,\nvalue=query_cache", "MultiHeadAttention")
+bug("output projection skipped in backward", MultiHeadAttention, "backward",
+    'self.output.backward(dy, cache["output"])', "dy", "MultiHeadAttention", "never adds")
+bug("queries, keys and values from the memory", MultiHeadAttention, "forward",
+    "q, query_cache = self.query.forward(x)", "q, query_cache = self.query.forward(memory[:, : x.shape[1]])",
+    BY_DEFINITION)
+bug("keys and values exchanged", MultiHeadAttention, "forward",
+    "k, key_cache = self.key.forward(memory)\nv, value_cache = self.value.forward(memory)",
+    "v, key_cache = self.key.forward(memory)\nk, value_cache = self.value.forward(memory)", BY_DEFINITION)
+bug("self-attention forgets that x is the memory too", SelfAttention, "backward",
+    "return dx + d_memory", "return dx", "SelfAttention")
+bug("self-attention counts the memory twice", SelfAttention, "backward",
+    "return dx + d_memory", "return dx + 2.0 * d_memory", "SelfAttention")
+bug("self-attention takes the mean of its two gradients", SelfAttention, "backward",
+    "return dx + d_memory", "return 0.5 * (dx + d_memory)", "SelfAttention", "1/")
+
+# ---- feed-forward, residuals, blocks, stacks
+
+bug("feed-forward forgets its dropout in backward", FeedForward, "backward",
+    'self.dropout.backward(d_dropped, cache["dropout"])', "d_dropped", "FeedForward", "right without dropout")
+bug("feed-forward forgets its activation in backward", FeedForward, "backward",
+    'self.activation.backward(d_bent, cache["activation"])', "d_bent", "FeedForward")
+bug("residual path forgotten", Residual, "backward",
+    "add_to_first(dy, self.sublayer.backward(dfx, cache))", "self.sublayer.backward(dfx, cache)", "Residual",
+    "lacks exactly the upstream gradient")
+bug("residual path counted twice", Residual, "backward",
+    "add_to_first(dy,", "add_to_first(2.0 * dy,", "Residual", "the upstream gradient once too often")
+bug("residual dropout forgotten in backward", Residual, "backward",
+    'self.residual_dropout.backward(dy, cache["residual_dropout"])', "dy", "Residual", "right without dropout")
+bug("dropout applied to the residual path in backward", Residual, "backward",
+    "add_to_first(dy,", "add_to_first(dfx,", "Residual", "right without dropout")
+bug("residual adds the gradient to the memory's too", Residual, "backward",
+    "return add_to_first(dy, self.sublayer.backward(dfx, cache))",
+    "return tuple(dy.mean() + d for d in self.sublayer.backward(dfx, cache))",
+    "Residual around attention to a memory")
+bug("residual forgets to add in forward", Residual, "forward",
+    "x + dropped", "1.0 * dropped", "Residual", "the upstream gradient once too often")
+bug("pre-norm's residual path forgotten", PreNorm, "backward",
+    "dy + self.norm", "self.norm", "PreNorm", "lacks exactly the upstream gradient")
+bug("pre-norm's norm skipped in backward", PreNorm, "backward",
+    'self.norm.backward(dh, cache["norm"])', "dh", "PreNorm", "never adds")
+bug("pre-norm loses the memory's gradient", PreNorm, "backward",
+    "return (dx, *d_others) if d_others else dx", "return dx", "PreNorm around attention to a memory",
+    "must return a tuple of 2")
+bug("pre-norm adds the normed x", PreNorm, "forward",
+    "x + dropped", "h + dropped", "PreNorm")
+bug("post-norm's norm skipped in backward", PostNorm, "backward",
+    'self.norm.backward(dy, cache["norm"])', "dy", "PostNorm", "never adds")
+bug("post-norm's gradient passes by the norm", PostNorm, "backward",
+    "super().backward(d_total, cache)", "super().backward(d_total, cache) + dy", "PostNorm",
+    "the upstream gradient once too often")
+bug("encoder block skips its feed-forward in backward", EncoderBlock, "backward",
+    'self.feed_forward.backward(dy, cache["feed_forward"])', "dy", "EncoderBlock", "never adds")
+bug("decoder block gives the wrong gradient to self-attention", DecoderBlock, "backward",
+    "self.attention.backward(dh,", "self.attention.backward(dg,", "DecoderBlock")
+bug("decoder block's masks exchanged", DecoderBlock, "forward",
+    "self.attention.forward(x, mask, rng=rng)", "self.attention.forward(x, None, rng=rng)",
+    "the blocks of a decoder use each its own mask")
+bug("encoder runs its blocks forward in backward", Encoder, "backward",
+    'zip(reversed(self.blocks), reversed(cache["blocks"]))', 'zip(self.blocks, cache["blocks"])', "Encoder")
+bug("encoder's caches in the wrong order", Encoder, "backward",
+    'reversed(cache["blocks"])', 'cache["blocks"]', "Encoder")
+bug("encoder's last norm skipped in backward", Encoder, "backward",
+    'self.norm.backward(dy, cache["norm"])', "dy", "Encoder", "never adds")
+bug("memory's gradient from the last visited block only", Decoder, "backward",
+    "d_memory += d_memory_of_block", "d_memory = d_memory_of_block", "Decoder")
+bug("memory's gradient averaged over the blocks", Decoder, "backward",
+    "return dx, d_memory", "return dx, d_memory / len(self.blocks)", "Decoder", "1/")
+
+# ---- loss
+
+bug("loss averaged over tokens forward and sentences backward", CrossEntropy, "backward",
+    'cache["normalizer"]', "len(logits)", "CrossEntropy", "got / wanted")
+bug("loss not averaged in backward", CrossEntropy, "backward",
+    'float(d_loss) / cache["normalizer"]', "float(d_loss)", "CrossEntropy", "nonzero ids of targets")
+bug("upstream gradient of the loss ignored", CrossEntropy, "backward",
+    "float(d_loss)", "1.0", "CrossEntropy", "the upstream gradient")
+bug("given normalizer ignored in backward", CrossEntropy, "backward",
+    'cache["normalizer"]', "len(truth)", SHARED_LOSS, "got / wanted")
+bug("label smoothing forgotten in backward", CrossEntropy, "backward",
+    "p -= e / V", "p -= 0.0", "CrossEntropy")
+bug("label smoothing forgotten at the target", CrossEntropy, "backward",
+    "-= 1.0 - e", "-= 1.0", "CrossEntropy")
+bug("loss's gradient with the wrong sign", CrossEntropy, "backward",
+    "p *= float", "p *= -float", "CrossEntropy", "sign")
+bug("logits overwritten in the cache", CrossEntropy, "backward",
+    "np.exp(p, out=p)", "np.exp(p, out=p)\nrows[counted[block]] = p", "CrossEntropy",
+    "changed cache['logits'] in place")
+bug("logits overwritten", CrossEntropy, "forward",
+    "np.exp(x, out=x)", "np.exp(x, out=x)\nrows[counted[block]] = x", "CrossEntropy", "in place")
+bug("padding gets a gradient", CrossEntropy, "backward",
+    "np.zeros_like(rows)", "np.full_like(rows, 1e-3)", "CrossEntropy")
+bug("targets found by value", CrossEntropy, "backward",
+    "p[np.arange(len(p)), truth[block]] -= 1.0 - e", "p[:, truth[block]] -= 1.0 - e", "CrossEntropy")
+bug("gradients of the first rows, whichever count", CrossEntropy, "backward",
+    "d_rows[counted[block]]", "d_rows[block]", "CrossEntropy")
+bugs("padding in the denominator",
+    [(CrossEntropy, "forward", "N = len(counted) if", "N = targets.size if")],
+    LOSS)
+bugs("padding counted",
+    [(CrossEntropy, "forward", "targets.reshape(-1) != self.pad", "targets.reshape(-1) >= 0")],
+    LOSS)
+bug("targets shifted by one", CrossEntropy, "forward",
+    "truth = targets.reshape(-1)[counted]", "truth = np.roll(targets.reshape(-1), 1)[counted]", LOSS)
+bug("label smoothing spread over all but one id", CrossEntropy, "forward",
+    "(e / V) * row_sum", "(e / (V - 1)) * row_sum", LOSS)
+bug("loss summed, not averaged", CrossEntropy, "forward",
+    ".sum() / N", ".sum()", LOSS)
+bug("loss without the shift by the maximum", CrossEntropy, "forward",
+    "x.real.max(axis=-1, keepdims=True)", "0.0", LARGE)
+bug("given normalizer ignored", CrossEntropy, "forward",
+    "N = len(counted) if normalizer is None else normalizer", "N = len(counted)", SHARES)
+
+# ---- masks
+
+bug("causal mask one too far: the next token is seen", masks, "causal_mask",
+    "length - new,", "length - new + 1,", CAUSAL)
+bug("causal mask one too short: a token does not see itself", masks, "causal_mask",
+    "length - new,", "length - new - 1,", CAUSAL)
+bug("causal mask transposed: only the future is seen", masks, "causal_mask",
+    "np.tri(new, length, length - new, dtype=bool)", "np.tri(length, dtype=bool).T", CAUSAL)
+bug("causal mask all true", masks, "causal_mask",
+    "np.tri(new, length, length - new, dtype=bool)", "np.ones((new, length), dtype=bool)", CAUSAL)
+bug("padding mask inverted", masks, "padding_mask",
+    "ids != pad", "ids == pad", PADDING)
+bug("padding mask on the queries", masks, "padding_mask",
+    "[:, None, None, :]", "[:, None, :, None]", PADDING)
+bug("padding mask of the first sentence for all", masks, "padding_mask",
+    "return (ids != pad)", "return (ids[[0] * len(ids)] != pad)", PADDING)
+bug("padding mask one token short", masks, "padding_mask",
+    "return (ids != pad)", "return (np.roll(ids, -1, axis=1) != pad)", PADDING)
