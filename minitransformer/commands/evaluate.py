@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from ..data import evaluation_batches, read_aligned, read_pairs
-from ..decoding import Decoder, Greedy, Translator
+from ..decoding import Greedy, Strategy, Translator
 from ..training import evaluate
 from .decoding import add_decoder_options, decoder_from
 from .errors import CommandError
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def measure(
-    translator: Translator, pairs: Pairs, batch_size: int = 64, decoder: Decoder | None = None
+    translator: Translator, pairs: Pairs, batch_size: int = 64, decoder: Strategy | None = None
 ) -> dict[str, Any]:
     """All measures of a translator on pairs of text; translations are the decoder's, by default greedy."""
     return {**forced(translator, pairs, batch_size), **decoded(translator, pairs, decoder or Greedy(), batch_size)}
@@ -81,7 +81,7 @@ def forced(translator: Translator, pairs: Pairs, batch_size: int = 64) -> dict[s
     }
 
 
-def decoded(translator: Translator, pairs: Pairs, decoder: Decoder, batch_size: int = 64) -> dict[str, Any]:
+def decoded(translator: Translator, pairs: Pairs, decoder: Strategy, batch_size: int = 64) -> dict[str, Any]:
     """What the decoder's translations are like: exact match, means of log-probability and score, time, BLEU, chrF."""
     sources = list(dict.fromkeys(source for source, _ in pairs))  # a source with many targets is translated once
     began = time.process_time()

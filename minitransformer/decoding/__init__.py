@@ -7,7 +7,6 @@ from .hypothesis import Hypothesis
 from .language_model import LanguageModel
 from .loading import load
 from .metrics import METRICS, chrf, exact_match, sentence_bleu
-from .pretrained import PretrainedLanguageModel, load_language_model
 from .sampling import next_word_distribution, sample, stream
 from .strategies import Beam, Greedy, MinimumBayesRisk, Sampling, Strategy, Translation
 from .translator import DecodingTrace, Translator, checkpoint_path
@@ -22,7 +21,6 @@ __all__ = [
     "Hypothesis",
     "LanguageModel",
     "MinimumBayesRisk",
-    "PretrainedLanguageModel",
     "Sampling",
     "Strategy",
     "Translation",
@@ -34,7 +32,6 @@ __all__ = [
     "expected_utilities",
     "greedy",
     "load",
-    "load_language_model",
     "minimum_bayes_risk",
     "next_word_distribution",
     "sample",

@@ -62,9 +62,9 @@ def test_a_recurrent_decoder_keeps_memory_and_keys_of_the_source_and_nothing_of_
     assert (counted.kept_per_token, counted.kept_per_source_token) == (0, 2 * 5 + 5)
 
     def kept(tokens, steps):
-        state, ids = model.begin(np.full((1, tokens), 4), 1)
+        state, ids = model.start_decoding(np.full((1, tokens), 4), 1)
         for _ in range(steps):
-            model.step(ids, state)
+            model.next_logits(ids, state)
         return sum(array.size for array in arrays(state) if array.dtype.kind == "f")
 
     assert kept(7, 1) - kept(6, 1) == counted.kept_per_source_token
