@@ -8,8 +8,7 @@ import pytest
 
 from minitransformer.cli import main
 from minitransformer.commands.count import count
-from minitransformer.layers import summary
-from minitransformer.models import PRESETS, LSTMConfig, build_model
+from minitransformer.models import PRESETS, LSTMConfig, build_model, summary
 
 PUBLISHED = {
     "gpt2": 124_439_808,
