@@ -71,8 +71,8 @@ def test_a_recurrent_decoder_keeps_memory_and_keys_of_the_source_and_nothing_of_
 
 
 def arrays(state):
-    for value in state.values():
-        if isinstance(value, dict):
+    for value in state.values() if isinstance(state, dict) else state:
+        if isinstance(value, (dict, tuple)):
             yield from arrays(value)
         elif isinstance(value, np.ndarray):
             yield value
