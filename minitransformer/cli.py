@@ -65,6 +65,9 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as `>&-` does: there is nobody to tell
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):  # text must not fail where a console or a pipe has fewer characters
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -81,7 +84,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def answer(options: argparse.Namespace) -> int:
     """Run the command that the options name; a mistake in them is one line on standard error."""
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()  # what cannot be written is found here, not when Python ends
+        return status
     except (CommandError, DataError, ExperimentError, CheckpointError, NotFinite) as error:
         print(f"minitransformer {options.command}: {error}", file=sys.stderr)
         return 2
@@ -89,11 +94,19 @@ def answer(options: argparse.Namespace) -> int:
         print(f"\nminitransformer {options.command}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()
         return 141
     except OSError as error:  # a full disk, a folder that was taken away
         print(f"minitransformer {options.command}: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
+        if not error.filename:
+            drop_output()
         return 2
+
+
+def drop_output() -> None:
+    """Let what was not written go nowhere, so that Python does not try again when it ends."""
+    with contextlib.suppress(OSError, ValueError):  # a stream without a file, as a test has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def answer_as_rank(ranks: Ranks, options: argparse.Namespace) -> int:

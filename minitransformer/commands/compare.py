@@ -13,7 +13,8 @@ from ..experiments.materials import Material, candidates, english_french, from_p
 from ..models import EncoderDecoder, TransformerConfig
 from ..training import Callback, Trainer
 from .errors import CommandError
-from .options import add_training_options, new_parser, number, refuse, report, say, trainer_from
+from .evaluate import add_columns_option, columns_of
+from .options import add_training_options, new_parser, number, path_name, refuse, report, say, trainer_from
 from .runs import new_run
 
 LSTMS = ("lstm", "lstm-bahdanau", "lstm-input-feeding")
@@ -31,15 +32,20 @@ def add_parser(commands: Any) -> None:
         "grow, how far gradients reach, alignments, and sentences longer than in training.",
     )
     parser.add_argument(
-        "pairs", metavar="PAIRS.tsv", nargs="?", help="sentence pairs, source TAB target; without: --task"
+        "pairs",
+        metavar="PAIRS.tsv",
+        type=path_name,
+        nargs="?",
+        help="sentence pairs, source TAB target; without: --task",
     )
+    add_columns_option(parser)
     parser.add_argument(
         "--task",
         choices=("reverse", "english-french", "joeynmt"),
         help="reverse: lists of symbols, made freshly; english-french: the built-in grammar of `demo`; joeynmt: the "
         "reversal task of Joey NMT beside its published BLEU, with settings of its own (default: reverse)",
     )
-    parser.add_argument("--out", default="runs/compare", help="folder for the figure")
+    parser.add_argument("--out", type=path_name, default="runs/compare", help="folder for the figure")
     parser.add_argument("--no-figure", action="store_true", help="draw nothing")
     parser.add_argument(
         "--models",
@@ -146,7 +152,7 @@ def material_from(options: argparse.Namespace) -> Material:
         refuse(options, "PAIRS.tsv", "symbols", "longest")
         size = options.vocab_size or 4000
         try:
-            return from_pairs(read_pairs(options.pairs), size, **common)
+            return from_pairs(read_pairs(options.pairs, columns_of(options)), size, **common)
         except DataError:
             raise
         except ValueError as error:

@@ -13,7 +13,7 @@ from ..decoding import Beam, Greedy, Strategy, Translator
 from .decoding import add_drawing_options, risk_from, sampling_from
 from .errors import CommandError
 from .evaluate import Pairs, add_pair_options, decoded, forced, pairs_from
-from .options import new_parser, number, report, say
+from .options import length_penalty, new_parser, number, path_name, report, say
 
 
 def add_parser(commands: Any) -> None:
@@ -24,7 +24,7 @@ def add_parser(commands: Any) -> None:
         "Compare the ways to choose the output: greedy, beam search, minimum Bayes risk, sampling. Each translates the "
         "same sentences with the same model; BLEU and chrF where sacrebleu is installed (extra: evaluate).",
     )
-    parser.add_argument("run_folder", metavar="RUN", help="folder of a run, or its checkpoint")
+    parser.add_argument("run_folder", metavar="RUN", type=path_name, help="folder of a run, or its checkpoint")
     add_pair_options(parser)
     parser.add_argument(
         "--built-in",
@@ -38,7 +38,9 @@ def add_parser(commands: Any) -> None:
     group.add_argument(
         "--num-beams", type=number(int, 2), nargs="+", default=[4, 16], metavar="K", help="widths of the beams"
     )
-    group.add_argument("--length-penalty", type=float, default=1.0, help="of the beams: the exponent of the length")
+    group.add_argument(
+        "--length-penalty", type=length_penalty, default=1.0, help="of the beams: the exponent of the length"
+    )
     add_drawing_options(group, "mbr and sample")
 
 
@@ -65,8 +67,10 @@ def sentences_from(options: argparse.Namespace) -> Pairs:
     """The pairs to translate."""
     if options.built_in is None:
         return pairs_from(options)[: options.limit]
-    if options.pairs or options.source or options.target or options.limit:
-        raise CommandError(f"--built-in {options.built_in}: leave PAIRS.tsv, --source, --target and --limit out")
+    if options.pairs or options.columns or options.source or options.target or options.limit:
+        raise CommandError(
+            f"--built-in {options.built_in}: leave PAIRS.tsv, --columns, --source, --target and --limit out"
+        )
     rng = np.random.default_rng([options.seed, 0, 1002])  # those that `demo` tests on
     examples = EnglishFrench().sample(rng, options.built_in, split="test")
     return [(example.english_text, example.french_text) for example in examples]

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..decoding import METRICS, Beam, Greedy, MinimumBayesRisk, Sampling, Strategy
 from .errors import CommandError
-from .options import belonging, number, refuse, setting
+from .options import belonging, length_penalty, number, refuse, setting, temperature
 
 DECODERS = ("greedy", "beam", "mbr", "sample")
 BEAM = ("num_beams", "length_penalty")
@@ -27,7 +27,7 @@ def add_decoder_options(parser: argparse.ArgumentParser) -> None:
     belonging(group, "--num-beams", number(int, 1), 4, "beam: hypotheses that are kept")
     group.add_argument(
         "--length-penalty",
-        type=float,
+        type=length_penalty,
         help="beam: exponent of the length by which log-probabilities are divided; above 0 favours long sentences "
         "(default: 1)",
     )
@@ -35,7 +35,9 @@ def add_decoder_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_drawing_options(group: Any, of: str) -> None:
-    belonging(group, "--temperature", number(float, 1e-6), 1.0, f"{of}: below 1 more careful, above 1 wilder")
+    belonging(
+        group, "--temperature", temperature("--decoder greedy"), 1.0, f"{of}: below 1 more careful, above 1 wilder"
+    )
     group.add_argument("--top-k", type=number(int, 1), help=f"{of}: draw from the k most probable tokens only")
     group.add_argument(
         "--top-p",

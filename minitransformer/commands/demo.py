@@ -26,6 +26,7 @@ from .options import (
     model_from,
     new_parser,
     number,
+    path_name,
     report,
     say,
     takes_ranks,
@@ -51,7 +52,7 @@ def add_parser(commands: Any) -> None:
         "Train a translator on the built-in English-French task. Reports scores on held-out sentences, translates a "
         "few, and saves checkpoint and figures. Nothing is downloaded.",
     )
-    parser.add_argument("--out", default="runs/demo", help="folder for checkpoint and figures")
+    parser.add_argument("--out", type=path_name, default="runs/demo", help="folder for checkpoint and figures")
     parser.add_argument("--examples", type=number(int, 1), default=1000, help="held-out sentences in each test")
     parser.add_argument("--no-figures", action="store_true", help="draw nothing")
     add_model_options(

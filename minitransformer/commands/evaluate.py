@@ -12,7 +12,7 @@ from ..decoding import Greedy, Strategy, Translator
 from ..training import evaluate
 from .decoding import add_decoder_options, decoder_from
 from .errors import CommandError
-from .options import new_parser, number, report, say
+from .options import new_parser, number, path_name, report, say
 
 Pairs = list[tuple[str, str]]
 
@@ -25,7 +25,7 @@ def add_parser(commands: Any) -> None:
         "Measure a trained model on sentence pairs. Exact match and mean log-probability of its translations, token "
         "accuracy and perplexity under teacher forcing; BLEU and chrF where sacrebleu is installed (extra: evaluate).",
     )
-    parser.add_argument("run_folder", metavar="RUN", help="folder of a run, or its checkpoint")
+    parser.add_argument("run_folder", metavar="RUN", type=path_name, help="folder of a run, or its checkpoint")
     add_pair_options(parser)
     parser.add_argument("--batch-size", type=number(int, 1), default=64, help="sentences at a time")
     parser.add_argument("--limit", type=number(int, 1), help="look at the first so many pairs only")
@@ -33,17 +33,51 @@ def add_parser(commands: Any) -> None:
 
 
 def add_pair_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("pairs", metavar="PAIRS.tsv", nargs="?", help="file with source TAB target in every line")
     parser.add_argument(
-        "--source", metavar="FILE", help="in place of PAIRS.tsv: a file of source sentences, a line each"
+        "pairs",
+        metavar="PAIRS.tsv",
+        type=path_name,
+        nargs="?",
+        help="file with source TAB target in every line; also .csv, .jsonl, an export of Anki, any of them compressed",
     )
-    parser.add_argument("--target", metavar="FILE", help="their translations, line by line")
+    add_columns_option(parser)
+    parser.add_argument(
+        "--source",
+        metavar="FILE",
+        type=path_name,
+        help="in place of PAIRS.tsv: a file of source sentences, a line each",
+    )
+    parser.add_argument("--target", metavar="FILE", type=path_name, help="their translations, line by line")
+
+
+def add_columns_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--columns",
+        metavar="SOURCE,TARGET",
+        type=two_columns,
+        help="columns of PAIRS.tsv: numbers from 1, or names that it has (default: 1,2)",
+    )
+
+
+def two_columns(text: str) -> str:
+    """A converter for argparse: two columns with a comma between them."""
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 2 or not all(names) or names[0] == names[1]:
+        raise argparse.ArgumentTypeError(f"{text!r} is not two columns, such as 2,4 or english,french")
+    return ",".join(names)
+
+
+def columns_of(options: argparse.Namespace) -> list[str] | None:
+    """The columns that the options name."""
+    return None if options.columns is None else options.columns.split(",")
 
 
 def pairs_from(options: argparse.Namespace) -> Pairs:
     """Read the pairs that the options name."""
     if options.pairs and not (options.source or options.target):
-        return read_pairs(options.pairs)
+        return read_pairs(options.pairs, columns_of(options))
+    if options.columns:
+        raise CommandError(f"--columns {options.columns}: are those of PAIRS.tsv: give it")
     if not options.pairs and options.source and options.target:
         return read_aligned(options.source, options.target)
     raise CommandError("give either PAIRS.tsv, or both --source and --target")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from ..decoding import DecodingTrace, LanguageModel, Translator
 from ..pretrained import load_language_model
 from ..training import CheckpointError
 from .errors import CommandError
-from .options import new_parser, report, say
+from .options import new_parser, path_name, report
+from .translate import note_unknown
 
 
 def add_parser(commands: Any) -> None:
@@ -25,9 +27,9 @@ def add_parser(commands: Any) -> None:
         "each word shows its attention weights in every layer and head of encoder and decoder. Of a language model it "
         "shows how the text is read.",
     )
-    parser.add_argument("run_folder", metavar="RUN", help="folder of a run, or its checkpoint")
+    parser.add_argument("run_folder", metavar="RUN", type=path_name, help="folder of a run, or its checkpoint")
     parser.add_argument("text", metavar="SENTENCE", help="the sentence to translate and look into")
-    parser.add_argument("--out", metavar="FILE.html", default="explore.html", help="the file to write")
+    parser.add_argument("--out", metavar="FILE.html", type=path_name, default="explore.html", help="the file to write")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,8 +41,8 @@ def run(options: argparse.Namespace) -> int:
         look = model.look(options.text) if isinstance(model, Translator) else read(model, options.text)
     except ValueError as error:
         raise CommandError(str(error)) from None
-    if isinstance(model, Translator) and (unknown := model.source_vocabulary.unknown(options.text)):
-        say(f"note: not in the vocabulary, translated as unknown: {', '.join(unknown)}")
+    if isinstance(model, Translator):
+        note_unknown(Counter(model.unknown(options.text)))
     from ..plotting import explore  # matplotlib takes a while to import
 
     try:

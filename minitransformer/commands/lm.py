@@ -25,11 +25,13 @@ from .options import (
     belonging,
     new_parser,
     number,
+    path_name,
     refuse,
     report,
     say,
     setting,
     takes_ranks,
+    temperature,
     trainer_from,
 )
 from .runs import InterruptedRun, add_run_options, fit_and_save, leave_to_first_rank, new_run
@@ -54,7 +56,7 @@ def _add_train(actions: Any) -> None:
         "Python carries. The defaults are nanoGPT's settings for a computer without a graphics card, but for the first "
         "weights, which are drawn as the width asks for.",
     )
-    parser.add_argument("text", metavar="TEXT", nargs="?", help="a text file (UTF-8)")
+    parser.add_argument("text", metavar="TEXT", type=path_name, nargs="?", help="a text file (UTF-8), also compressed")
     add_run_options(parser, out="runs/lm")
     parser.add_argument(
         "--validation", type=number(float, 0, 1, below=True), default=0.1, help="share of the text, from its end"
@@ -100,7 +102,7 @@ def _add_generate(actions: Any) -> None:
     )
     parser.add_argument("--max-new-tokens", type=number(int, 1), default=300, help="tokens (characters) to write")
     parser.add_argument("--greedy", action="store_true", help="always the most probable token: draw nothing")
-    belonging(parser, "--temperature", number(float, 1e-6), 0.8, "below 1 more careful, above 1 wilder")
+    belonging(parser, "--temperature", temperature("--greedy"), 0.8, "below 1 more careful, above 1 wilder")
     parser.add_argument("--top-k", type=number(int, 1), help="draw from the k most probable only")
     parser.add_argument(
         "--top-p", type=number(float, 1e-9, 1), help="draw from the most probable that make up this share only"
@@ -116,18 +118,22 @@ def _add_export(actions: Any) -> None:
         "tokenizer.json. It needs the extra `huggingface`.",
     )
     _add_source(parser)
-    parser.add_argument("folder", metavar="FOLDER", help="where to write: a new folder, or an empty one")
+    parser.add_argument(
+        "folder", metavar="FOLDER", type=path_name, help="where to write: a new folder, or an empty one"
+    )
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source",
         metavar="RUN",
+        type=path_name,
         help="folder of a run, or its checkpoint; folder with config.json; .bin file",
     )
     parser.add_argument(
         "--tokenizer",
         metavar="FILE",
+        type=path_name,
         help="of a .bin file (default, beside it: tok512.bin for 512 tokens, or tokenizer.bin)",
     )
 

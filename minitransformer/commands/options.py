@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import sys
@@ -39,6 +40,39 @@ def number(kind: type, lowest: float, highest: float = math.inf, below: bool = F
 
 
 FRACTION, POSITIVE = number(float, 0, 1, below=True), number(float, 0)
+
+
+def path_name(text: str) -> str:
+    """A converter for argparse: the name of a file or folder."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a file or folder")
+    return text
+
+
+def length_penalty(text: str) -> float:
+    """A converter for argparse: any number; that it is finite is for the beam to say."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, such as 0.6") from None
+
+
+def temperature(greedy: str) -> Callable[[str], float]:
+    """A converter for argparse: a temperature above 0; `greedy` is the option that means what 0 would."""
+    positive = number(float, 1e-6)
+
+    def convert(text: str) -> float:
+        try:
+            return positive(text)
+        except argparse.ArgumentTypeError as error:
+            with contextlib.suppress(ValueError):
+                if float(text) == 0:
+                    raise argparse.ArgumentTypeError(
+                        f"{text!r} would always take the most probable token: that is {greedy}"
+                    ) from None
+            raise error from None
+
+    return convert
 
 
 class Formatter(argparse.ArgumentDefaultsHelpFormatter):

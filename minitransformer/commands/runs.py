@@ -27,7 +27,7 @@ from ..training import (
 from ..training.parallel import world
 from ..training.trainer import Batches
 from .errors import CommandError
-from .options import belonging, number, refuse, say, setting
+from .options import belonging, number, path_name, refuse, say, setting
 
 # Options that are not settings of the training: they may be others when a run goes on.
 NOT_SETTINGS = {"run", "command", "action", "arguments", "json", "overwrite", "resume", "out", "save_every"}
@@ -44,11 +44,12 @@ class Savable(Protocol):
 
 def add_run_options(parser: argparse.ArgumentParser, out: str) -> None:
     """Options of every command whose training can be stopped and go on."""
-    belonging(parser, "--out", str, out, "folder for the run")
+    belonging(parser, "--out", path_name, out, "folder for the run")
     parser.add_argument("--overwrite", action="store_true", help="replace the run that the folder holds")
     parser.add_argument(
         "--resume",
         metavar="RUN",
+        type=path_name,
         help="go on with the run in this folder, with its settings, exactly as if it had never stopped; only --steps "
         "may be more, and the schedule stays that of the run",
     )

@@ -11,6 +11,7 @@ from ..data import (
     TASKS,
     BytePairVocabulary,
     CharacterVocabulary,
+    DataError,
     PairBatches,
     Vocabulary,
     WordVocabulary,
@@ -23,7 +24,7 @@ from ..decoding import Translator
 from ..files import whole_file
 from ..training import Every, ProgressBar, evaluate
 from .errors import CommandError
-from .evaluate import Pairs, add_pair_options, measure, pairs_from, table
+from .evaluate import Pairs, add_pair_options, columns_of, measure, pairs_from, table
 from .options import (
     FRACTION,
     add_model_options,
@@ -32,6 +33,7 @@ from .options import (
     model_from,
     new_parser,
     number,
+    path_name,
     refuse,
     report,
     say,
@@ -43,7 +45,7 @@ from .runs import InterruptedRun, add_run_options, fit_and_save, new_run
 
 # Options that say where the pairs are.
 SEVERAL = ("validation_pairs", "test_pairs")
-DATA = ("pairs", "source", "target", "task", *SEVERAL)
+DATA = ("pairs", "columns", "source", "target", "task", *SEVERAL)
 
 
 def add_parser(commands: Any) -> None:
@@ -67,6 +69,7 @@ def add_parser(commands: Any) -> None:
         group.add_argument(
             f"--{part}-pairs",
             metavar="FILE",
+            type=path_name,
             nargs="+",
             help=f"pairs for {part} in place of such a share: FILE.tsv, or two files line by line",
         )
@@ -130,8 +133,10 @@ def run(options: argparse.Namespace) -> int:
 def parts_from(options: argparse.Namespace) -> tuple[Pairs, Pairs, Pairs]:
     """The pairs to train on, to validate and to test that the options describe."""
     if options.task:
-        if options.pairs or options.source or options.target:
-            raise CommandError(f"--task {options.task}: makes its pairs; leave PAIRS.tsv, --source and --target out")
+        if options.pairs or options.columns or options.source or options.target:
+            raise CommandError(
+                f"--task {options.task}: makes its pairs; leave PAIRS.tsv, --columns, --source and --target out"
+            )
         if options.task not in TASKS:  # as a checkpoint may say that was written elsewhere
             raise CommandError(f"--task {options.task}: there are {', '.join(TASKS)}")
         refuse(options, f"--task {options.task}", "validation", "validation_pairs", "test", "test_pairs")
@@ -147,20 +152,29 @@ def parts_from(options: argparse.Namespace) -> tuple[Pairs, Pairs, Pairs]:
         raise CommandError(
             f"--validation {shares['validation']} and --test {shares['test']}: nothing is left to train on"
         )
-    training, *others = split_by_source(pairs, (1 - sum(shares.values()), *shares.values()), options.seed)
+    try:
+        training, *others = split_by_source(pairs, (1 - sum(shares.values()), *shares.values()), options.seed)
+    except DataError:
+        n = len({" ".join(source.casefold().split()) for source, _ in pairs})
+        parts = [f"--{part} {share:g}" for part, share in shares.items() if share]
+        none = " ".join(f"--{part} 0" for part, share in shares.items() if share)
+        raise CommandError(
+            f"{' and '.join(parts)}: {n} different source{'s' * (n != 1)} cannot be split into training and that; "
+            f"give more pairs, or {none}"
+        ) from None
     validation, test = (
-        other if not given else read_part(part, given) for other, (part, given) in zip(others, files.items())
+        other if not given else read_part(part, given, options) for other, (part, given) in zip(others, files.items())
     )
     return training, validation, test
 
 
-def read_part(part: str, files: list[str]) -> Pairs:
+def read_part(part: str, files: list[str], options: argparse.Namespace) -> Pairs:
     """The pairs of one file, or of two, line by line."""
     if len(files) > 2:
         raise CommandError(
             f"--{part}-pairs {' '.join(files)}: give one file of pairs, or two that are read line by line"
         )
-    return read_pairs(*files) if len(files) == 1 else read_aligned(*files)
+    return read_pairs(files[0], columns_of(options)) if len(files) == 1 else read_aligned(*files)
 
 
 def new_translator(options: argparse.Namespace, training: Pairs) -> Translator:

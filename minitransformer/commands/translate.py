@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ..data import standard_input
 from ..decoding import Beam, Sampling, Strategy, Translation, Translator
 from .decoding import add_decoder_options, decoder_from
 from .errors import CommandError
-from .options import new_parser, number, report, say
+from .options import new_parser, number, path_name, report, say
 
 
 def add_parser(commands: Any) -> None:
@@ -23,7 +25,7 @@ def add_parser(commands: Any) -> None:
         "Translate text with a trained model. Without TEXT it reads standard input, a sentence a line; an empty line "
         "stays empty.",
     )
-    parser.add_argument("run_folder", metavar="RUN", help="folder of a run, or its checkpoint")
+    parser.add_argument("run_folder", metavar="RUN", type=path_name, help="folder of a run, or its checkpoint")
     parser.add_argument("text", metavar="TEXT", nargs="*", help="sentences to translate")
     parser.add_argument("--max-new-tokens", type=number(int, 1), help="most tokens of a translation")
     parser.add_argument("--batch-size", type=number(int, 1), default=64, help="lines translated at a time")
@@ -43,6 +45,7 @@ def add_parser(commands: Any) -> None:
     group.add_argument(
         "--picture",
         metavar="FILE",
+        type=path_name,
         help="of one TEXT: with --decoder beam the tree of the search, with --decoder sample the distribution that the "
         "next word is drawn from; PNG, SVG or PDF",
     )
@@ -62,9 +65,10 @@ def run(options: argparse.Namespace) -> int:
         draw(options, translator, decoder)
     numbers: list[dict[str, Any]] = []
     sentences = 0  # before this batch, so that the draws of each line are its own
-    for lines in _batches(options.text or _standard_input(), options.batch_size):
+    unknown: Counter[str] = Counter()
+    for lines in _batches(options.text or standard_input(), options.batch_size):
         for line in lines:
-            _name_unknown(translator, line)
+            unknown.update(translator.unknown(line))
         found = translator.decode(lines, decoder, options.max_new_tokens, options.batch_size, first=sentences)
         sentences += len(lines)
         for line, translations in zip(lines, found):
@@ -74,6 +78,9 @@ def run(options: argparse.Namespace) -> int:
                 print(f"{scores}{one.text}", flush=True)
             if options.nbest:
                 print(flush=True)
+    if not sentences:
+        say("note: standard input is empty: nothing to translate")
+    note_unknown(unknown)
     report(options, {"translations": numbers})
     return 0
 
@@ -118,19 +125,18 @@ def draw(options: argparse.Namespace, translator: Translator, decoder: Strategy)
         raise CommandError(f"--picture {options.picture}: {error.strerror or error}") from None
 
 
-def _standard_input() -> Iterator[str]:
-    sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
-    return (line.rstrip("\r\n") for line in sys.stdin)
-
-
 def _batches(lines: Sequence[str] | Iterator[str], n: int) -> Iterator[list[str]]:
     """Up to n lines at a time; a person who types gets an answer to each."""
-    n = 1 if not isinstance(lines, list) and sys.stdin.isatty() else n
+    n = 1 if not isinstance(lines, list) and sys.stdin is not None and sys.stdin.isatty() else n
     rest = iter(lines)
     while batch := list(islice(rest, n)):
         yield batch
 
 
-def _name_unknown(translator: Translator, text: str) -> None:
-    if unknown := translator.source_vocabulary.unknown(text):
-        say(f"note: not in the vocabulary, translated as unknown: {', '.join(unknown)}")
+def note_unknown(unknown: Counter[str], most: int = 20) -> None:
+    """Say which words the vocabulary lacks, and in how many sentences each is where that is more than one."""
+    if not unknown:
+        return
+    words = [word if n == 1 else f"{word} ({n:,} times)" for word, n in unknown.most_common(most)]
+    rest = f" and {len(unknown) - most:,} more" if len(unknown) > most else ""
+    say(f"note: not in the vocabulary, translated as unknown: {', '.join(words)}{rest}")

@@ -13,12 +13,13 @@ from .english_french.task import EnglishFrench, Example
 from .english_french.vocabulary import LanguageVocabulary
 from .errors import DataError
 from .pairs import read_aligned, read_pairs, split_by_source
+from .reading import normalize, read_lines, read_text, standard_input
 from .tasks.joeynmt import Reversal, joeynmt_reversal
 from .tasks.sorting import SortingTask
 from .tasks.span_corruption import SpanCorruption, corrupt_spans, random_spans, restore_spans, sentinels
 from .tasks.symbols import ToyTask
 from .tasks.written import TASKS
-from .texts import TextBatches, documentation, read_text, text_windows
+from .texts import TextBatches, documentation, text_windows
 from .vocabulary import (
     BOS,
     EOS,
@@ -56,15 +57,18 @@ __all__ = [
     "documentation",
     "evaluation_batches",
     "joeynmt_reversal",
+    "normalize",
     "pad_sequences",
     "random_spans",
     "read_aligned",
+    "read_lines",
     "read_pairs",
     "read_text",
     "restore_spans",
     "sentinels",
     "sequence_to_sequence_batch",
     "split_by_source",
+    "standard_input",
     "text_windows",
     "vocabulary_from_dict",
 ]

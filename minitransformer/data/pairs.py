@@ -1,88 +1,56 @@
 """Files of sentence pairs, and their split into parts for training, validation and test.
 
-Two formats are read: one file of tab-separated pairs, as Anki and Tatoeba export them, and two files of which
-line n of the one translates line n of the other.
+Two formats are read: one table of pairs, as Anki and Tatoeba export them, and two files of which line n of the one
+translates line n of the other.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-import unicodedata
 from collections.abc import Iterable, Sequence
 
 from .errors import DataError
+from .reading import Path, read_lines
+from .tables import read_table
 
 Pair = tuple[str, str]
-Path = str | os.PathLike[str]
 
 
-def read_lines(path: Path) -> list[str]:
-    """Lines of a UTF-8 text file, NFC normalised, without line ends or a byte-order mark.
+def read_pairs(path: Path, columns: Sequence[str] | None = None) -> list[Pair]:
+    """Sentence pairs of a table: a pair a line, its columns separated by tabs.
 
-    Raises
-    ------
-    DataError
-        If the file cannot be opened, or is no UTF-8 text.
-    """
-    try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; allowed is a UTF-8 text file") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: is a directory; allowed is a UTF-8 text file") from None
-    except PermissionError:
-        what = "is a directory" if os.path.isdir(path) else "may not be read (permission denied)"
-        raise DataError(f"{path}: {what}; allowed is a UTF-8 text file") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path!r}: cannot be read ({error}); allowed is a UTF-8 text file") from None
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{path}:1: the text is UTF-16; allowed is UTF-8: save the file in that encoding")
-    # Not str.splitlines, which also cuts at characters that may stand inside a sentence.
-    lines = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    return [decode_line(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+    Further columns (the attributions of Anki's exports) and blank lines are passed over; white space around a sentence
+    is dropped. A first line of column names is known by its words. Files that end in .csv are read as CSV, those in
+    .jsonl or .ndjson as JSON lines, and text that Anki exports as its first lines (`#separator:tab`, `#html:true`) say.
 
-
-def decode_line(line: bytes, where: str) -> str:
-    """One line of UTF-8 as NFC normalised text."""
-    if b"\0" in line:
-        raise DataError(f"{where}: byte {line.index(0) + 1} is NUL, so the file is binary; allowed is UTF-8 text")
-    try:
-        return unicodedata.normalize("NFC", line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        wrong = line[error.start]
-        raise DataError(
-            f"{where}: byte {error.start + 1} (0x{wrong:02x}) is not UTF-8; allowed is UTF-8 text"
-        ) from None
-
-
-def read_pairs(path: Path) -> list[Pair]:
-    """Sentence pairs of a file with source, tab, target on each line.
-
-    Further columns (the attributions of newer Anki exports) and blank lines are passed over; white space around a
-    sentence is dropped.
+    Parameters
+    ----------
+    path : path
+    columns : (str, str), optional
+        Source's and target's columns: numbers from 1, or names that the first line, or a JSON object, has. By default
+        the first two; of JSON objects the two values that are text.
 
     Raises
     ------
     DataError
-        If the file cannot be read, a line has one column or an empty sentence, or there are no pairs.
+        If the file cannot be read, a line lacks a column or has an empty sentence, one of the first two columns
+        holds numbers while others hold text, or there are no pairs.
     """
+    table = read_table(path, columns)
+    chosen = table.choose(columns)
+    wanted = table.wanted(columns)
     pairs = []
-    for number, line in enumerate(read_lines(path), 1):
-        if "\t" not in line:
-            if not line.strip():
-                continue
-            raise DataError(f"{path}:{number}: one column; allowed is source, a tab, target")
-        source, target = (column.strip() for column in line.split("\t")[:2])
+    for number, row in table.rows:
+        if len(row) <= max(chosen):
+            one = "one column" if len(row) == 1 else f"{len(row)} columns"
+            raise DataError(f"{path}:{number}: {one}; allowed is {wanted}")
+        source, target = (row[i] for i in chosen)
         for name, sentence in (("source", source), ("target", target)):
             if not sentence:
-                raise DataError(f"{path}:{number}: the {name} is empty; allowed is source, a tab, target")
+                raise DataError(f"{path}:{number}: the {name} is empty; allowed is {wanted}")
         pairs.append((source, target))
     if not pairs:
-        raise DataError(f"{path}: no sentence pairs; at least one line with source, a tab, target is needed")
+        raise DataError(f"{path}: no sentence pairs; at least one line with {wanted} is needed")
     return pairs
 
 
@@ -148,7 +116,7 @@ def split_by_source(
     needed = sum(share > 0 for share in shares)
     if len(groups) < needed:
         raise DataError(
-            f"pairs has {len(groups)} different sources, fractions {tuple(fractions)}; "
+            f"pairs has {len(groups)} different sources, fractions ({', '.join(f'{share:g}' for share in shares)}); "
             f"at least {needed} sources are needed, one for each part"
         )
     key = hashlib.blake2b(str(seed).encode()).digest()

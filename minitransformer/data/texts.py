@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from .batches import Batch, check_whole
-from .errors import DataError
 
 Ids = Sequence[int] | np.ndarray
 
@@ -57,20 +56,6 @@ def documentation() -> str:
     from pydoc_data.topics import topics
 
     return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
-
-
-def read_text(path: str) -> str:
-    """Read a text file (UTF-8, any line ends); raises DataError where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}") from None
-    if not text:
-        raise DataError(f"{path}: is empty")
-    return text
 
 
 def _text(ids: Ids, context: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data import Vocabulary, vocabulary_from_dict
+from ..data import Vocabulary, normalize, vocabulary_from_dict
 from ..data.vocabulary import SPECIALS
 from ..layers import Array, Unallocated
 from ..models import LANGUAGE_MODELS, DecoderOnly, build_model
@@ -61,6 +61,7 @@ class LanguageModel:
 
     def prompt_ids(self, prompt: str) -> list[int]:
         """What the model reads for a prompt."""
+        prompt = normalize(prompt, "prompt")
         ids = self.vocabulary.encode(prompt)
         if not ids:
             raise ValueError(f"prompt={prompt!r}: give at least one token to go on from")

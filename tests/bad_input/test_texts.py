@@ -16,7 +16,7 @@ from minitransformer.data import (
     split_by_source,
     vocabulary_from_dict,
 )
-from minitransformer.data.pairs import read_lines
+from minitransformer.data.reading import read_lines
 
 from .harness import JSON, NUMBER, TEXT, WHOLE, generated, holds
 

@@ -75,7 +75,7 @@ CONTRADICTIONS = {
     "--overwrite": "--overwrite",
     "--out elsewhere": "--out elsewhere",
     "{other}": "this is not the text that it began with",
-    "{tmp}/none": "none: cannot be read",
+    "{tmp}/none": "none: no such file",
 }
 
 

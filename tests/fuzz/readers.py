@@ -28,7 +28,7 @@ def named(path: Path, error: Exception) -> None:
 
 def pairs(data: bytes) -> None:
     from minitransformer.data import DataError, read_aligned, read_pairs
-    from minitransformer.data.pairs import read_lines
+    from minitransformer.data.reading import read_lines
 
     half = len(data) // 2
     one, two = FOLDER / "one", FOLDER / "two"
