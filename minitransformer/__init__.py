@@ -1,6 +1,7 @@
 """A pure-NumPy Transformer whose every gradient is written by hand and proven right."""
 
-from .decoding import LanguageModel, Translator, load
+from .decoding import LanguageModel, Translator
+from .pretrained import load
 
 __version__ = "0.2.0"
 

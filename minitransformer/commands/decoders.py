@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..data import EnglishFrench
-from ..decoding import Beam, Greedy, Strategy, Translator
+from ..decoding import Beam, Greedy, Strategy
+from ..pretrained import load_translator
 from .decoding import add_drawing_options, risk_from, sampling_from
 from .errors import CommandError
 from .evaluate import Pairs, add_pair_options, decoded, forced, pairs_from
-from .options import length_penalty, new_parser, number, path_name, report, say
+from .options import add_translator_option, length_penalty, new_parser, number, report, say
 
 
 def add_parser(commands: Any) -> None:
@@ -24,7 +25,7 @@ def add_parser(commands: Any) -> None:
         "Compare the ways to choose the output: greedy, beam search, minimum Bayes risk, sampling. Each translates the "
         "same sentences with the same model; BLEU and chrF where sacrebleu is installed (extra: evaluate).",
     )
-    parser.add_argument("run_folder", metavar="RUN", type=path_name, help="folder of a run, or its checkpoint")
+    add_translator_option(parser)
     add_pair_options(parser)
     parser.add_argument(
         "--built-in",
@@ -47,7 +48,7 @@ def add_parser(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     pairs = sentences_from(options)
     decoders = decoders_from(options)
-    translator = Translator.load(options.run_folder)
+    translator = load_translator(options.run_folder, ignore=options.ignore_key)
     rows = []
     for name, decoder in decoders.items():
         say(f"{name} ...")

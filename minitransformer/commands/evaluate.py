@@ -9,10 +9,11 @@ from typing import Any
 
 from ..data import evaluation_batches, read_aligned, read_pairs
 from ..decoding import Greedy, Strategy, Translator
+from ..pretrained import load_translator
 from ..training import evaluate
 from .decoding import add_decoder_options, decoder_from
 from .errors import CommandError
-from .options import new_parser, number, path_name, report, say
+from .options import add_translator_option, new_parser, number, path_name, report, say
 
 Pairs = list[tuple[str, str]]
 
@@ -25,7 +26,7 @@ def add_parser(commands: Any) -> None:
         "Measure a trained model on sentence pairs. Exact match and mean log-probability of its translations, token "
         "accuracy and perplexity under teacher forcing; BLEU and chrF where sacrebleu is installed (extra: evaluate).",
     )
-    parser.add_argument("run_folder", metavar="RUN", type=path_name, help="folder of a run, or its checkpoint")
+    add_translator_option(parser)
     add_pair_options(parser)
     parser.add_argument("--batch-size", type=number(int, 1), default=64, help="sentences at a time")
     parser.add_argument("--limit", type=number(int, 1), help="look at the first so many pairs only")
@@ -86,7 +87,7 @@ def pairs_from(options: argparse.Namespace) -> Pairs:
 def run(options: argparse.Namespace) -> int:
     decoder = decoder_from(options)
     pairs = pairs_from(options)[: options.limit]
-    translator = Translator.load(options.run_folder)
+    translator = load_translator(options.run_folder, ignore=options.ignore_key)
     numbers = measure(translator, pairs, options.batch_size, decoder)
     print(table(numbers))
     report(options, numbers)

@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..data import DataError
 from ..decoding import DecodingTrace, LanguageModel, Translator
-from ..pretrained import load_language_model
-from ..training import CheckpointError
+from ..pretrained import load
 from .errors import CommandError
-from .options import new_parser, path_name, report
+from .options import add_translator_option, new_parser, path_name, report
 from .translate import note_unknown
 
 
@@ -27,7 +25,7 @@ def add_parser(commands: Any) -> None:
         "each word shows its attention weights in every layer and head of encoder and decoder. Of a language model it "
         "shows how the text is read.",
     )
-    parser.add_argument("run_folder", metavar="RUN", type=path_name, help="folder of a run, or its checkpoint")
+    add_translator_option(parser)
     parser.add_argument("text", metavar="SENTENCE", help="the sentence to translate and look into")
     parser.add_argument("--out", metavar="FILE.html", type=path_name, default="explore.html", help="the file to write")
 
@@ -36,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     path = Path(options.out)
     if path.suffix.lower() not in (".html", ".htm"):
         raise CommandError(f"--out {options.out}: the page is a file whose name ends in .html")
-    model = load(options.run_folder)
+    model = load(options.run_folder, ignore=options.ignore_key)
     try:
         look = model.look(options.text) if isinstance(model, Translator) else read(model, options.text)
     except ValueError as error:
@@ -57,17 +55,6 @@ def run(options: argparse.Namespace) -> int:
     print(f"page        {path}")
     report(options, {**words, "page": str(path)})
     return 0
-
-
-def load(folder: str) -> Translator | LanguageModel:
-    """The translator or language model of a run."""
-    try:
-        return Translator.load(folder)
-    except CheckpointError as error:
-        try:
-            return load_language_model(folder)
-        except (CheckpointError, DataError):
-            raise error from None  # it is neither
 
 
 def read(model: LanguageModel, text: str) -> Any:

@@ -21,6 +21,7 @@ from .errors import CommandError
 from .options import (
     FRACTION,
     Formatter,
+    add_ignore_option,
     add_training_options,
     belonging,
     new_parser,
@@ -124,6 +125,7 @@ def _add_export(actions: Any) -> None:
 
 
 def _add_source(parser: argparse.ArgumentParser) -> None:
+    add_ignore_option(parser)
     parser.add_argument(
         "source",
         metavar="RUN",
@@ -274,7 +276,7 @@ def model_from(options: argparse.Namespace, vocab: int) -> Any:
 
 
 def generate(options: argparse.Namespace) -> int:
-    language_model = load_language_model(options.source, options.tokenizer)
+    language_model = load_language_model(options.source, options.tokenizer, ignore=options.ignore_key)
     prompt = language_model.default_prompt() if options.prompt is None else options.prompt
     settings: dict[str, Any] = {"max_new_tokens": options.max_new_tokens}
     if options.greedy:
@@ -299,7 +301,7 @@ def generate(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    language_model = load_language_model(options.source, options.tokenizer)
+    language_model = load_language_model(options.source, options.tokenizer, ignore=options.ignore_key)
     try:
         folder = save_pretrained(language_model.model, options.folder, language_model.vocabulary)  # type: ignore[arg-type]
     except WeightsError:

@@ -150,6 +150,28 @@ def add_model_options(parser: argparse.ArgumentParser, **defaults: Any) -> None:
     group.add_argument("--start", choices=("bos", "eos"), default="bos", help="the token that decoding begins with")
 
 
+def add_translator_option(parser: argparse.ArgumentParser) -> None:
+    """RUN, and what belongs to one that comes from elsewhere."""
+    parser.add_argument(
+        "run_folder",
+        metavar="RUN",
+        type=path_name,
+        help="folder of a run, or its checkpoint; folder with config.json, model.safetensors and tokenizer.json",
+    )
+    add_ignore_option(parser)
+
+
+def add_ignore_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ignore-key",
+        metavar="KEY",
+        action="append",
+        default=[],
+        help="a key of config.json that this program does not know, and on which the numbers do not depend; may be "
+        "given again",
+    )
+
+
 def takes_ranks(parser: argparse.ArgumentParser) -> None:
     """Under mpiexec every process runs this command; of the others, the first process alone runs them."""
     parser.set_defaults(on_all_ranks=True)

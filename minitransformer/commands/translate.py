@@ -12,9 +12,10 @@ from typing import Any
 
 from ..data import standard_input
 from ..decoding import Beam, Sampling, Strategy, Translation, Translator
+from ..pretrained import load_translator
 from .decoding import add_decoder_options, decoder_from
 from .errors import CommandError
-from .options import new_parser, number, path_name, report, say
+from .options import add_translator_option, new_parser, number, path_name, report, say
 
 
 def add_parser(commands: Any) -> None:
@@ -25,7 +26,7 @@ def add_parser(commands: Any) -> None:
         "Translate text with a trained model. Without TEXT it reads standard input, a sentence a line; an empty line "
         "stays empty.",
     )
-    parser.add_argument("run_folder", metavar="RUN", type=path_name, help="folder of a run, or its checkpoint")
+    add_translator_option(parser)
     parser.add_argument("text", metavar="TEXT", nargs="*", help="sentences to translate")
     parser.add_argument("--max-new-tokens", type=number(int, 1), help="most tokens of a translation")
     parser.add_argument("--batch-size", type=number(int, 1), default=64, help="lines translated at a time")
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     decoder = decoder_from(options, options.nbest or 1)
     if options.picture or options.after is not None:
         check_picture(options)
-    translator = Translator.load(options.run_folder)
+    translator = load_translator(options.run_folder, ignore=options.ignore_key)
     if options.picture:
         draw(options, translator, decoder)
     numbers: list[dict[str, Any]] = []

@@ -6,6 +6,7 @@ from .hf_names import Entry, Layout, gpt_names, llama_names, names_of, t5_names
 from .language_model import PretrainedLanguageModel, load_language_model
 from .llama2c import Llama2cTokenizer, read_llama2c
 from .tokenizer import PretrainedTokenizer, read_tokenizer
+from .translator import PretrainedTranslator, load, load_translator
 
 __all__ = [
     "Entry",
@@ -13,11 +14,14 @@ __all__ = [
     "Llama2cTokenizer",
     "PretrainedLanguageModel",
     "PretrainedTokenizer",
+    "PretrainedTranslator",
     "WeightsError",
     "from_pretrained",
     "gpt_names",
     "llama_names",
+    "load",
     "load_language_model",
+    "load_translator",
     "names_of",
     "read_llama2c",
     "read_tokenizer",

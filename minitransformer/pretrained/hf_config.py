@@ -7,7 +7,7 @@ layers are built for; what has no bearing on a logit or a gradient is *ignored*;
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from .errors import WeightsError, listed, shown
 
 NEEDED = object()  # in place of a default
 
-# Settings of training, of decoding or of other tasks: no layer's output depends on them.
+# Settings of training (dropout too), of decoding, of other tasks or of other programs, and remarks: no layer's output
+# depends on them outside training. They were collected from public configurations of the three families.
 IGNORED = (
     *("_name_or_path", "_commit_hash", "_attn_implementation_autoset", "_attn_implementation"),
     *("attn_implementation", "architectures", "model_type", "dtype", "torch_dtype", "transformers_version"),
@@ -32,16 +33,47 @@ IGNORED = (
     *("typical_p", "repetition_penalty", "length_penalty", "no_repeat_ngram_size"),
     *("encoder_no_repeat_ngram_size", "bad_words_ids", "num_return_sequences", "forced_bos_token_id"),
     *("forced_eos_token_id", "remove_invalid_values", "exponential_decay_length_penalty", "suppress_tokens"),
-    *("begin_suppress_tokens"),
+    *("begin_suppress_tokens", "max_new_tokens", "min_new_tokens", "max_time", "penalty_alpha", "guidance_scale"),
+    *("renormalize_logits", "num_assistant_tokens", "cache_implementation", "use_mems", "use_model_defaults"),
+    *("_num_labels", "num_labels", "num_choices", "pos_weight", "label_smoothing", "loss_type", "keys_to_ignore"),
+    *("decoder_start_token_id", "pad_token_id", "unk_token_id", "mask_token_id", "cls_token_id", "bos_token"),
+    *("eos_token", "pad_token", "unk_token", "additional_special_tokens", "padding_side", "model_max_length"),
+    *("output_past", "n_special", "predict_special_tokens", "vocab_file", "tokenizer", "tokenizer_file", "name"),
+    *("author", "date", "created", "created_at", "license", "language", "version", "description", "tags", "base_model"),
+    *("is_llama_config", "transformers.js_config", "unsloth_version", "unsloth_fixed", "_unsloth_fixed"),
+    *("_flash_attn_2_enabled", "use_flash_attn", "use_flash_attention", "use_sdpa", "_attn_implementation_internal"),
+    *("_experts_implementation", "xla_device", "use_xla", "max_sequence_length", "model_parallel", "flax_version"),
+    *("trl_version", "peft_version", "torch_compile", "training_args", "seed", "fp16", "bf16", "is_training"),
+    *("dropout", "dropout_p", "attention_dropout", "attn_dropout", "attn_pdrop", "embd_pdrop", "embd_dropout"),
+    *("resid_dropout", "hidden_dropout", "hidden_dropout_prob", "attention_probs_dropout_prob", "activation_dropout"),
+    *("embed_dropout", "layerdrop", "summary_first_dropout", "classifier_dropout_prob"),
 )
 
 # Keys of every model, each with its allowed values.
 FIXED: dict[str, tuple[Any, ...]] = {
     "add_cross_attention": (False,),
     "cross_attention_hidden_size": (None,),
-    "is_decoder": (False,),
-    "pruned_heads": ({},),
+    "is_decoder": (False, True),
+    "pruned_heads": ({}, None),
     "tie_encoder_decoder": (False,),
+    "quantization_config": (None,),  # the weights are in another form
+    "quantization": (None,),
+    "compression_config": (None,),
+    "sliding_window": (None,),
+    "use_sliding_window": (False, None),
+    "rope_interleaved": (False,),
+    "clip_qkv": (None,),
+    "logit_scale": (None, 1.0),
+    "final_logit_softcapping": (None,),
+    "attn_logit_softcapping": (None,),
+    "use_qk_norm": (False, None),
+    "qk_layernorm": (False, None),
+    "no_rope_layers": (None, []),
+    "embedding_multiplier": (None, 1.0),
+    "residual_multiplier": (None, 1.0),
+    "attention_multiplier": (None,),
+    "logits_scaling": (None, 1.0),
+    "use_lora": (False, None),
 }
 
 
@@ -95,13 +127,10 @@ T5_FAMILY = Family(
         "pad_token_id": ("pad", 0),
     },
     fixed={"is_encoder_decoder": (True,)},
-    ignored=("n_positions", "output_past"),
+    ignored=("n_positions",),
     tied=True,
     dropped=r"decoder\.block\.0\.layer\.1\.EncDecAttention\.relative_attention_bias\.weight",  # was never used
-    special=(
-        *("feed_forward_proj", "dense_act_fn", "is_gated_act", "scale_decoder_outputs"),
-        *("decoder_start_token_id", "tie_word_embeddings"),
-    ),
+    special=("feed_forward_proj", "dense_act_fn", "is_gated_act", "scale_decoder_outputs", "tie_word_embeddings"),
 )
 
 GPT_FAMILY = Family(
@@ -124,12 +153,12 @@ GPT_FAMILY = Family(
         "is_encoder_decoder": (False,),
     },
     ignored=(
-        *("n_ctx", "pad_token_id", "reorder_and_upcast_attn", "decoder_start_token_id", "summary_activation"),
-        *("summary_first_dropout", "summary_proj_to_labels", "summary_type", "summary_use_proj"),
+        *("n_ctx", "reorder_and_upcast_attn", "summary_activation"),
+        *("summary_proj_to_labels", "summary_type", "summary_use_proj"),
     ),
     tied=True,
-    dropped=r"transformer\.h\.\d+\.attn\.(bias|masked_bias)",  # the causal mask
-    special=("embd_pdrop", "attn_pdrop", "tie_word_embeddings"),
+    dropped=r"transformer\.h\.\d+\.(attn|crossattention)\.(bias|masked_bias)",  # the causal mask
+    special=("tie_word_embeddings",),
 )
 
 LLAMA_FAMILY = Family(
@@ -149,13 +178,12 @@ LLAMA_FAMILY = Family(
         "hidden_act": ("silu",),
         "attention_bias": (False,),
         "mlp_bias": (False,),
-        "attention_dropout": (0.0,),
         "partial_rotary_factor": (1.0,),
         "is_encoder_decoder": (False,),
     },
-    ignored=("pretraining_tp", "pad_token_id", "decoder_start_token_id"),
+    ignored=("pretraining_tp",),
     tied=False,
-    dropped=r"model\.(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq",  # follows from rope_theta
+    dropped=r"model\.(layers\.\d+\.self_attn\.)?rotary_emb\.(inv_freq|cos_cached|sin_cached)",  # from rope_theta
     special=("rope_theta", "rope_scaling", "rope_parameters", "head_dim", "tie_word_embeddings"),
 )
 
@@ -235,17 +263,27 @@ class ConfigReader:
         return bool(self.expect(key, (default, not default)))
 
 
-def read_config(path: Path, content: dict[str, Any]) -> ModelDescription:
-    """What a config.json describes; WeightsError, which names the key, for a setting that our layers do not support."""
+def read_config(path: Path, content: dict[str, Any], ignore: Collection[str] = ()) -> ModelDescription:
+    """What a config.json describes; WeightsError, which names the key, for a setting that our layers do not support.
+
+    Keys of `ignore` are left out; those that this program knows, and so checks, are not to be ignored.
+    """
     reader = ConfigReader(path, content)
     model_type = content.get("model_type")
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         raise reader.wrong("model_type", " or ".join(map(repr, FAMILIES)))
     family = FAMILIES[model_type]
     fixed = {**FIXED, **family.fixed}
-    known = {*IGNORED, *fixed, *family.sizes, *family.ignored, *family.special}
-    if unknown := sorted(set(content) - known):
-        raise WeightsError(f"{path}: has {listed(unknown)}, which this program does not know for a {model_type}")
+    checked = {*fixed, *family.sizes, *family.special}
+    if wrong := sorted(checked & set(ignore)):
+        raise WeightsError(f"{path}: {listed(wrong)} is not to be ignored: the numbers depend on it")
+    unknown = sorted(set(content) - checked - {*IGNORED, *family.ignored, *ignore})
+    if unknown:
+        raise WeightsError(
+            f"{path}: has {listed(unknown)}, which this program does not know for a {model_type} "
+            f"({unknown[0]!r:.60} is {shown(content[unknown[0]])}); where the numbers do not depend on it, say "
+            f"ignore=[{unknown[0]!r:.60}], or --ignore-key {unknown[0]!r:.60}"
+        )
     for key, values in fixed.items():
         reader.expect(key, values)
     sizes = {ours: reader.size(theirs, default) for theirs, (ours, default) in family.sizes.items()}
@@ -264,8 +302,6 @@ def _read_t5(reader: ConfigReader, family: Family, sizes: dict[str, Any]) -> Mod
     gated = kind == "gated-gelu"
     reader.expect("is_gated_act", (gated,))
     reader.expect("dense_act_fn", ("gelu_new", "gelu_pytorch_tanh") if gated else ("relu",))
-    if reader.content.get("decoder_start_token_id") not in (None, sizes["pad"]):
-        raise reader.wrong("decoder_start_token_id", f"{sizes['pad']}, as pad_token_id is")
     tied = reader.flag("tie_word_embeddings", True)
     scaled = reader.flag("scale_decoder_outputs", tied)
     if scaled and not tied:
@@ -275,8 +311,6 @@ def _read_t5(reader: ConfigReader, family: Family, sizes: dict[str, Any]) -> Mod
 
 
 def _read_gpt(reader: ConfigReader, family: Family, sizes: dict[str, Any]) -> ModelDescription:
-    for key in ("embd_pdrop", "attn_pdrop"):
-        reader.expect(key, (sizes["dropout"],))
     return ModelDescription(family, GPT, GPTConfig(**sizes), reader.flag("tie_word_embeddings", family.tied))
 
 
@@ -334,8 +368,22 @@ def write_config(model: Any) -> dict[str, Any]:
     return content
 
 
+# Buffers that files have beside the weights: masks, positions. What they hold follows from the configuration.
+BUFFERS = re.compile(r"(.*\.)?(masked_bias|position_ids|attention_mask|causal_mask)")
+BASES = {"t5": "", "gpt2": "transformer.", "llama": "model."}
+FIRST = {
+    "t5": r"(shared|encoder|decoder)\.",
+    "gpt2": r"(wte|wpe|ln_f|h\.\d+)\.",
+    "llama": r"(embed_tokens|norm|layers\.\d+|rotary_emb)\.",
+}
+
+
 def canonical(family: Family, name: str) -> str:
-    """A tensor's name in the class with the head: files of the bare GPT-2 leave out its first word."""
-    if family is GPT_FAMILY and re.match(r"(wte|wpe|ln_f|h\.\d+)\.", name):
-        return f"transformer.{name}"
-    return name
+    """A tensor's name in the class with the head.
+
+    The first word, of the model beneath the head, may be left out or added; wrappers put words of their own before it.
+    """
+    model_type = next(key for key, one in FAMILIES.items() if one is family)
+    name = re.sub(r"^((module|_orig_mod)\.)+", "", name)
+    bare = re.sub(rf"^((transformer|model)\.)+(?=lm_head\.|{FIRST[model_type]})", "", name)
+    return BASES[model_type] + bare if re.match(FIRST[model_type], bare) else bare

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,19 @@ from ..data import CharacterVocabulary
 from ..files import whole_folder
 from ..layers import Layer, Unallocated
 from .errors import WeightsError, listed
-from .hf_config import T5_FAMILY, Family, canonical, read_config, write_config
+from .hf_config import BUFFERS, T5_FAMILY, canonical, read_config, write_config
 from .hf_names import Entry, names_of
-from .hf_tensors import Stored, check_dtype, open_tensors, read_json, write_json, write_tensors
+from .hf_tensors import DTYPES, Stored, check_dtype, open_tensors, read_json, write_json, write_tensors
 from .llama2c import Llama2cTokenizer
 from .tokenizer import PretrainedTokenizer, of_characters, write_tokenizer
 
+COPIES_OF_T5 = r"(encoder|decoder)\.embed_tokens\.weight"
+COPIES = rf"lm_head\.weight|{COPIES_OF_T5}"
 SHARD_BYTES = 5_000_000_000
 Tokenizer = PretrainedTokenizer | Llama2cTokenizer | CharacterVocabulary
 
 
-def from_pretrained(folder: str | os.PathLike[str], dtype: DTypeLike = np.float32) -> Any:
+def from_pretrained(folder: str | os.PathLike[str], dtype: DTypeLike = np.float32, ignore: Collection[str] = ()) -> Any:
     """The T5, GPT-2 or Llama in a folder that Hugging Face's transformers wrote, or `save_pretrained`.
 
     Parameters
@@ -34,6 +37,8 @@ def from_pretrained(folder: str | os.PathLike[str], dtype: DTypeLike = np.float3
         With config.json and model.safetensors, or several such files and their index. Nothing is downloaded.
     dtype
         float32 or float64, whatever the files hold; 16 bits, of either kind, become that without loss.
+    ignore : collection of str
+        Keys of config.json that this program does not know, and on which the numbers do not depend.
 
     Returns
     -------
@@ -49,10 +54,15 @@ def from_pretrained(folder: str | os.PathLike[str], dtype: DTypeLike = np.float3
     path = Path(folder)
     if not path.is_dir():
         raise WeightsError(f"{path}: is no folder; give one that holds config.json and model.safetensors")
-    description = read_config(path / "config.json", read_json(path / "config.json"))
+    description = read_config(path / "config.json", read_json(path / "config.json"), ignore)
     stored: dict[str, Stored] = {}
     for name, tensor in open_tensors(path).items():
         ours = canonical(description.family, name)
+        if BUFFERS.fullmatch(ours) or re.fullmatch(description.family.dropped, ours):
+            continue
+        if tensor.dtype not in DTYPES:
+            allowed = ", ".join(DTYPES)
+            raise WeightsError(f"{tensor.path}: {listed([name])} has dtype {tensor.dtype}: must be one of {allowed}")
         if ours in stored:
             raise WeightsError(f"{path}: has both {listed([name])} and {listed([ours])}")
         stored[ours] = tensor
@@ -67,7 +77,12 @@ def from_pretrained(folder: str | os.PathLike[str], dtype: DTypeLike = np.float3
     except (ValueError, OverflowError, MemoryError) as error:  # sizes that no array can have
         raise WeightsError(f"{path / 'config.json'}: describes no model: {error}") from None
     entries = names_of(model)
-    check_tensors(path, description.family, entries, stored)
+    table = entries[0].name  # of the embedding, which a file may have under the name of what is tied to it
+    if table not in stored:
+        copies = (name for name in stored if re.fullmatch(COPIES if description.tied else COPIES_OF_T5, name))
+        if (copy := next(copies, None)) is not None:
+            stored[table] = stored[copy]
+    check_tensors(path, entries, stored)
     for entry in entries:
         entry.fill(stored[entry.name].read(wanted))
     return model
@@ -83,15 +98,15 @@ def same(a: Stored, b: Stored) -> bool:
     return a.shape == b.shape and np.array_equal(a.read(np.float64), b.read(np.float64))
 
 
-def check_tensors(path: Path, family: Family, entries: list[Entry], stored: dict[str, Stored]) -> None:
+def check_tensors(path: Path, entries: list[Entry], stored: dict[str, Stored]) -> None:
     """WeightsError unless the tensors are those of the model, and each of its shape."""
     names = {entry.name for entry in entries}
     if missing := [entry.name for entry in entries if entry.name not in stored]:
         raise WeightsError(f"{path}: lacks {listed(missing)}")
-    extra = [name for name in stored if name not in names and not re.fullmatch(family.dropped, name)]
+    extra = [name for name in stored if name not in names]
     table = entries[0]  # of the embedding
     for name in extra[:]:
-        if re.fullmatch(r"lm_head\.weight|(encoder|decoder)\.embed_tokens\.weight", name):  # as old files repeat it
+        if re.fullmatch(COPIES, name):  # as old files repeat it
             if not same(stored[name], stored[table.name]):
                 raise WeightsError(f"{path}: {name} is not {table.name}, though config.json says that they are tied")
             extra.remove(name)

@@ -25,7 +25,7 @@ DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 
 @dataclass(frozen=True)
 class Stored:
-    """One tensor where it lies in a file: dtype as the file calls it, shape, first byte and last."""
+    """One tensor where it lies in a file: dtype as the file calls it, of any kind, shape, first byte and last."""
 
     path: Path
     dtype: str
@@ -86,8 +86,6 @@ def open_file(path: Path) -> dict[str, Stored]:
     tensors = {}
     for name in names:
         dtype, shape, (start, stop) = header[name]["dtype"], header[name]["shape"], header[name]["data_offsets"]
-        if dtype not in DTYPES:
-            raise WeightsError(f"{path}: {listed([name])} has dtype {dtype}: must be one of {', '.join(DTYPES)}")
         tensors[name] = Stored(path, dtype, tuple(shape), 8 + length + start, 8 + length + stop)
     return tensors
 

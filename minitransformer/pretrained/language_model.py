@@ -40,6 +40,7 @@ class PretrainedLanguageModel(LanguageModel):
             raise ValueError(f"prompt={prompt!r}: {error}") from None
         if not ids:
             raise ValueError(f"prompt={prompt!r}: give at least one token to go on from")
+        check_rows(ids, self.model.config.vocab, self.vocabulary, f"prompt={prompt!r}")  # type: ignore[attr-defined]
         return ids
 
     def default_prompt(self) -> str:
@@ -47,8 +48,9 @@ class PretrainedLanguageModel(LanguageModel):
         return "\n" if self.vocabulary.begin is None else ""
 
     def never(self) -> Iterable[int]:
-        known = range(len(self.vocabulary), self.model.config.vocab)  # type: ignore[attr-defined]
-        return (*self.vocabulary.never, *known)  # tables often have more rows than the tokenizer has ids
+        rows = self.model.config.vocab  # type: ignore[attr-defined]
+        # Tables often have more rows than the tokenizer has ids, and now and then fewer.
+        return (*(i for i in self.vocabulary.never if i < rows), *range(len(self.vocabulary), rows))
 
     def stops(self) -> Collection[int]:
         return self.vocabulary.stops
@@ -57,8 +59,19 @@ class PretrainedLanguageModel(LanguageModel):
         raise TypeError("a pretrained language model is saved by `save_pretrained`, not as a checkpoint")
 
 
+def check_rows(ids: Iterable[int], rows: int, tokenizer: Any, name: str) -> None:
+    """Raise ValueError where a text uses an id for which the model has no row."""
+    for i in ids:
+        if i >= rows:
+            token = tokenizer.decode([i]) or tokenizer.labels([i])[0]
+            raise ValueError(f"{name}: has the token {token!r}, id {i:,}; the model knows ids below {rows:,}")
+
+
 def load_language_model(
-    path: str | os.PathLike[str], tokenizer: str | os.PathLike[str] | None = None, dtype: DTypeLike = np.float32
+    path: str | os.PathLike[str],
+    tokenizer: str | os.PathLike[str] | None = None,
+    dtype: DTypeLike = np.float32,
+    ignore: Collection[str] = (),
 ) -> LanguageModel:
     """Read a language model of any supported format.
 
@@ -70,6 +83,8 @@ def load_language_model(
         Of llama2.c's tokenizer; by default tok512.bin beside a model of 512 tokens, or else tokenizer.bin.
     dtype
         Of weights that come from elsewhere.
+    ignore : collection of str
+        Keys of a config.json that do not matter, as in `from_pretrained`.
 
     Raises
     ------
@@ -81,9 +96,14 @@ def load_language_model(
         return _of_llama2c(path, None if tokenizer is None else Path(tokenizer), dtype)
     if tokenizer is not None:
         raise WeightsError(f"{tokenizer}: {path} has its own tokenizer; one is given to a .bin file of llama2.c alone")
-    if path.is_dir() and (path / "config.json").exists() and not (path / "checkpoint.npz").exists():
-        return _of_hugging_face(path, dtype)
+    if is_hugging_face(path):
+        return _of_hugging_face(path, dtype, ignore)
     return LanguageModel.load(path)
+
+
+def is_hugging_face(path: Path) -> bool:
+    """Whether it is a folder of theirs, not that of a run."""
+    return path.is_dir() and (path / "config.json").exists() and not (path / "checkpoint.npz").exists()
 
 
 def _of_llama2c(path: Path, tokenizer: Path | None, dtype: DTypeLike) -> LanguageModel:
@@ -96,11 +116,9 @@ def _of_llama2c(path: Path, tokenizer: Path | None, dtype: DTypeLike) -> Languag
     return PretrainedLanguageModel(_name(path, model), model, Llama2cTokenizer.read(tokenizer, n))
 
 
-def _of_hugging_face(path: Path, dtype: DTypeLike) -> LanguageModel:
+def _of_hugging_face(path: Path, dtype: DTypeLike, ignore: Collection[str]) -> LanguageModel:
     tokenizer = read_tokenizer(path)
-    model = from_pretrained(path, dtype)
-    if len(tokenizer) > getattr(model.config, "vocab", 0):
-        raise WeightsError(f"{path}: tokenizer.json has {len(tokenizer):,} ids, the model {model.config.vocab:,}")
+    model = from_pretrained(path, dtype, ignore)
     return PretrainedLanguageModel(_name(path, model), model, tokenizer)
 
 

@@ -36,7 +36,10 @@ class PretrainedTokenizer:
         self.stops, self.never = frozenset(stops), tuple(never)
 
     def encode(self, text: str) -> list[int]:
-        """Ids of a text, with the special tokens that the tokenizer adds; of nothing, the beginning alone."""
+        """Ids of a text, with the special tokens that the tokenizer adds; of nothing, the beginning alone.
+
+        The text is not normalised by us: the tokenizer does what was done when the model learned.
+        """
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -48,6 +51,16 @@ class PretrainedTokenizer:
         """Text of ids, without special tokens; bytes that are no character yet become U+FFFD."""
         return str(self.tokenizer.decode([int(i) for i in ids], skip_special_tokens=True))
 
+    def labels(self, ids: Iterable[int]) -> list[str]:
+        """One printable label for each id."""
+        return [self.decode([i]) or self.tokenizer.id_to_token(int(i)) or str(i) for i in ids]
+
+    def unknown(self, text: str) -> list[str]:
+        """What the tokenizer has no piece for, each once."""
+        unknown = getattr(self.tokenizer.model, "unk_token", None) or "<unk>"
+        found = self.tokenizer.encode(text)
+        return list(dict.fromkeys(text[a:b] for token, (a, b) in zip(found.tokens, found.offsets) if token == unknown))
+
     def __len__(self) -> int:
         return int(self.tokenizer.get_vocab_size())
 
@@ -57,17 +70,12 @@ def read_tokenizer(folder: Path) -> PretrainedTokenizer:
 
     The ids that begin and end a text are those of generation_config.json, or else of config.json.
     """
-    path = folder / FILE
-    if not path.is_file():
-        raise WeightsError(f"{path}: cannot be read: no such file")
     settings = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
     if (folder / GENERATION).exists():
         settings |= read_json(folder / GENERATION)
-    tokenizers = library("tokenizers")
-    try:
-        tokenizer = tokenizers.Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises no narrower class
-        raise WeightsError(f"{path}: is no tokenizer: {str(error)[:200]}") from None
+    tokenizer = _open(folder)
+    tokenizer.no_truncation()  # settings of its last use, stored with it, would cut a prompt
+    tokenizer.no_padding()
     n = tokenizer.get_vocab_size()
 
     def ids(key: str) -> list[int]:
@@ -79,6 +87,40 @@ def read_tokenizer(folder: Path) -> PretrainedTokenizer:
 
     begin = ids("bos_token_id")
     return PretrainedTokenizer(tokenizer, begin[0] if begin else None, ids("eos_token_id"), ids("suppress_tokens"))
+
+
+def _open(folder: Path) -> Any:
+    """The tokenizer of a folder: tokenizer.json, or GPT-2's vocab.json with merges.txt."""
+    tokenizers = library("tokenizers")
+    path, vocabulary, merges = folder / FILE, folder / "vocab.json", folder / "merges.txt"
+    try:
+        if path.is_file():
+            return tokenizers.Tokenizer.from_file(str(path))
+        if vocabulary.is_file() and merges.is_file():
+            path = vocabulary
+            return _of_gpt2(tokenizers, vocabulary, merges)
+    except Exception as error:  # the library raises no narrower class
+        raise WeightsError(f"{path}: is no tokenizer: {str(error)[:200]}") from None
+    pieces = next((name for name in ("tokenizer.model", "spiece.model") if (folder / name).is_file()), None)
+    if pieces is None:
+        raise WeightsError(f"{path}: cannot be read: no such file")
+    place = repr(str(folder))
+    convert = f"from transformers import AutoTokenizer as A; A.from_pretrained({place}).save_pretrained({place})"
+    raise WeightsError(
+        f"{path}: no such file; {pieces} is SentencePiece's, which becomes {FILE} by "
+        f'python -c "{convert}" (with pip install transformers sentencepiece)'
+    )
+
+
+def _of_gpt2(tokenizers: Any, vocabulary: Path, merges: Path) -> Any:
+    """The byte-level tokenizer that the two files of GPT-2 describe."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE.from_file(str(vocabulary), str(merges)))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    end = "<|endoftext|>"
+    if tokenizer.token_to_id(end) is not None:
+        tokenizer.add_special_tokens([tokenizers.AddedToken(end, normalized=False, special=True)])
+    return tokenizer
 
 
 def write_tokenizer(folder: Path, tokenizer: PretrainedTokenizer) -> dict[str, Any]:
