@@ -5,6 +5,7 @@ from .beam import BeamStep, Branch, beam_search, search_tree
 from .greedy import greedy
 from .hypothesis import Hypothesis
 from .language_model import LanguageModel
+from .loading import load
 from .metrics import METRICS, chrf, exact_match, sentence_bleu
 from .sampling import next_word_distribution, sample, stream
 from .strategies import Beam, Greedy, MinimumBayesRisk, Sampling, Strategy, Translation
@@ -30,6 +31,7 @@ __all__ = [
     "exact_match",
     "expected_utilities",
     "greedy",
+    "load",
     "minimum_bayes_risk",
     "next_word_distribution",
     "sample",

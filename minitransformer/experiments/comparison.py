@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..data import Batch
-from ..layers import Array, Unallocated, padding_mask, summary
-from ..models import Config, EncoderDecoder, build_model
+from ..layers import Array, Unallocated, padding_mask
+from ..models import Config, EncoderDecoder, build_model, summary
 from ..training import Callback, History, Trainer, evaluate
 from ..training.trainer import Batches
 from .coreference import attention_maps

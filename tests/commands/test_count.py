@@ -8,8 +8,7 @@ import pytest
 
 from minitransformer.cli import main
 from minitransformer.commands.count import count
-from minitransformer.layers import summary
-from minitransformer.models import PRESETS, LSTMConfig, build_model
+from minitransformer.models import PRESETS, LSTMConfig, build_model, summary
 
 PUBLISHED = {
     "gpt2": 124_439_808,
@@ -72,8 +71,8 @@ def test_a_recurrent_decoder_keeps_memory_and_keys_of_the_source_and_nothing_of_
 
 
 def arrays(state):
-    for value in state.values():
-        if isinstance(value, dict):
+    for value in state.values() if isinstance(state, dict) else state:
+        if isinstance(value, (dict, tuple)):
             yield from arrays(value)
         elif isinstance(value, np.ndarray):
             yield value

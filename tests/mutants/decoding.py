@@ -17,7 +17,6 @@ from minitransformer.layers import (
     Softmax,
 )
 from minitransformer.layers.decoding_state import GrowingBuffer
-from minitransformer.layers.linear import Joint
 from minitransformer.models import EncoderDecoder
 
 from ..definitions.decoding import greedy
@@ -67,7 +66,6 @@ bug("a step of several ids sees the future", SelfAttention, "step", "causal_mask
 bug("a step attends to the memory without its mask", MultiHeadAttention, "step",
     'state["v"], mask)', 'state["v"], None)', STEPS)
 bug("a step's bias forgotten", Dense, "step", "y += self.bias.value", "pass", STEPS)
-bug("a step's biases of queries, keys and values forgotten", Joint, "__call__", "y += self.bias", "pass", STEPS)
 bug("a step's norm leaves the mean", LayerNorm, "step", "rows - token_mean(rows)", "1.0 * rows", STEPS)
 bug("a step's norm without its gain", LayerNorm, "step", "x_hat * self.gain.value", "x_hat", STEPS)
 bug("a step's scores not scaled", ScaledDotProductAttention, "step",

@@ -15,8 +15,8 @@ from minitransformer.layers import (
     RecurrentEncoder,
     RecurrentStack,
     Tanh,
-    lstm,
 )
+from minitransformer.layers.recurrent import gru, lstm, stack
 
 from .injection import bug, bugs
 

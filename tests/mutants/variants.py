@@ -19,8 +19,8 @@ from minitransformer.layers import (
     grouped_query,
     relative,
     rotary,
-    state,
 )
+from minitransformer.layers.decoding_state import GrowingBuffer
 
 from .injection import bug
 
@@ -197,7 +197,7 @@ bug("sinusoids begin again at every step", SinusoidalPositions, "step",
 bug("learned positions begin again at every step", LearnedPositions, "step",
     "self.weight.value[start : start + T]", "self.weight.value[:T]", STEPS)
 bug("positions counted once a step", DecodingState, "advance", "before + n", "before + 1", STEPS)
-bug("kept keys lost when the buffer grows", state.GrowingBuffer, "extend",
+bug("kept keys lost when the buffer grows", GrowingBuffer, "extend",
     "longer[:, :, : self.length] = self.value", "longer[...] = 0.0", STEPS)
-bug("new keys last first", state.GrowingBuffer, "extend",
+bug("new keys last first", GrowingBuffer, "extend",
     "self.buffer[:, :, self.length : end] = new", "self.buffer[:, :, self.length : end] = new[:, :, ::-1]", STEPS)
