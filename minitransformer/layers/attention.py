@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .base import Array, Cache, Layer, check_array, check_features
+from .base import Array, Cache, Layer, check_array, check_features, check_gradient
 from .decoding_state import DecodingState
 from .dropout import Dropout
 from .initializers import Init, as_initializer
@@ -71,6 +71,7 @@ class ScaledDotProductAttention(Layer):
 
     def backward(self, d_context: Array, cache: Cache) -> tuple[Array, Array, Array]:
         q, k, v = cache["q"], cache["k"], cache["v"]
+        check_gradient(self, d_context, (*q.shape[:-1], v.shape[-1]))
         scale = self.scale_for(q)
         dv = matmul_heads(cache["dropped"].swapaxes(-1, -2), d_context)
         d_dropped = np.matmul(d_context, v.swapaxes(-1, -2))

@@ -6,7 +6,7 @@ can be used twice, tied, unrolled over time, or called again before its backward
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,14 @@ class Parameter:
 
 
 class Cache(dict):
-    """All that backward needs, by name, nested as the layers are nested. It prints itself as a tree."""
+    """All that backward needs, by name, nested as the layers are nested. It prints itself as a tree.
+
+    Raises ValueError for a name that it does not hold: then it was made by another layer's forward.
+    """
+
+    def __missing__(self, name: Any) -> Any:
+        has = ", ".join(map(str, self)) or "nothing"
+        raise ValueError(f"the cache has no {name!r}, but {has}: give the cache that this layer's own forward returned")
 
     def rows(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
         """Every entry that is not itself a cache, as (dotted path, value), in the order of the forward pass."""
@@ -135,6 +142,27 @@ class Layer:
         """Set every parameter's gradient to zero."""
         for parameter in self.parameters():
             parameter.grad[...] = 0
+
+
+def check_gradient(layer: Layer, dy: Any, shape: tuple[int, ...]) -> None:
+    """Raise TypeError unless dy is an array of floating numbers, ValueError unless it has the output's shape."""
+    if isinstance(dy, (np.ndarray, np.generic)) and dy.shape == shape and dy.dtype.kind in "fc":
+        return
+    name = f"{type(layer).__name__}.backward: dy"
+    if not isinstance(dy, (np.ndarray, np.generic)):
+        raise TypeError(f"{name} is of type {type(dy).__name__}: give an array of the output's shape {shape}")
+    if dy.dtype.kind not in "fc":
+        raise TypeError(f"{name} has dtype {dy.dtype}: give floating numbers")
+    raise ValueError(f"{name} has shape {dy.shape}: the output has {shape}")
+
+
+def check_gradients(layer: Layer, d_output: Any, shapes: Sequence[tuple[int, ...]]) -> None:
+    """The same for a layer of several outputs, whose gradients are a tuple."""
+    if not isinstance(d_output, tuple) or len(d_output) != len(shapes):
+        got = f"{len(d_output)} of them" if isinstance(d_output, tuple) else f"a {type(d_output).__name__}"
+        raise TypeError(f"{type(layer).__name__}.backward: dy is {got}: give a tuple of {len(shapes)} arrays")
+    for dy, shape in zip(d_output, shapes):
+        check_gradient(layer, dy, shape)
 
 
 def check_array(x: Any) -> None:

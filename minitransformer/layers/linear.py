@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Array, Cache, Layer, Parameter, check_features
+from .base import Array, Cache, Layer, Parameter, check_features, check_gradient
 from .initializers import Init, as_initializer
 from .reductions import column_sum, flatten_tokens
 
@@ -40,6 +40,7 @@ class Linear(Layer):
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         x = cache["x"]
+        check_gradient(self, dy, (*x.shape[:-1], self.d_out))
         d_rows = dy.reshape(-1, self.d_out)  # (..., d_out) -> (N, d_out)
         self.weight.grad += x.reshape(-1, self.d_in).T @ d_rows  # y = x W  =>  dW = x^T dy
         dx = d_rows @ self.weight.value.T  # y = x W  =>  dx = dy W^T
@@ -62,5 +63,6 @@ class Dense(Linear):
         return y, cache
 
     def backward(self, dy: Array, cache: Cache) -> Array:
+        dx = super().backward(dy, cache)
         self.bias.grad += column_sum(dy)  # b is added to every row  =>  db = sum of the rows of dy
-        return super().backward(dy, cache)
+        return dx

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..base import Array, Cache, Layer
+from ..base import Array, Cache, Layer, check_gradient
 from ..containers import Identity
 from ..decoding_state import DecodingState
 from ..initializers import Init, as_initializer
@@ -31,8 +31,10 @@ class DotScore(Layer):
         return np.matmul(q, k.swapaxes(-1, -2)), Cache(q=q, k=k)
 
     def backward(self, d_scores: Array, cache: Cache) -> tuple[Array, Array]:
-        dk = np.matmul(d_scores.swapaxes(-1, -2), cache["q"])
-        dq = np.matmul(d_scores, cache["k"])
+        q, k = cache["q"], cache["k"]
+        check_gradient(self, d_scores, (*q.shape[:-1], k.shape[-2]))
+        dk = np.matmul(d_scores.swapaxes(-1, -2), q)
+        dq = np.matmul(d_scores, k)
         return dq, dk
 
 
@@ -61,6 +63,7 @@ class AdditiveScore(Layer):
 
     def backward(self, d_scores: Array, cache: Cache) -> tuple[Array, Array]:
         activated = cache["vector"]["x"]
+        check_gradient(self, d_scores, activated.shape[:-1])
         d_sum = self.vector.backward(d_scores[..., None], cache["vector"])
         d_sum *= 1.0 - activated * activated
         return d_sum.sum(axis=2), d_sum.sum(axis=1)  # q was added for every s, k for every t
@@ -131,6 +134,7 @@ class CrossAttention(Layer):
     def backward_read(self, d_context: Array, cache: Cache) -> tuple[Array, Array, Array]:
         """The gradients of x, k and memory."""
         weights, memory = cache["weights"][:, 0], cache["memory"]
+        check_gradient(self, d_context, (*weights.shape[:2], memory.shape[-1]))
         d_memory = np.matmul(weights.swapaxes(-1, -2), d_context)
         d_weights = np.matmul(d_context, memory.swapaxes(-1, -2))
         d_scores = self.softmax.backward(d_weights[:, None], cache["softmax"])[:, 0]  # where masked, this is 0
