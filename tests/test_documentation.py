@@ -14,12 +14,14 @@ ALL_PAGES += ["tests/README.md", "minitransformer/experiments/README.md"]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
-def blocks():
+def blocks() -> list:
+    found = []
     for page in PAGES:
         if page == "CONTRIBUTING.md":  # its blocks build on one another: tests/verify/test_contributing.py
             continue
         for i, match in enumerate(BLOCK.finditer((ROOT / page).read_text(encoding="utf-8"))):
-            yield pytest.param(match[1], id=f"{page}-{i + 1}")
+            found.append(pytest.param(match[1], id=f"{page}-{i + 1}"))
+    return found
 
 
 @pytest.fixture(scope="module")

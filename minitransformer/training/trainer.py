@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from ..data import Batch
-from ..layers import CrossEntropy, Layer, first_not_finite
+from ..layers import CrossEntropy, Layer, first_nonfinite
 from .flat import flatten_gradients, flatten_values
 from .history import History, Record
 from .memory import keep_freed_memory
@@ -148,5 +148,5 @@ class Trainer:
         return self.history
 
     def _explain(self, batch: Batch, loss: float) -> str:
-        culprit = first_not_finite(self.model, *batch.inputs, rng=self.dropout_rng()) or "the loss itself"
+        culprit = first_nonfinite(self.model, *batch.inputs, rng=self.dropout_rng()) or "the loss itself"
         return f"step {self.step + 1}: the loss is {loss}; the first that is not finite is {culprit}"

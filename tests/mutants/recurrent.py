@@ -16,7 +16,7 @@ from minitransformer.layers import (
     RecurrentStack,
     Tanh,
 )
-from minitransformer.layers.recurrent import gru, lstm, stack
+from minitransformer.layers.recurrent import lstm
 
 from .injection import bug, bugs
 

@@ -16,9 +16,12 @@ TEXT = np.array([[4, 5, 6, 4, 5], [7, 4, 4, 6, 5]])
 
 
 def test_there_is_one_of_each_family():
-    assert NAMES == sorted(
-        ["transformer", "pre-norm", "minimal", "t5", "t5-v1.1", "lstm", "lstm-bahdanau", "lstm-input-feeding"]
-        + ["gpt", "llama", "llama-tied"]
+    assert (
+        sorted(
+            ["transformer", "pre-norm", "minimal", "t5", "t5-v1.1", "lstm", "lstm-bahdanau", "lstm-input-feeding"]
+            + ["gpt", "llama", "llama-tied"]
+        )
+        == NAMES
     )
 
 

@@ -96,11 +96,7 @@ class CrossAttention(Layer):
     ) -> tuple[Array, Cache]:
         if x.ndim != 3 or memory.ndim != 3 or len(x) != len(memory):
             raise ValueError(f"memory has shape {memory.shape}: give (B, S, M) with the B of an x of shape {x.shape}")
-        if state is not None and "k" in state:  # the memory stays the same, so its keys do too
-            return self.read(x, state["k"], memory, mask)
-        k, key_cache = self.key.forward(memory)
-        if state is not None:
-            state["k"] = k
+        k, key_cache = self.keys(memory, state)
         context, cache = self.read(x, k, memory, mask)
         cache["key"] = key_cache
         return context, cache
@@ -108,6 +104,15 @@ class CrossAttention(Layer):
     def backward(self, d_context: Array, cache: Cache) -> tuple[Array, Array]:
         dx, dk, d_memory = self.backward_read(d_context, cache)
         return dx, d_memory + self.key.backward(dk, cache["key"])  # the memory was key and value
+
+    def keys(self, memory: Array, state: DecodingState | None = None) -> tuple[Array, Cache]:
+        """The keys (B, S, A) of a memory. It stays the same while decoding, so the state keeps them."""
+        if state is not None and "k" in state:
+            return state["k"], Cache()
+        k, cache = self.key.forward(memory)
+        if state is not None:
+            state["k"] = k
+        return k, cache
 
     def read(self, x: Array, k: Array, memory: Array, mask: Array | None = None) -> tuple[Array, Cache]:
         """The part that differs from step to step: the keys k (B, S, A) of a memory are the same for all."""

@@ -191,7 +191,7 @@ class InputFeedingDecoder(LuongDecoder):
         fed = np.zeros((B, 1, self.lstm.d_hidden), x.dtype)
         if state is not None:  # what the last call left, or the encoder's h and c
             h, c, fed = state.get("h", h), state.get("c", c), state.get("fed", fed)
-        k, key_cache = self.cross_attention.key.forward(memory)
+        k, key_cache = self.cross_attention.keys(memory, substate(state, "cross_attention"))
         ys, steps = [], []
         for t in range(T):
             both = np.concatenate([x[:, t : t + 1], fed], axis=-1)  # (B, 1, D), (B, 1, H) -> (B, 1, D + H)
