@@ -37,6 +37,9 @@ class Recorder(np.ndarray):
             return out[0]
         return result.view(Recorder) if isinstance(result, np.ndarray) else result
 
+    def dot(self, other: Any) -> Any:  # type: ignore[override]
+        return np.matmul(self, other)  # which is noted above; for matrices and vectors the two are the same
+
 
 def bare(x: Any) -> Any:
     return x.view(np.ndarray) if isinstance(x, Recorder) else x
