@@ -34,7 +34,7 @@ class Recorder(np.ndarray):
             Recorder.found.append((plain[0], plain[1], by_heads))
         result = getattr(ufunc, method)(*plain, **options)
         if out is not None:
-            return out[0]
+            return out[0].view(Recorder)
         return result.view(Recorder) if isinstance(result, np.ndarray) else result
 
     def dot(self, other: Any) -> Any:  # type: ignore[override]
