@@ -106,13 +106,8 @@ class Layer:
         return self.forward(*inputs)[0]
 
     def children(self) -> Iterator[tuple[str, Layer | Parameter]]:
-        """The parameters and layers that are attributes of this one, lists of them included, by name."""
-        for name, value in vars(self).items():
-            if isinstance(value, (Layer, Parameter)):
-                yield name, value
-            elif isinstance(value, (list, tuple)):
-                parts = ((f"{name}.{i}", item) for i, item in enumerate(value))
-                yield from (part for part in parts if isinstance(part[1], (Layer, Parameter)))
+        """The parameters and layers that are attributes of this one, by name; lists, tuples and dicts are searched."""
+        yield from _parts_in(vars(self), "")
 
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
         """Every layer inside this one, itself first, with its dotted path; one that is used twice comes twice."""
@@ -142,6 +137,16 @@ class Layer:
         """Set every parameter's gradient to zero."""
         for parameter in self.parameters():
             parameter.grad[...] = 0
+
+
+def _parts_in(container: Any, path: str) -> Iterator[tuple[str, Layer | Parameter]]:
+    """The parameters and layers in nested dicts, lists and tuples, by their dotted path."""
+    for name, value in container.items() if isinstance(container, dict) else enumerate(container):
+        full = f"{path}.{name}" if path else str(name)
+        if isinstance(value, (Layer, Parameter)):
+            yield full, value
+        elif isinstance(value, (dict, list, tuple)):
+            yield from _parts_in(value, full)
 
 
 def check_gradient(layer: Layer, dy: Any, shape: tuple[int, ...]) -> None:
