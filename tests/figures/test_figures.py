@@ -19,6 +19,8 @@ import pictures  # noqa: E402
 from make import stale  # noqa: E402
 from pictures import PICTURES, Trained, block_gradients  # noqa: E402
 
+from ..extent import exhaustive  # noqa: E402
+
 QUICK = "schedules"
 
 
@@ -109,6 +111,7 @@ MAPS = {"antecedent", "attention_head", "attention_layers", "alignment_over_trai
         ("style", set(PICTURES)),
     ],
 )
+@exhaustive
 def test_a_change_of_the_code_that_draws_makes_a_picture_stale(untrained, monkeypatch, module, stale_ones):
     before = {name: picture.digest(untrained) for name, picture in PICTURES.items()}
     source, change = pictures.inspect.getsource, "edited = True\n"
