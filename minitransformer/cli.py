@@ -33,7 +33,7 @@ from .commands import (
 from .commands.errors import CommandError
 from .data import DataError
 from .experiments import ExperimentError
-from .training import CheckpointError, NotFinite
+from .training import BlownUp, CheckpointError, NotFinite
 from .training.parallel import NoMPI, Ranks, world
 
 COMMANDS = (
@@ -82,7 +82,7 @@ def answer(options: argparse.Namespace) -> int:
     """Run the command that the options name; a mistake in them is one line on standard error."""
     try:
         return int(options.run(options))
-    except (CommandError, DataError, ExperimentError, CheckpointError, NotFinite) as error:
+    except (CommandError, DataError, ExperimentError, CheckpointError, NotFinite, BlownUp) as error:
         print(f"minitransformer {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
