@@ -29,6 +29,7 @@ from minitransformer.layers import (
     Glorot,
     GroupedQueryAttention,
     Identity,
+    InputEmbedding,
     LayerNorm,
     LearnedPositions,
     Linear,
@@ -145,6 +146,17 @@ def _dropout(rng: np.random.Generator) -> tuple[Any, ...]:
 @case(Embedding)
 def _embedding(rng: np.random.Generator) -> tuple[Any, ...]:
     return Embedding(V, D, float64(rng), scale=2.5), ids(rng, B, T)
+
+
+@case(InputEmbedding, "with learned positions and dropout")
+def _(rng):
+    init = float64(rng)
+    return InputEmbedding(Embedding(V, D, init, 0.7), LearnedPositions(T, D, init), P), rng.integers(0, V, (B, T))
+
+
+@case(InputEmbedding, "without positions")
+def _(rng):
+    return InputEmbedding(Embedding(V, D, float64(rng))), rng.integers(0, V, (B, T))
 
 
 @case(Unembedding)

@@ -53,7 +53,7 @@ def silu_is_its_formula() -> None:
     _equal(y, np.array([0.0, 1e4], np.float32), "far from zero", 0.0)
 
 
-@holds("a gated feed-forward layer bends its gate, and not what the gate lets through")
+@holds("a gated feed-forward layer activates its gate, and not what the gate lets through")
 def gated_feed_forward_is_its_formula() -> None:
     x = _random(3, 4)
     for layer, bend in (
@@ -195,7 +195,7 @@ def grouped_query_attention_is_its_definition() -> None:
         _equal(y[b], np.concatenate(contexts, axis=1) @ W_o, f"output of sentence {b}")
 
 
-@holds("what steps give for new positions is what forward gives for all")
+@holds("what new positions give with a state is what forward gives for all")
 def steps_are_forward() -> None:
     B, T, D, init = 2, 9, 6, _float64()
     bias = RelativePositionBias(2, init, 4, 5, relative.causal_bucket)

@@ -170,7 +170,9 @@ def test_a_mask_that_is_not_boolean_is_refused(mask, words):
 @pytest.mark.parametrize("shape", [(7,), (2, 5, 7), (3, 7), (2, 1, 1, 7), (3, 1, 1, 5), (1, 3, 1, 1, 7)])
 def test_a_mask_of_the_wrong_shape_is_named(shape):
     layer = MultiHeadAttention(6, 2, init())
-    with pytest.raises(ValueError, match=r"mask has shape .*: give \(T, S\), or 4 axes that broadcast to \(B, H, T, S\)=\(3, 2, 5, 7\)"):
+    with pytest.raises(
+        ValueError, match=r"mask has shape .*: give \(T, S\), or 4 axes that broadcast to \(B, H, T, S\)=\(3, 2, 5, 7\)"
+    ):
         layer(np.ones((3, 5, 6)), np.ones((3, 7, 6)), np.ones(shape, bool))
 
 
