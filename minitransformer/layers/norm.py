@@ -46,10 +46,11 @@ class LayerNorm(Layer):
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
         check_features(x, self.d_model)
         rows = flatten_tokens(x)  # (..., D) -> (N, D)
-        centred = rows - token_mean(rows)
-        inv_std = 1.0 / np.sqrt(token_mean(centred * centred) + self.eps)  # (N, 1)
-        x_hat = centred * inv_std
-        y = x_hat * self.gain.value + self.bias.value
+        x_hat = rows - token_mean(rows)
+        inv_std = 1.0 / np.sqrt(token_mean(x_hat * x_hat) + self.eps)  # (N, 1)
+        x_hat *= inv_std
+        y = x_hat * self.gain.value
+        y += self.bias.value
         return y.reshape(x.shape), Cache(x_hat=x_hat, inv_std=inv_std, shape=x.shape)
 
     def backward(self, dy: Array, cache: Cache) -> Array:

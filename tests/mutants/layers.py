@@ -129,9 +129,9 @@ bug("GELU without half of the product rule", GELU, "backward",
 bug("GELU with 1 - t in place of 1 - t^2", GELU, "backward",
     "1.0 - t * t", "1.0 - t", "GELU")
 bug("GELU with a square in place of the cube", GELU, "forward",
-    "(x * x)", "x", "GELU")
+    "u = x * x", "u = 1.0 * x", "GELU")
 bug("GELU by the logistic approximation", GELU, "forward",
-    "t = np.tanh(u)", "t = 2.0 / (1.0 + np.exp(-1.702 * x)) - 1.0",
+    "t = np.tanh(u, out=u)", "t = 2.0 / (1.0 + np.exp(-1.702 * x)) - 1.0",
     "activations are what their formulas say, number by number")
 
 # ---- softmax
@@ -192,13 +192,13 @@ bug("gain's gradient assigned", LayerNorm, "backward",
 bug("normalized input overwritten in the cache", LayerNorm, "backward",
     "return dx.reshape(dy.shape)", "x_hat *= 2.0\nreturn dx.reshape(dy.shape)", "LayerNorm", "changed cache['x_hat'] in place")
 bug("eps outside the root", LayerNorm, "forward",
-    "np.sqrt(token_mean(centred * centred) + self.eps)", "(np.sqrt(token_mean(centred * centred)) + self.eps)",
+    "np.sqrt(token_mean(x_hat * x_hat) + self.eps)", "(np.sqrt(token_mean(x_hat * x_hat)) + self.eps)",
     "layer normalization is what its definition says, vector by vector")
 bug("variance over D - 1", LayerNorm, "forward",
-    "token_mean(centred * centred)", "token_mean(centred * centred) * (self.d_model / (self.d_model - 1))",
+    "token_mean(x_hat * x_hat)", "token_mean(x_hat * x_hat) * (self.d_model / (self.d_model - 1))",
     "layer normalization is what its definition says, vector by vector")
 bug("standard deviation detached from the gradient's graph", LayerNorm, "forward",
-    "centred * centred)", "(centred * centred).real)", "LayerNorm", "central differences agree")
+    "x_hat * x_hat)", "(x_hat * x_hat).real)", "LayerNorm", "central differences agree")
 
 # ---- dropout
 

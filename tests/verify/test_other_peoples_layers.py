@@ -146,7 +146,8 @@ class PlainArray(Layer):
 def test_a_float_array_on_the_layer_is_named_with_what_to_do():
     (row,) = check_gradients(PlainArray(), X).failures
     assert row.diagnosis == (
-        "scale is a float array: make it a Parameter, or, if it is a constant, read-only (array.flags.writeable = False)"
+        "scale is a float array: make it a Parameter, or, if it is a constant, read-only "
+        "(array.flags.writeable = False)"
     )
 
 
