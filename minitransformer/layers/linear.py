@@ -36,7 +36,7 @@ class Linear(Layer):
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
         check_features(x, self.d_in, "d_in")
         y = flatten_tokens(x).dot(self.weight.value)  # (N, d_in) (d_in, d_out), N positions of all sentences
-        return y.reshape(*x.shape[:-1], self.d_out), Cache(x=x)
+        return y.reshape((*x.shape[:-1], self.d_out)), Cache(x=x)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         x = cache["x"]
@@ -61,7 +61,7 @@ class Dense(Linear):
         check_features(x, self.d_in, "d_in")
         y = flatten_tokens(x).dot(self.weight.value)
         y += self.bias.value
-        return y.reshape(*x.shape[:-1], self.d_out), Cache(x=x)
+        return y.reshape((*x.shape[:-1], self.d_out)), Cache(x=x)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         dx = super().backward(dy, cache)

@@ -215,7 +215,7 @@ def recurrent_attention_is_its_definition() -> None:
             _equal(cache["weights"][b, 0, t], weights, f"weights of query {t}, sentence {b}")
 
 
-@holds("the attentional state is tanh of context and state, in this order")
+@holds("the attentional hidden state is tanh of context and state, in this order")
 def attentional_state_is_its_formula() -> None:
     layer, context, h = AttentionalHidden(3, 2, _float64()), _random(2, 4, 3), _random(2, 4, 2, seed=1)
     W = layer.mix.weight.value

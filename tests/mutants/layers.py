@@ -13,6 +13,7 @@ from minitransformer.layers import (
     Encoder,
     EncoderBlock,
     FeedForward,
+    InputEmbedding,
     LayerNorm,
     LearnedPositions,
     Linear,
@@ -97,8 +98,7 @@ bug("backward returns a tuple of one", Linear, "backward",
 bug("backward returns nothing", Linear, "backward",
     "return dx.reshape(x.shape)", "pass", "Linear", "returned nothing")
 bug("computed in float64", Linear, "forward",
-    "flatten_tokens(x).dot(", "flatten_tokens(x.astype(np.result_type(x, np.float64))).dot(", "Linear",
-    "dtype change")
+    "flatten_tokens(x)", "flatten_tokens(x).astype(np.result_type(x, np.float64))", "Linear", "dtype change")
 bug("bias gradient averaged over the rows", Dense, "backward",
     "column_sum(dy)", "column_sum(dy) / (dy.size / dy.shape[-1])", "Dense", "1/all positions of x")
 bug("bias gradient summed over the sentences of the first position only", Dense, "backward",
@@ -115,9 +115,9 @@ bug("bias gradient subtracted", Dense, "backward",
 # ---- activations
 
 bug("ReLU masked by the gradient's sign", ReLU, "backward",
-    "y > 0", "dy > 0", "ReLU")
+    "(y > 0)", "(dy > 0)", "ReLU")
 bug("ReLU with at least in place of above", ReLU, "backward",
-    "y > 0", "y >= 0", "ReLU")
+    "(y > 0)", "(y >= 0)", "ReLU")
 bug("ReLU passed straight through", ReLU, "backward",
     "return dy * (y > 0)", "return dy", "ReLU")
 bug("ReLU multiplied by its output", ReLU, "backward",
@@ -125,7 +125,7 @@ bug("ReLU multiplied by its output", ReLU, "backward",
 bug("GELU without the 3 of the cube", GELU, "backward",
     "3.0 * self.cubic", "self.cubic", "GELU")
 bug("GELU without half of the product rule", GELU, "backward",
-    "(1.0 + t + x * dt_du * du_dx)", "(x * dt_du * du_dx)", "GELU")
+    "1.0 + t + x * dt_du", "x * dt_du", "GELU")
 bug("GELU with 1 - t in place of 1 - t^2", GELU, "backward",
     "1.0 - t * t", "1.0 - t", "GELU")
 bug("GELU with a square in place of the cube", GELU, "forward",
@@ -137,9 +137,9 @@ bug("GELU by the logistic approximation", GELU, "forward",
 # ---- softmax
 
 bug("softmax divided by the batch", Softmax, "backward",
-    "return y * (dy - row_sum(dy * y))", "return y * (dy - row_sum(dy * y)) / len(dy)", "Softmax", "1/x.shape[0]")
+    "return y * (dy", "return y / len(y) * (dy", "Softmax", "1/x.shape[0]")
 bug("softmax without the sum over the row", Softmax, "backward",
-    "dy - row_sum(dy * y)", "dy", "Softmax")
+    "(dy - row_sum(dy * y))", "dy", "Softmax")
 bug("softmax with the sum of the upstream gradient alone", Softmax, "backward",
     "row_sum(dy * y)", "row_sum(dy)", "Softmax")
 bug("softmax with its sum over the wrong axis", Softmax, "backward",
@@ -149,9 +149,10 @@ bug("softmax as if each number were a logistic", Softmax, "backward",
 bug("softmax adds where it subtracts", Softmax, "backward",
     "dy - row_sum", "dy + row_sum", "Softmax")
 bug("softmax writes into its cache", Softmax, "backward",
-    "return y * (dy - row_sum(dy * y))", "y *= dy - row_sum(dy * y)\nreturn y", "Softmax", "backward changed cache['y'] in place")
+    "return y * (dy - row_sum(dy * y))", "dy = dy - row_sum(dy * y)\ny *= dy\nreturn y", "Softmax",
+    "backward changed cache['y'] in place")
 bug("softmax without the shift by the maximum", Softmax, "forward",
-    "x - np.maximum(row_max(x.real), LOWEST)", "x", LARGE)
+    "np.exp(x - np.maximum(row_max(x.real), LOWEST))", "np.exp(x)", LARGE)
 bug("softmax shifted by the maximum of all rows", Softmax, "forward",
     "row_max(x.real)", "x.real.max(keepdims=True)", LARGE)
 bug("softmax over the wrong axis", Softmax, "forward",
@@ -164,8 +165,8 @@ bug("softmax of a wholly masked row: -inf - -inf", Softmax, "forward",
 # ---- layer normalization
 
 bugs("gain factored out of the sums",
-    [(LayerNorm, "backward", "d_x_hat = d_rows * self.gain.value", "d_x_hat = d_rows * 1.0"),
-     (LayerNorm, "backward", ") * inv_std", ") * inv_std * self.gain.value")],
+    [(LayerNorm, "backward", "d_x_hat = d_rows * self.gain.value", "d_x_hat = d_rows"),
+     (LayerNorm, "backward", "* inv_std", "* inv_std * self.gain.value")],
     "LayerNorm", "right only while gain is all ones")
 bug("gain missing from the second sum", LayerNorm, "backward",
     "token_mean(d_x_hat * x_hat)", "token_mean(d_rows * x_hat)", "LayerNorm", "right only while gain is all ones")
@@ -176,21 +177,22 @@ bug("variance's dependence on x forgotten", LayerNorm, "backward",
 bug("both dependences forgotten", LayerNorm, "backward",
     "(d_x_hat - token_mean(d_x_hat) - x_hat * token_mean(d_x_hat * x_hat))", "d_x_hat", "LayerNorm")
 bug("variance's term added", LayerNorm, "backward",
-    " - x_hat * token_mean", " + x_hat * token_mean", "LayerNorm")
+    "- x_hat * token_mean", "+ x_hat * token_mean", "LayerNorm")
 bug("standard deviation forgotten", LayerNorm, "backward",
-    ") * inv_std", ")", "LayerNorm")
+    " * inv_std", "", "LayerNorm")
 bug("divided by the variance", LayerNorm, "backward",
-    ") * inv_std", ") * inv_std * inv_std", "LayerNorm")
+    "* inv_std", "* inv_std * inv_std", "LayerNorm")
 bug("gain's gradient is the bias's", LayerNorm, "backward",
     "column_sum(d_rows * x_hat)", "column_sum(d_rows)", "LayerNorm", "wanted gradient of bias")
 bug("gain's gradient after its product with the gain", LayerNorm, "backward",
     "column_sum(d_rows * x_hat)", "column_sum(d_rows * x_hat * self.gain.value)", "LayerNorm", "wanted times gain")
-bug("bias's gradient forgotten", LayerNorm, "backward",
+bug("norm's bias gradient forgotten", LayerNorm, "backward",
     "self.bias.grad += column_sum(d_rows)", "pass", "LayerNorm", "never adds")
 bug("gain's gradient assigned", LayerNorm, "backward",
     "self.gain.grad +=", "self.gain.grad =", "LayerNorm", "assigned")
 bug("normalized input overwritten in the cache", LayerNorm, "backward",
-    "return dx.reshape(dy.shape)", "x_hat *= 2.0\nreturn dx.reshape(dy.shape)", "LayerNorm", "changed cache['x_hat'] in place")
+    "x_hat * token_mean(d_x_hat * x_hat)", "np.multiply(x_hat, token_mean(d_x_hat * x_hat), out=x_hat)", "LayerNorm",
+    "changed cache['x_hat'] in place")
 bug("eps outside the root", LayerNorm, "forward",
     "np.sqrt(token_mean(x_hat * x_hat) + self.eps)", "(np.sqrt(token_mean(x_hat * x_hat)) + self.eps)",
     "layer normalization is what its definition says, vector by vector")
@@ -221,9 +223,10 @@ bug("dropout scales down", Dropout, "forward",
 bug("dropout keeps what it should drop", Dropout, "forward",
     ">= dropped", "< dropped", DROPOUT)
 bug("dropout goes on in evaluation", Dropout, "forward",
-    "if rng is None or self.p == 0.0:\n    return x, Cache(shape=x.shape)", "rng = rng or np.random.default_rng(0)", DROPOUT)
+    "if rng is None or self.p == 0.0:\n    return x, Cache(shape=x.shape)",
+    "rng = rng or np.random.default_rng(0)", DROPOUT)
 bug("one dropout mask for the whole batch", Dropout, "forward",
-    "rng.integers(0, 65536, x.shape, np.uint16)", "rng.integers(0, 65536, x.shape[1:], np.uint16)", DROPOUT)
+    "65536, x.shape,", "65536, x.shape[1:],", DROPOUT)
 bug("dropout's mask in float64", Dropout, "forward",
     "x.real.dtype.type(", "np.float64(", "Dropout", "dtype change")
 
@@ -269,6 +272,23 @@ bug("unembedding's weight gradient scaled twice", Unembedding, "backward",
 bug("unembedding's weight gradient transposed and reshaped", Unembedding, "backward",
     "d_rows.T @ x.reshape(-1, D)", "(x.reshape(-1, D).T @ d_rows).reshape(V, D)", "Unembedding", "transpose")
 
+INPUT = "InputEmbedding with learned positions and dropout"
+SUM = "an input embedding adds the position's vector to the id's, and drops from their sum"
+bug("input embedding's dropout forgotten in backward", InputEmbedding, "backward",
+    'self.dropout.backward(dy, cache["dropout"])', "dy", INPUT, "right without dropout")
+bug("input embedding's positions get no gradient", InputEmbedding, "backward",
+    'dx = self.positions.backward(dx, cache["positions"])', "pass", INPUT, "never adds")
+bug("input embedding's positions get the gradient before dropout", InputEmbedding, "backward",
+    "self.positions.backward(dx", "self.positions.backward(dy", INPUT, "right without dropout")
+bug("input embedding's ids get no gradient", InputEmbedding, "backward",
+    'self.tokens.backward(dx, cache["tokens"])', "pass", INPUT, "never adds")
+bug("input embedding's dropout forgotten", InputEmbedding, "forward",
+    "self.dropout.forward(x, rng=rng)", "self.dropout.forward(x)", SUM)
+bug("input embedding drops from the ids' vectors alone", InputEmbedding, "forward",
+    "x, tokens_cache = self.tokens.forward(ids)",
+    "x, tokens_cache = self.tokens.forward(ids)\nx, _ = self.dropout.forward(x, rng=rng)\nrng = None", SUM)
+bug("input embedding does not hand on where it begins", InputEmbedding, "forward", "start=start", "start=0", SUM)
+
 # ---- positions
 
 bug("learned positions average over the batch", LearnedPositions, "backward",
@@ -276,11 +296,11 @@ bug("learned positions average over the batch", LearnedPositions, "backward",
 bug("learned positions of the first sentence alone", LearnedPositions, "backward",
     "dy.sum(axis=0)", "dy[0]", "LearnedPositions")
 bug("learned positions assigned", LearnedPositions, "backward",
-    "self.weight.grad[start : start + T] +=", "self.weight.grad[start : start + T] =", "LearnedPositions", "assigned")
+    "+= dy.sum", "= dy.sum", "LearnedPositions", "assigned")
 bug("learned positions counted from the end", LearnedPositions, "backward",
-    "self.weight.grad[start : start + T]", "self.weight.grad[-T:]", "LearnedPositions")
+    "[start : start + T]", "[-T:]", "LearnedPositions")
 bug("learned positions off by one", LearnedPositions, "backward",
-    "self.weight.grad[start : start + T]", "self.weight.grad[start + 1 : start + T + 1]", "LearnedPositions", "shifted by one along axis 0")
+    "[start : start + T]", "[start + 1 : start + T + 1]", "LearnedPositions", "shifted by one along axis 0")
 bug("sinusoids with n frequencies in place of n/2", positions, "sinusoids",
     "np.arange(0, d_model, 2) / d_model", "np.arange(0, d_model, 2) / (2 * d_model)", SINUSOIDS)
 bug("sinusoids with base 1000", positions, "sinusoids",
@@ -301,12 +321,11 @@ bug("dV with the undropped weights", ScaledDotProductAttention, "backward",
 bug("dropout of the weights forgotten in backward", ScaledDotProductAttention, "backward",
     'self.dropout.backward(d_dropped, cache["dropout"])', "d_dropped * 1.0", ATTENTION, "right without dropout")
 bug("scale forgotten in backward", ScaledDotProductAttention, "backward",
-    "scale = self.scale_for(q)", "scale = 1.0", ATTENTION, "sqrt(q.shape[3])")
+    "self.scale_for(q)", "1.0", ATTENTION, "sqrt(q.shape[3])")
 bug("scale applied twice to dk", ScaledDotProductAttention, "backward",
-    "q * scale)", "q * scale * scale)", ATTENTION,
-    "1/sqrt(q.shape[3])")
+    "q * scale", "q * scale * scale", ATTENTION, "1/sqrt(q.shape[3])")
 bug("divided by d in place of its root in backward", ScaledDotProductAttention, "backward",
-    "scale = self.scale_for(q)", "scale = self.scale_for(q) ** 2", ATTENTION, "1/sqrt(q.shape[3])")
+    "self.scale_for(q)", "self.scale_for(q) ** 2", ATTENTION, "1/sqrt(q.shape[3])")
 bug("dK computed as Q^T dS and reshaped", ScaledDotProductAttention, "backward",
     "dk = matmul_heads(d_scores.swapaxes(-1, -2), q * scale)",
     "dk = np.matmul((q * scale).swapaxes(-1, -2), d_scores).reshape(k.shape)", ATTENTION, "transpose")
@@ -317,7 +336,7 @@ bug("dk and dv exchanged", ScaledDotProductAttention, "backward",
 bug("two gradients in place of three", ScaledDotProductAttention, "backward",
     "return dq, dk, dv", "return dq, dk", ATTENTION, "2 gradients")
 bug("dq from q", ScaledDotProductAttention, "backward",
-    "matmul_heads(d_scores, k)", "matmul_heads(d_scores, v)", ATTENTION)
+    "dq = matmul_heads(d_scores, k)", "dq = matmul_heads(d_scores, v)", ATTENTION)
 bug("dropout before the softmax is undone", ScaledDotProductAttention, "forward",
     "context = matmul_heads(dropped, v)", "context = matmul_heads(weights, v)", ATTENTION)
 bug("scores unscaled", ScaledDotProductAttention, "scale_for",
@@ -356,16 +375,15 @@ bug("memory's gradient through the values forgotten", MultiHeadAttention, "backw
     "d_memory = d_memory + self.key", "d_memory = self.key", "MultiHeadAttention")
 bug("x and memory exchanged in backward", MultiHeadAttention, "backward",
     "return dx, d_memory", "return d_memory, dx", "MultiHeadAttention", "shape")
-bug("key and value caches exchanged", MultiHeadAttention, "keys_and_values",
-    "Cache(key=key_cache, value=value_cache)",
-    "Cache(key=Cache(x=memory[::-1]), value=Cache(x=memory[::-1]))", "MultiHeadAttention")
+bug("query and key caches exchanged", MultiHeadAttention, "attend",
+    "query=query_cache,", 'query=cache["key"],\nkey=query_cache,', "MultiHeadAttention")
 bug("output projection skipped in backward", MultiHeadAttention, "backward",
     'self.output.backward(dy, cache["output"])', "dy", "MultiHeadAttention", "never adds")
 bug("queries, keys and values from the memory", MultiHeadAttention, "forward",
-    "self.attend(x, k,", "self.attend(memory[:, : x.shape[1]], k,", BY_DEFINITION)
+    "self.attend(x,", "self.attend(memory[:, : x.shape[1]],", BY_DEFINITION)
 bug("keys and values exchanged", MultiHeadAttention, "keys_and_values",
-    "return split_heads(k, self.n_heads), split_heads(v, self.n_heads),",
-    "return split_heads(v, self.n_heads), split_heads(k, self.n_heads),", BY_DEFINITION)
+    "k, key_cache = self.key.forward(memory)\nv, value_cache = self.value.forward(memory)",
+    "v, key_cache = self.key.forward(memory)\nk, value_cache = self.value.forward(memory)", BY_DEFINITION)
 bug("self-attention forgets that x is the memory too", SelfAttention, "backward",
     "return dx + d_memory", "return dx", "SelfAttention")
 bug("self-attention counts the memory twice", SelfAttention, "backward",
@@ -412,7 +430,7 @@ bug("encoder block skips its feed-forward in backward", EncoderBlock, "backward"
     'self.feed_forward.backward(dy, cache["feed_forward"])', "dy", "EncoderBlock", "never adds")
 bug("decoder block gives the wrong gradient to self-attention", DecoderBlock, "backward",
     "self.attention.backward(dh,", "self.attention.backward(dg,", "DecoderBlock")
-bug("decoder block's masks exchanged", DecoderBlock, "forward",
+bug("decoder block's self-attention without its mask", DecoderBlock, "forward",
     "self.attention.forward(x, mask,", "self.attention.forward(x, None,",
     "the blocks of a decoder use each its own mask")
 bug("encoder runs its blocks forward in backward", Encoder, "backward",
@@ -437,22 +455,24 @@ bug("upstream gradient of the loss ignored", CrossEntropy, "backward",
 bug("given normalizer ignored in backward", CrossEntropy, "backward",
     'cache["normalizer"]', "len(truth)", SHARED_LOSS, "got / wanted")
 bug("label smoothing forgotten in backward", CrossEntropy, "backward",
-    "d_rows -= e / V", "d_rows -= 0.0", "CrossEntropy")
+    "d_rows -= e / V", "pass", "CrossEntropy")
 bug("label smoothing forgotten at the target", CrossEntropy, "backward",
     "-= 1.0 - e", "-= 1.0", "CrossEntropy")
 bug("loss's gradient with the wrong sign", CrossEntropy, "backward",
     "d_rows *= float", "d_rows *= -float", "CrossEntropy", "sign")
-bug("logits overwritten in the cache", CrossEntropy, "backward",
-    "np.exp(log_p)", "np.exp(log_p, out=log_p)", "CrossEntropy",
-    "changed cache['log_p'] in place")
+bug("log-probabilities overwritten in the cache", CrossEntropy, "backward",
+    "np.exp(log_p)", "np.exp(log_p, out=log_p)", "CrossEntropy", "changed cache['log_p'] in place")
 bug("logits overwritten", CrossEntropy, "forward",
-    "truth, e = targets", "logits -= logits.real.max()\ntruth, e = targets", "CrossEntropy", "in place")
+    "rows = logits.reshape(-1, V)[counted]",
+    "rows = logits.reshape(-1, V)\nrows -= row_max(rows.real)\nrows = rows[counted]",
+    "CrossEntropy", "in place")
 bug("padding gets a gradient", CrossEntropy, "backward",
-    "np.zeros((int(np.prod(shape)), V), d_rows.dtype)", "np.full((int(np.prod(shape)), V), 1e-3)", "CrossEntropy")
+    "np.zeros((int(np.prod(shape)), V), d_rows.dtype)", "np.full((int(np.prod(shape)), V), 1e-3, d_rows.dtype)",
+    "CrossEntropy")
 bug("targets found by value", CrossEntropy, "backward",
-    "d_rows[np.arange(len(truth)), truth] -= 1.0 - e", "d_rows[:, truth] -= 1.0 - e", "CrossEntropy")
+    "d_rows[np.arange(len(truth)), truth] -=", "d_rows[:, truth] -=", "CrossEntropy")
 bug("gradients of the first rows, whichever count", CrossEntropy, "backward",
-    "d_rows[counted] = counted_rows", "d_rows[: len(counted)] = counted_rows", "CrossEntropy")
+    "d_rows[counted]", "d_rows[: len(counted)]", "CrossEntropy")
 bugs("padding in the denominator",
     [(CrossEntropy, "forward", "N = len(counted) if", "N = targets.size if")],
     LOSS)
@@ -460,13 +480,13 @@ bugs("padding counted",
     [(CrossEntropy, "forward", "targets.reshape(-1) != self.pad", "targets.reshape(-1) >= 0")],
     LOSS)
 bug("targets shifted by one", CrossEntropy, "forward",
-    "= targets.reshape(-1)[counted]", "= np.roll(targets.reshape(-1), 1)[counted]", LOSS)
+    "truth, e = targets.reshape(-1)[counted]", "truth, e = np.roll(targets.reshape(-1), 1)[counted]", LOSS)
 bug("label smoothing spread over all but one id", CrossEntropy, "forward",
     "(e / V) * row_sum", "(e / (V - 1)) * row_sum", LOSS)
 bug("loss summed, not averaged", CrossEntropy, "forward",
-    "-q_log_p.sum() / N", "-q_log_p.sum()", LOSS)
+    ".sum() / N", ".sum()", LOSS)
 bug("loss without the shift by the maximum", CrossEntropy, "forward",
-    "row_max(rows.real)", "0.0", LARGE)
+    "rows - row_max(rows.real)", "rows - 0.0", LARGE)
 bug("given normalizer ignored", CrossEntropy, "forward",
     "N = len(counted) if normalizer is None else normalizer", "N = len(counted)", SHARES)
 

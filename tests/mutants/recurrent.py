@@ -37,7 +37,7 @@ bug("input and forget gates exchanged in backward", LSTMLayer, "backward",
     "g, i, f, o = split_gates(gates)", "g, f, i, o = split_gates(gates)", "LSTMLayer")
 bug("gates in PyTorch's order", lstm, "split_gates",
     "for k in range(4)", "for k in (2, 0, 1, 3)", EQUATIONS)
-bugs("candidate through a sigmoid, output gate by a tanh",
+bugs("candidate through a sigmoid, output gate through a tanh",
      [(LSTMLayer, "forward", "np.tanh(gates[t, :, :H], out=gates[t, :, :H])",
        "np.tanh(gates[t, :, 3 * H :], out=gates[t, :, 3 * H :])"),
       (LSTMLayer, "forward", "gates[t, :, H:]", "gates[t, :, : 3 * H]")], EQUATIONS)
@@ -125,7 +125,7 @@ bug("x's gradient not reversed back", Bidirectional, "backward",
     "dx_forward + dx_backward[:, ::-1]", "dx_forward + dx_backward", "Bidirectional")
 bug("x's gradient of one direction only", Bidirectional, "backward",
     "dx_forward + dx_backward[:, ::-1]", "dx_forward", "Bidirectional")
-bugs("both directions read ahead",
+bugs("both directions read from the start",
      [(Bidirectional, "forward", "x[:, ::-1], reversed_mask,", "x, mask,"),
       (Bidirectional, "forward", "[y_forward, y_backward[:, ::-1]]", "[y_forward, y_backward]")], BOTH)
 bug("mask not reversed with its sentence", Bidirectional, "forward",
@@ -153,13 +153,13 @@ bug("the input is dropped from too", RecurrentStack, "forward", "if n:", "if Tru
 # ---- attention
 
 ATTENTIONS = "the attentions of Luong and Bahdanau are what their formulas say, query by query"
-COMBINED = "the attentional state is tanh of context and state, in this order"
+COMBINED = "the attentional hidden state is tanh of context and state, in this order"
 
 bug("dot score scaled", DotScore, "forward", "np.matmul(q, ", "np.matmul(q * q.shape[-1] ** -0.5, ", ATTENTIONS)
 bug("dot score's queries get the keys of another sentence", DotScore, "backward",
-    'd_scores, k)', 'd_scores, k[::-1])', "DotScore")
+    "d_scores, k)", "d_scores, k[::-1])", "DotScore")
 bug("dot score's keys get the queries of another sentence", DotScore, "backward",
-    'swapaxes(-1, -2), q)', 'swapaxes(-1, -2), q[::-1])', "DotScore")
+    "swapaxes(-1, -2), q)", "swapaxes(-1, -2), q[::-1])", "DotScore")
 bug("additive score without its tanh", AdditiveScore, "forward", "np.tanh(", "(", ATTENTIONS)
 bug("additive score's slope forgotten", AdditiveScore, "backward",
     "d_sum *= 1.0 - activated * activated", "pass", "AdditiveScore")
@@ -176,11 +176,11 @@ bug("recurrent attention's softmax skipped in backward", CrossAttention, "backwa
     'self.softmax.backward(d_weights[:, None], cache["softmax"])[:, 0]', "d_weights", "DotAttention")
 bug("recurrent attention's query projection skipped in backward", CrossAttention, "backward_read",
     'self.query.backward(dq, cache["query"])', "dq @ self.query.weight.value.T", "AdditiveAttention", "never adds")
-bug("memory's keys computed from the memory in reverse", CrossAttention, "keys",
-    "self.key.forward(memory)", "self.key.forward(memory[:, ::-1])", ATTENTIONS)
+bug("the state keeps the memory in place of its keys", CrossAttention, "keys",
+    'state["k"] = k', 'state["k"] = memory', ATTENTIONS)
 bugs("state and context exchanged",
      [(AttentionalHidden, "forward", "[context, h]", "[h, context]")], COMBINED)
-bug("attentional state's gradients exchanged", AttentionalHidden, "backward",
+bug("attentional hidden state's gradients exchanged", AttentionalHidden, "backward",
     "return d_both[..., : self.d_context], d_both[..., self.d_context :]",
     "return d_both[..., self.d_context :], d_both[..., : self.d_context]", "AttentionalHidden", "shape")
 

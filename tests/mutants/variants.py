@@ -5,6 +5,8 @@ from __future__ import annotations
 from minitransformer.layers import (
     ALiBi,
     DecodingState,
+    Encoder,
+    EncoderBlock,
     GatedFeedForward,
     GroupedQueryAttention,
     LearnedPositions,
@@ -15,13 +17,15 @@ from minitransformer.layers import (
     SelfAttention,
     SiLU,
     SinusoidalPositions,
+    decoding_state,
     grouped_query,
+    masks,
     relative,
     rotary,
 )
 from minitransformer.layers.decoding_state import GrowingBuffer
 
-from .injection import bug
+from .injection import bug, bugs
 
 # fmt: off
 
@@ -34,7 +38,7 @@ GATED = "a gated feed-forward layer activates its gate, and not what the gate le
 bug("RMS norm's gain factored out of the sum", RMSNorm, "backward",
     "token_mean(d_x_hat * x_hat)", "token_mean(d_rows * x_hat)", "RMSNorm")
 bug("RMS norm's gain left out of the input's gradient", RMSNorm, "backward",
-    "d_x_hat = d_rows * self.gain.value", "d_x_hat = d_rows * 1.0", "RMSNorm")
+    "d_x_hat = d_rows * self.gain.value", "d_x_hat = d_rows", "RMSNorm")
 bug("RMS norm's gain gradient before normalization", RMSNorm, "backward",
     "column_sum(d_rows * x_hat)", "column_sum(d_rows * x_hat / inv_rms)", "RMSNorm")
 bug("RMS norm's gain gradient assigned", RMSNorm, "backward",
@@ -44,26 +48,28 @@ bug("root mean square taken for a constant", RMSNorm, "backward",
 bug("RMS norm's projection summed, not averaged", RMSNorm, "backward",
     "token_mean(d_x_hat * x_hat)", "token_mean(d_x_hat * x_hat) * self.d_model", "RMSNorm")
 bug("RMS norm's eps outside the root", RMSNorm, "forward",
-    "1.0 / np.sqrt(token_mean(rows * rows) + self.eps)", "1.0 / (np.sqrt(token_mean(rows * rows)) + self.eps)", RMS)
+    "np.sqrt(token_mean(rows * rows) + self.eps)", "(np.sqrt(token_mean(rows * rows)) + self.eps)", RMS)
 bug("RMS norm subtracts the mean", RMSNorm, "forward",
     "inv_rms = 1.0", "rows = rows - token_mean(rows)\ninv_rms = 1.0", RMS)
 bug("RMS norm divides by the length of the vector", RMSNorm, "forward",
     "token_mean(rows * rows)", "self.d_model * token_mean(rows * rows)", RMS)
 bug("SiLU's derivative without the product rule", SiLU, "backward", "s + x * s * (1.0 - s)", "s", "SiLU")
-bug("SiLU's derivative with the sign of x forgotten", SiLU, "backward", "s + x *", "s - x *", "SiLU")
+bug("SiLU's derivative with the sign of x forgotten", SiLU, "backward", "s + x * s", "s - x * s", "SiLU")
 bug("sigmoid in place of SiLU", SiLU, "forward", "return x * s,", "return s + 0.0 * x,", SILU)
 bug("tanh of x in place of x / 2", SiLU, "forward", "0.5 * x", "x", SILU)
 bug("sigmoid by an exponential that overflows", SiLU, "forward",
     "0.5 * (1.0 + np.tanh(0.5 * x))", "1.0 / (1.0 + np.exp(-x))", SILU)
-bug("gate and up projection exchanged, forward", GatedFeedForward, "forward",
-    "self.activation.forward(gate)\nup, up_cache = self.up_proj.forward(x)",
-    "self.activation.forward(self.up_proj.forward(x)[0])\nup, up_cache = gate, self.up_proj.forward(x)[1]", GATED)
+bugs("gate and up projection exchanged, forward",
+     [(GatedFeedForward, "forward", "self.gate_proj.forward(x)", "self.up_proj.forward(x)"),
+      (GatedFeedForward, "forward", "up, up_cache = self.up_proj.forward(x)",
+       "up, up_cache = self.gate_proj.forward(x)")], GATED)
 bug("gate and up projection exchanged, backward", GatedFeedForward, "backward",
     'd_up = d_product * cache["activated"]\nd_activated = d_product * cache["up"]',
     'd_up = d_product * cache["up"]\nd_activated = d_product * cache["activated"]', "GatedFeedForward")
 bug("gate added, not multiplied", GatedFeedForward, "forward", "activated * up", "activated + up", GATED)
 bug("gradient through the gate forgotten", GatedFeedForward, "backward",
-    "return dx + self.gate_proj.backward(", "return dx + 0.0 * self.gate_proj.backward(", "GatedFeedForward")
+    'return dx + self.gate_proj.backward(d_gate, cache["gate_proj"])',
+    'self.gate_proj.backward(d_gate, cache["gate_proj"])\nreturn dx', "GatedFeedForward")
 bug("gate's activation not differentiated", GatedFeedForward, "backward",
     'self.activation.backward(d_activated, cache["activation"])', "d_activated", "GatedFeedForward")
 bug("gradient of what was dropped, with a gate", GatedFeedForward, "backward",
@@ -112,10 +118,10 @@ bug("bias's gradient scaled as the queries'", ScaledDotProductAttention, "backwa
     "self.bias.backward(d_scores", "self.bias.backward(scale * d_scores", SHARED)
 bug("bias scaled by sqrt(d)", ScaledDotProductAttention, "forward", "scores += bias", "scores += bias * scale", BIASED)
 bug("bias subtracted", ScaledDotProductAttention, "forward", "scores += bias", "scores -= bias", BIASED)
-bug("scores scaled by sqrt(d), whatever was asked", ScaledDotProductAttention, "scale_for",
-    "q.shape[-1] ** -0.5 if self.scale is None else self.scale", "q.shape[-1] ** -0.5", BIASED)
+bug("scores scaled by sqrt(d), whatever was asked", ScaledDotProductAttention, "forward",
+    "self.scale_for(q)", "q.shape[-1] ** -0.5", BIASED)
 bug("gradients scaled by sqrt(d), whatever was asked", ScaledDotProductAttention, "backward",
-    "scale = self.scale_for(q)", "scale = q.shape[-1] ** -0.5", UNSCALED)
+    "self.scale_for(q)", "q.shape[-1] ** -0.5", UNSCALED)
 bug("ALiBi rewards distance", ALiBi, "forward", "slopes[:, None, None] *", "-slopes[:, None, None] *", ALIBI)
 bug("ALiBi of the last queries taken for the first", ALiBi, "forward", "np.arange(S - T, S)", "np.arange(T)", ALIBI)
 bug("ALiBi with the slopes of another number of heads", relative, "alibi_slopes",
@@ -139,8 +145,8 @@ bug("frequencies of half the pairs", rotary, "rotations",
     "-np.arange(0, d_head, 2) / d_head", "-np.arange(d_head // 2) / d_head", ROTARY)
 bug("base ignored", Rotary, "forward", "self.base, x.real.dtype", "10000.0, x.real.dtype", ROTARY)
 bug("gradient turned forward again", Rotary, "backward", '-cache["sin"]', 'cache["sin"]', "Rotary")
-bug("gradient not turned back", Rotary, "backward", 'return rotate(dy, cache["cos"], -cache["sin"])', "return dy + 0.0",
-    "Rotary")
+bug("gradient not turned back", Rotary, "backward",
+    'rotate(dy, cache["cos"], -cache["sin"])', "dy + 0.0", "Rotary")
 bug("halves taken for pairs that are there already", rotary, "pairs_from_halves",
     "halves.swapaxes(-1, -2)", "halves", CONVERTED)
 bug("halves converted across the heads", rotary, "pairs_from_halves",
@@ -153,50 +159,63 @@ bug("pairs brought to halves as halves to pairs", rotary, "halves_from_pairs",
 GROUPED = "grouped-query attention is what its definition says: neighbouring query heads share a key head"
 GROUP = "GroupedQueryAttention"
 
-bug("query heads of a group stand apart", GroupedQueryAttention, "forward",
-    "q = q.reshape(B, H_kv, G * T, d)", "q = q.reshape(B, G, H_kv, T, d).swapaxes(1, 2).reshape(B, H_kv, G * T, d)",
-    GROUPED)
+bugs("query heads of a group stand apart",
+     [(GroupedQueryAttention, "forward", "q.reshape(B, H_kv, G * T, d)",
+       "q.reshape(B, G, H_kv, T, d).swapaxes(1, 2).reshape(B, H_kv, G * T, d)"),
+      (GroupedQueryAttention, "forward", "context.reshape(B, H, T, d)",
+       "context.reshape(B, H_kv, G, T, d).swapaxes(1, 2).reshape(B, H, T, d)")], GROUPED)
 bug("queries turned, keys not", GroupedQueryAttention, "forward",
-    "self.rotate(k, start)", "k, Cache(cos=1.0, sin=0.0, shape=k.shape)", GROUPED)
+    "k, key_rotary_cache = self.rotate(k, start)", "key_rotary_cache = Cache()", GROUPED)
 bug("values turned too", GroupedQueryAttention, "forward",
-    "k, key_rotary_cache =", "v, _ = self.rotate(v, start)\nk, key_rotary_cache =", GROUPED)
-bug("keys' gradients of the group's first head alone", GroupedQueryAttention, "backward",
-    "dk = self.rotate_backward(dk,", "dk = self.rotate_backward(dk / (H // H_kv),", GROUP)
-bug("queries' gradients of the group in the order of the positions", GroupedQueryAttention, "backward",
-    "dq.reshape(B, H, T, d)", "dq.reshape(B, H_kv, T, -1, d).swapaxes(2, 3).reshape(B, H, T, d)", GROUP)
-bug("context's gradient in the order of the positions", GroupedQueryAttention, "backward",
-    ".reshape(B, H_kv, -1, d)\n", ".reshape(B, H_kv, -1, T, d).swapaxes(2, 3).reshape(B, H_kv, -1, d)\n", GROUP)
+    "if state is not None:", "v, _ = self.rotate(v, start)\nif state is not None:", GROUPED)
+bug("a group's gradients in the order of positions, not of heads", GroupedQueryAttention, "backward",
+    'cache["output"]), H).reshape', 'cache["output"]), H_kv).reshape', GROUP)
+bug("keys' gradients averaged over the group", GroupedQueryAttention, "backward",
+    "merge_heads(dk)", "merge_heads(dk) * H_kv / H", GROUP)
+bug("queries' gradients taken apart by position, not by head", GroupedQueryAttention, "backward",
+    "dq.reshape(B, H, T, d)", "dq.reshape(B, T, H, d).swapaxes(1, 2)", GROUP)
 bug("values' gradients averaged over the group", GroupedQueryAttention, "backward",
-    "merge_heads(dv)", "merge_heads(dv) / (H // H_kv)", GROUP)
+    "merge_heads(dv)", "merge_heads(dv) * H_kv / H", GROUP)
 bug("keys' gradients not turned back", GroupedQueryAttention, "backward",
     'dk = self.rotate_backward(dk, cache["key_rotary"])', "pass", GROUP)
 bug("queries' gradients not turned back", GroupedQueryAttention, "backward",
-    'dq = self.rotate_backward(dq.reshape(B, H, T, d), cache["query_rotary"])', "dq = dq.reshape(B, H, T, d)", GROUP)
+    'self.rotate_backward(dq.reshape(B, H, T, d), cache["query_rotary"])', "dq.reshape(B, H, T, d)", GROUP)
 
-# ---- decoding, position by position
+# ---- decoding: new positions alone, and the state that holds those before
 
 STEPS = "what new positions give with a state is what forward gives for all"
+TEXTS = "T5, GPT and Llama decode with a state what their forward gives"
+ROWS = "chosen rows of a decoding state are those of everything in it, and it goes on with them"
 
-bug("rotary offset forgotten", Rotary, "forward", "cos[start:end], sin[start:end]",
-    "cos[: end - start], sin[: end - start]", STEPS)
-bug("keys turned as if they were the first", GroupedQueryAttention, "forward",
+bug("rotary positions begin again at every call", Rotary, "forward",
+    "cos[start:end], sin[start:end]", "cos[: end - start], sin[: end - start]", STEPS)
+bug("keys' rotary positions begin again at every call", GroupedQueryAttention, "forward",
     "self.rotate(k, start)", "self.rotate(k, 0)", STEPS)
-bug("queries turned as if they were the first", GroupedQueryAttention, "forward",
+bug("queries' rotary positions begin again at every call", GroupedQueryAttention, "forward",
     "self.rotate(q, start)", "self.rotate(q, 0)", STEPS)
-bug("context of a group mixed up", GroupedQueryAttention, "forward",
-    "context.reshape(B, H, T, d)", "context.reshape(B, H_kv, T, -1, d).swapaxes(2, 3).reshape(B, H, T, d)", STEPS)
+bug("context of a group taken apart by position, not by head", GroupedQueryAttention, "forward",
+    "context.reshape(B, H, T, d)", "context.reshape(B, T, H, d).swapaxes(1, 2)", STEPS)
+bug("heads and positions of a group mixed up", GroupedQueryAttention, "forward",
+    "q.reshape(B, H_kv, G * T, d)", "q.swapaxes(1, 2).reshape(B, H_kv, G * T, d)", STEPS)
 bug("a prompt sees what comes after it, in groups", GroupedQueryAttention, "forward",
-    "mask_of_groups(mask, G)", "None", STEPS)
+    "mask_of_groups(mask, G)", "mask_of_groups(mask if state is None else None, G)", STEPS)
 bug("a group's mask repeated row by row", grouped_query, "mask_of_groups",
     "np.concatenate([mask] * G, axis=-2)", "np.repeat(mask, G, axis=-2)", STEPS)
 bug("keys kept before they are turned", GroupedQueryAttention, "forward",
-    'state.append("k", k), state', 'state.append("k", split_heads(self.key(x), H_kv)), state', STEPS)
+    'k, key_rotary_cache = self.rotate(k, start)\nif state is not None:\n'
+    '    k, v = state.append("k", k), state.append("v", v)',
+    'if state is not None:\n    k, v = state.append("k", k), state.append("v", v)\n'
+    "k, key_rotary_cache = self.rotate(k, start)", STEPS)
+bug("a group's keys of the newest positions alone", GroupedQueryAttention, "forward",
+    "k, v = state.append", "state.append", STEPS)
 bug("a prompt sees what comes after it", SelfAttention, "forward",
-    "self.attend(x, k, v, cache, mask, rng)", "self.attend(x, k, v, cache, None, rng)", STEPS)
-bug("values of the newest positions alone", SelfAttention, "forward",
-    'state.append("v", v)', "np.resize(v, k.shape)", STEPS)
-bug("keys of the newest positions alone", SelfAttention, "forward",
-    'k, v = state.append("k", k), state.append("v", v)', "pass", STEPS)
+    "cache, mask, rng", "cache, mask if state is None else None, rng", STEPS)
+bug("new positions see the first ones alone", masks, "causal_mask", "length - new,", "0,", STEPS)
+bug("keys of the newest positions alone", SelfAttention, "forward", "k, v = state.append", "state.append", STEPS)
+bug("all blocks of an encoder keep one state", Encoder, "forward",
+    "substate(state, i)", "substate(state, 0)", TEXTS)
+bug("an encoder block forgets its state", EncoderBlock, "forward",
+    ', state=substate(state, "attention")', "", TEXTS)
 bug("sinusoids begin again at every call", SinusoidalPositions, "forward",
     "table[start : start + T]", "table[:T]", STEPS)
 bug("learned positions begin again at every call", LearnedPositions, "forward",
@@ -205,4 +224,16 @@ bug("positions counted once a call", DecodingState, "advance", "before + n", "be
 bug("kept keys lost when the buffer grows", GrowingBuffer, "append",
     "longer[:, :, : self.length] = self.value", "longer[...] = 0.0", STEPS)
 bug("new keys last first", GrowingBuffer, "append",
-    "self.buffer[:, :, self.length : end] = new", "self.buffer[:, :, self.length : end] = new[:, :, ::-1]", STEPS)
+    "self.buffer[:, :, self.length : end] = new", "self.buffer[:, :, self.length : end] = new[:, :, ::-1]",
+    STEPS)
+bug("kept keys with the rest of their buffer", GrowingBuffer, "append", "return self.value", "return self.buffer",
+    STEPS)
+bug("every call begins anew under the name", DecodingState, "append", "if name not in self:", "if True:", STEPS)
+bug("rows chosen of the outermost state alone", decoding_state, "_select",
+    "return value.select(rows)", "return value", ROWS)
+bug("the buffer's rows not chosen", decoding_state, "_select", "value.value[rows]", "value.value[: len(rows)]", ROWS)
+bug("chosen rows of a buffer with what it has not filled", decoding_state, "_select",
+    "value.value[rows]", "value.buffer[rows]", ROWS)
+bug("a tuple's rows not chosen", decoding_state, "_select", "_select(item, rows) for item", "item for item", ROWS)
+bug("chosen arrays keep their rows", decoding_state, "_select",
+    "value[rows] if isinstance(value, np.ndarray) else value", "value", ROWS)
