@@ -86,7 +86,7 @@ def recurrent_gradients_are_derivatives() -> None:
 def recurrent_translators_step_as_they_run() -> None:
     for name in RECIPES:
         model = small(name)
-        wanted, (state, _) = model(SOURCE, TARGET), model.begin(SOURCE, 0)
+        wanted, (state, _) = model(SOURCE, TARGET), model.start_decoding(SOURCE, 0)
         logits = [model.next_logits(part, state) for part in np.split(TARGET, [2, 3], axis=1)]
         _equal(np.concatenate(logits, axis=1), wanted, f"logits of {name}", 1e-13 * float(np.abs(wanted).max()))
 

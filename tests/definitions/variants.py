@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
@@ -53,19 +53,19 @@ def silu_is_its_formula() -> None:
     _equal(y, np.array([0.0, 1e4], np.float32), "far from zero", 0.0)
 
 
-@holds("a gated feed-forward layer bends its gate, and not what the gate lets through")
+@holds("a gated feed-forward layer activates its gate, and not what the gate lets through")
 def gated_feed_forward_is_its_formula() -> None:
     x = _random(3, 4)
-    for layer, bend in (
+    for layer, activation in (
         (GatedFeedForward(4, 5, _float64()), lambda z: z / (1 + math.exp(-z))),
         (
             GatedFeedForward(4, 5, _float64(), activation=GELU()),
             lambda z: z / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))),
         ),
     ):
-        gate, widen, narrow = (parameter.value for parameter in layer.parameters())
-        bent = np.array([[bend(float(z)) for z in row] for row in x @ gate])
-        _equal(layer(x), (bent * (x @ widen)) @ narrow, "output")
+        gate, up, down = (parameter.value for parameter in layer.parameters())
+        activated = np.array([[activation(float(z)) for z in row] for row in x @ gate])
+        _equal(layer(x), (activated * (x @ up)) @ down, "output")
 
 
 # Buckets by hand: 8 of them, up to a distance of 16. In a decoder 4 exact ones, then edges at 4, 5.7, 8, 11.3. In an
@@ -124,9 +124,9 @@ def biased_attention_is_its_definition() -> None:
             # The bias of a pair is one more feature: q' = [q, e_t], k' = [k, column s of the bias].
             added = bias(T, T)[0, h].T
             root = math.sqrt(d + T)
-            wide_q = np.concatenate([q[b, h] * factor * root, np.eye(T) * root], axis=1)
-            wide_k = np.concatenate([k[b, h], added], axis=1)
-            wanted, _ = attention_by_definition(wide_q, wide_k, v[b, h], up_to_itself)
+            q_with_bias = np.concatenate([q[b, h] * factor * root, np.eye(T) * root], axis=1)
+            k_with_bias = np.concatenate([k[b, h], added], axis=1)
+            wanted, _ = attention_by_definition(q_with_bias, k_with_bias, v[b, h], up_to_itself)
             _equal(context[b, h], wanted, f"scale={scale}, sentence {b}, head {h}")
 
 
@@ -216,7 +216,7 @@ def steps_are_forward() -> None:
     }
     x = _random(B, T, D)
     for parts in ((3, 1, 4, 1), (1,) * T):
-        starts = np.cumsum((0, *parts))
+        starts = [0, *accumulate(parts)]
         for name, (layer, others) in layers.items():
             wanted, _ = layer.forward(x, *others)
             state, got = DecodingState(), []

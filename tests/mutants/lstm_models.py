@@ -7,11 +7,10 @@ from minitransformer.layers import (
     InputFeedingDecoder,
     LuongDecoder,
     RecurrentEncoder,
-    RecurrentStack,
 )
-from minitransformer.models import BahdanauLSTM, InputFeedingLSTM, Seq2SeqLSTM, lstm
+from minitransformer.models import EncoderDecoder, InputFeedingLSTM, Seq2SeqLSTM, lstm
 
-from .injection import bug, bugs
+from .injection import bug
 
 # fmt: off
 
@@ -33,34 +32,35 @@ bug("decoder begins at zero", LuongDecoder, "forward",
 bug("decoder's first h and c exchanged", LuongDecoder, "forward",
     "self.lstm.forward(x, None, h, c, rng=rng)", "self.lstm.forward(x, None, c, h, rng=rng)", DIAGRAM)
 bug("attention to the source's padding", LuongDecoder, "forward",
-    "states, memory, mask)", "states, memory, None)", DIAGRAM)
+    "states, memory, mask, state", "states, memory, None, state", DIAGRAM)
 bug("attention asks with the state of another step", LuongDecoder, "forward",
-    "self.cross_attention.forward(states,", "self.cross_attention.forward(np.roll(states, 1, axis=1),", DIAGRAM)
+    "states, memory, mask, state", "np.roll(states, 1, axis=1), memory, mask, state", DIAGRAM)
 bug("input feeding feeds zeros", InputFeedingDecoder, "forward",
     "[x[:, t : t + 1], fed]", "[x[:, t : t + 1], 0.0 * fed]", DIAGRAM)
 bug("input feeding feeds the state", InputFeedingDecoder, "forward",
     "[x[:, t : t + 1], fed]", "[x[:, t : t + 1], states if t else fed]", DIAGRAM)
 bug("input feeding with a padded memory", InputFeedingDecoder, "forward",
     "self.cross_attention.read(states, k, memory, mask)", "self.cross_attention.read(states, k, memory, None)", DIAGRAM)
-bug("Bahdanau's model with Luong's score", BahdanauLSTM, "new_attention",
+bug("Bahdanau's model with Luong's score", lstm, "bahdanau_attention",
     "AdditiveAttention(D, 2 * D, D, init)", "DotAttention(Linear(2 * D, D, init))", COUNTED)
-bugs("input feeding left out",
-     [(InputFeedingLSTM, "new_decoder", "InputFeedingDecoder(", "LuongDecoder("),
-      (InputFeedingLSTM, "new_decoder", "LSTM(c.width + D,", "LSTM(c.width,")], COUNTED)
+bug("input feeding left out", InputFeedingLSTM, "__init__",
+    "decoder=InputFeedingDecoder", "decoder=LuongDecoder", COUNTED)
 bug("one layer in place of many in the encoder", Seq2SeqLSTM, "__init__",
     "init, c.n_encoder_layers,", "init, 1,", COUNTED)
 bug("recurrent model's shared table copied", lstm, "token_embeddings",
     "weight=source.weight", "weight=type(source.weight)(source.weight.value.copy())", COUNTED)
-bug("recurrent embeddings not scaled", lstm, "token_embeddings", "config.width**0.5", "1.0", DIAGRAM)
+bug("recurrent embeddings not scaled", lstm, "token_embeddings", "scale = d_model**0.5", "scale = 1.0", DIAGRAM)
 bug("recurrent model's target embedding gets no gradient", Seq2SeqLSTM, "backward_decode",
     'self.target_embedding.backward(dx, cache["target_embedding"])', "pass", GRADIENTS)
 bug("encoder gets no gradient from the decoder's first state", Seq2SeqLSTM, "backward_decode",
     "return tuple(d_memory)", "return d_memory[0], 0.0 * d_memory[1], 0.0 * d_memory[2]", GRADIENTS)
-bug("a step forgets the state", RecurrentStack, "step", "state.update(zip(self.states, last))", "pass", STEPPED)
-bug("a step begins at zero", Seq2SeqLSTM, "begin", ".update(h=h, c=c)", ".update(h=0.0 * h, c=0.0 * c)", STEPPED)
-bug("a step feeds zeros", InputFeedingDecoder, "step",
-    "[x_t, fed]", "[x_t, 0.0 * fed]", STEPPED)
-bug("a step attends to padding", LuongDecoder, "step",
-    'state["cross_attention"], memory, mask)', 'state["cross_attention"], memory, None)', STEPPED)
-bug("a step's keys are the memory", CrossAttention, "step",
-    "self.key(memory)", "self.key(memory * 0.0)", STEPPED)
+bug("h and c of the last call forgotten", LuongDecoder, "forward", "state.update(h=h, c=c)", "pass", STEPPED)
+bug("c of the last call forgotten, with input feeding", InputFeedingDecoder, "forward",
+    "state.update(h=h, c=c, fed=fed)", "state.update(h=h, fed=fed)", STEPPED)
+bug("decoding begins at zero", LuongDecoder, "forward",
+    'state.get("h", h), state.get("c", c)', 'state.get("h", 0.0 * h), state.get("c", 0.0 * c)', STEPPED)
+bug("every call feeds zeros first", InputFeedingDecoder, "forward",
+    'state.get("fed", fed)', "fed", STEPPED)
+bug("decoding attends to padding", EncoderDecoder, "next_logits", 'state["memory_mask"]', "None", STEPPED)
+bug("the decoder's state not handed on", Seq2SeqLSTM, "decode", ', state=substate(state, "decoder")', "", STEPPED)
+bug("the memory kept in place of its keys", CrossAttention, "forward", 'state["k"] = k', 'state["k"] = memory', STEPPED)
