@@ -62,10 +62,10 @@ def steps(model: Any, source: np.ndarray, length: int, repeats: int) -> np.ndarr
     """Seconds of each step with the state, (length,)."""
     taken = np.full(length, np.inf)
     for _ in range(repeats):
-        state, ids = model.begin(source, None if isinstance(model, GPT) else START)
+        state, ids = model.start_decoding(source, None if isinstance(model, GPT) else START)
         for t in range(length):
             began = time.process_time()
-            logits = model.step(ids, state)
+            logits = model.next_logits(ids, state)
             ids = logits[:, -1:].argmax(axis=-1)
             taken[t] = min(taken[t], time.process_time() - began)
     return taken

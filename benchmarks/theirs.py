@@ -37,7 +37,7 @@ def tie_dense(theirs: Any, *ours: Any) -> Iterator[Tie]:
 
 def tie_norm(theirs: Any, ours: Any) -> Iterator[Tie]:
     yield theirs.weight, lambda of: of(ours.gain)
-    yield theirs.bias, lambda of: of(ours.shift)
+    yield theirs.bias, lambda of: of(ours.bias)
 
 
 class Attention(nn.Module):
@@ -90,13 +90,13 @@ class Block(nn.Module):
         self.attention, self.norm_1 = Attention(size), nn.LayerNorm(D)
         self.cross = Attention(size, cross=True) if cross else None
         self.norm_2 = nn.LayerNorm(D) if cross else None
-        self.widen, self.narrow, self.norm_3 = nn.Linear(D, size.d_ff), nn.Linear(size.d_ff, D), nn.LayerNorm(D)
+        self.up_proj, self.down_proj, self.norm_3 = nn.Linear(D, size.d_ff), nn.Linear(size.d_ff, D), nn.LayerNorm(D)
         self.drop, self.drop_within = nn.Dropout(p), nn.Dropout(0.0 if self.gpt else p)
 
     def feed_forward(self, x: Tensor) -> Tensor:
-        h = self.widen(x)
+        h = self.up_proj(x)
         h = F.gelu(h, approximate="tanh") if self.gpt else F.relu(h)
-        return self.drop(self.narrow(self.drop_within(h)))
+        return self.drop(self.down_proj(self.drop_within(h)))
 
     def forward(
         self,
@@ -136,8 +136,8 @@ class Block(nn.Module):
         if self.cross is not None:
             yield from self.cross.tie(ours.cross_attention.sublayer)
             yield from tie_norm(self.norm_2, ours.cross_attention.norm)
-        yield from tie_dense(self.widen, ours.feed_forward.sublayer.widen)
-        yield from tie_dense(self.narrow, ours.feed_forward.sublayer.narrow)
+        yield from tie_dense(self.up_proj, ours.feed_forward.sublayer.up_proj)
+        yield from tie_dense(self.down_proj, ours.feed_forward.sublayer.down_proj)
         yield from tie_norm(self.norm_3, ours.feed_forward.norm)
 
 
@@ -289,8 +289,8 @@ class Builtin(nn.Module):
                 wrapped.append((theirs.multihead_attn, block.cross_attention))
             for attention, residual in wrapped:
                 yield from tie_builtin_attention(attention, residual.sublayer)
-            yield from tie_dense(theirs.linear1, block.feed_forward.sublayer.widen)
-            yield from tie_dense(theirs.linear2, block.feed_forward.sublayer.narrow)
+            yield from tie_dense(theirs.linear1, block.feed_forward.sublayer.up_proj)
+            yield from tie_dense(theirs.linear2, block.feed_forward.sublayer.down_proj)
             norms = [residual.norm for _, residual in wrapped] + [block.feed_forward.norm]
             for i, norm in enumerate(norms, start=1):
                 yield from tie_norm(getattr(theirs, f"norm{i}"), norm)
@@ -339,8 +339,8 @@ class HandWrittenLSTM(nn.Module):
         tokens = ours.source_embedding.tokens
         yield self.table.weight, lambda of: of(tokens.weight)
         both = ours.encoder.lstm.layers[0]
-        yield from tie_lstm(self.reader, "", both.ahead)
-        yield from tie_lstm(self.reader, "_reverse", both.back)
+        yield from tie_lstm(self.reader, "", both.forward_layer)
+        yield from tie_lstm(self.reader, "_reverse", both.backward_layer)
         yield from tie_lstm(self.writer, "", ours.decoder.lstm.layers[0])
         yield from tie_dense(self.bridge_h, ours.encoder.bridge_h.dense)
         yield from tie_dense(self.bridge_c, ours.encoder.bridge_c.dense)
@@ -358,9 +358,9 @@ def tie_lstm(theirs: Any, suffix: str, ours: Any) -> Iterator[Tie]:
 
     get = lambda name: getattr(theirs, f"{name}_l0{suffix}")  # noqa: E731
     get("bias_hh").data.zero_()
-    yield get("weight_ih"), lambda of: in_their_order(of(ours.input.weight)).T
-    yield get("weight_hh"), lambda of: in_their_order(of(ours.recurrent.weight)).T
-    yield get("bias_ih"), lambda of: in_their_order(of(ours.input.bias))
+    yield get("weight_ih"), lambda of: in_their_order(of(ours.input_projection.weight)).T
+    yield get("weight_hh"), lambda of: in_their_order(of(ours.hidden_projection.weight)).T
+    yield get("bias_ih"), lambda of: in_their_order(of(ours.input_projection.bias))
 
 
 MODULES = {"transformer": HandWritten, "gpt": HandWrittenGPT, "lstm": HandWrittenLSTM}

@@ -1,9 +1,7 @@
 """A pure-NumPy Transformer whose every gradient is written by hand and proven right."""
 
-from .decoding import Translator
+from .decoding import LanguageModel, Translator, load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-load = Translator.load
-
-__all__ = ["Translator", "__version__", "load"]
+__all__ = ["LanguageModel", "Translator", "__version__", "load"]

@@ -24,7 +24,6 @@ from .commands import (
     demo,
     evaluate,
     explore,
-    figures,
     grade,
     lm,
     reproduce,
@@ -33,11 +32,12 @@ from .commands import (
 )
 from .commands.errors import CommandError
 from .data import DataError
-from .training import CheckpointError, NotFinite
+from .experiments import ExperimentError
+from .training import BlownUp, CheckpointError, NotFinite
 from .training.parallel import NoMPI, Ranks, world
 
 COMMANDS = (
-    *(demo, train, translate, evaluate, decoders, explore, compare, figures),
+    *(demo, train, translate, evaluate, decoders, explore, compare),
     *(lm, reproduce, count, check, grade),
 )
 
@@ -82,7 +82,7 @@ def answer(options: argparse.Namespace) -> int:
     """Run the command that the options name; a mistake in them is one line on standard error."""
     try:
         return int(options.run(options))
-    except (CommandError, DataError, CheckpointError, NotFinite) as error:
+    except (CommandError, DataError, ExperimentError, CheckpointError, NotFinite, BlownUp) as error:
         print(f"minitransformer {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Iterator
@@ -71,6 +72,42 @@ def sweep(path: str | os.PathLike[str]) -> list[Path]:
         if ours and _removed(path.parent / name):
             removed.append(path.parent / name)
     return removed
+
+
+@contextlib.contextmanager
+def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """An empty folder to write files to, which takes its place at `path` when the `with` block ends without an error.
+
+    Raises OSError: FileExistsError where `path` is a file or a folder that holds something, else the system's reason.
+    """
+    place = Path(os.path.realpath(path))
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise FileExistsError(errno.EEXIST, "holds something already: give the name of a new folder", str(path))
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_folders(place)
+    temporary = place.with_name(f"{_prefix(place)}{secrets.token_hex(8)}{SUFFIX}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            with open(file, "rb+") as handle:
+                os.fsync(handle.fileno())
+        sync_folder(temporary)
+        if place.exists():
+            place.rmdir()  # it is empty; Windows renames onto nothing that is there
+        os.rename(temporary, place)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(place.parent)
+
+
+def _sweep_folders(place: Path) -> None:
+    """Remove what killed writers of this folder left an hour ago or longer: folders have no locks."""
+    for left in place.parent.iterdir():
+        ours = left.name.startswith(_prefix(place)) and left.name.endswith(SUFFIX) and left.is_dir()
+        if ours and time.time() - left.stat().st_mtime > STALE_AFTER:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def sync_folder(folder: str | os.PathLike[str]) -> bool:

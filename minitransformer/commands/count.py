@@ -6,8 +6,8 @@ import argparse
 import difflib
 from typing import Any
 
-from ..layers import Unallocated, summary
-from ..models import PRESETS
+from ..layers import Unallocated
+from ..models import PRESETS, summary
 from .errors import CommandError
 from .options import new_parser, report
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data import EnglishFrench
-from ..decoding import Beam, Decoder, Greedy, Translator
+from ..decoding import Beam, Greedy, Strategy, Translator
 from .decoding import add_drawing_options, risk_from, sampling_from
 from .errors import CommandError
 from .evaluate import Pairs, add_pair_options, decoded, forced, pairs_from
@@ -72,10 +72,10 @@ def sentences_from(options: argparse.Namespace) -> Pairs:
     return [(example.english_text, example.french_text) for example in examples]
 
 
-def decoders_from(options: argparse.Namespace) -> dict[str, Decoder]:
+def decoders_from(options: argparse.Namespace) -> dict[str, Strategy]:
     """What is compared, by name."""
     try:
-        decoders: dict[str, Decoder] = {"greedy": Greedy()}
+        decoders: dict[str, Strategy] = {"greedy": Greedy()}
         decoders |= {f"beam {k}": Beam(k, options.length_penalty) for k in options.num_beams}
         risk = risk_from(options)
         decoders[f"MBR of {risk.samples.num_return_sequences}"] = risk

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..decoding import UTILITIES, Beam, Decoder, Greedy, MinimumBayesRisk, Sampling
+from ..decoding import METRICS, Beam, Greedy, MinimumBayesRisk, Sampling, Strategy
 from .errors import CommandError
 from .options import belonging, number, refuse, setting
 
@@ -43,10 +43,10 @@ def add_drawing_options(group: Any, of: str) -> None:
         help=f"{of}: draw from the most probable tokens that make up this share only",
     )
     belonging(group, "--samples", number(int, 1), 32, "mbr: how many candidates are drawn for a sentence")
-    belonging(group, "--utility", _utility, "chrf", f"mbr: what is expected of a candidate: {', '.join(UTILITIES)}")
+    belonging(group, "--utility", _utility, "chrf", f"mbr: what is expected of a candidate: {', '.join(METRICS)}")
 
 
-def decoder_from(options: argparse.Namespace, wanted: int = 1) -> Decoder:
+def decoder_from(options: argparse.Namespace, wanted: int = 1) -> Strategy:
     """The decoder that the options describe, for so many translations of a sentence.
 
     Raises CommandError for an option that belongs to another decoder, or has no effect.
@@ -75,10 +75,10 @@ def sampling_from(options: argparse.Namespace, n: int) -> Sampling:
 
 def risk_from(options: argparse.Namespace, wanted: int = 1) -> MinimumBayesRisk:
     samples = sampling_from(options, setting(options, "samples"))
-    return MinimumBayesRisk(samples, UTILITIES[setting(options, "utility")], wanted)
+    return MinimumBayesRisk(samples, METRICS[setting(options, "utility")], wanted)
 
 
 def _utility(name: str) -> str:
-    if name not in UTILITIES:
-        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(UTILITIES)}")
+    if name not in METRICS:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(METRICS)}")
     return name

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from ..data import EnglishFrench, Example, FreshBatches, LanguageVocabulary
 from ..decoding import Translator
-from ..training import Every, ProgressBar, Trainer
+from ..experiments.coreference import (
+    SHOWROOM,
+    Head,
+    exact_match,
+    forced_scores,
+    intervene,
+    measure_heads,
+    pronoun_accuracy,
+)
+from ..training import Callback, Every, ProgressBar, Trainer
 from .options import (
     add_model_options,
     add_training_options,
@@ -21,10 +31,8 @@ from .options import (
     takes_ranks,
     trainer_from,
 )
-from .pronouns import Head, exact_match, forced_scores, intervene, measure_heads, pronoun_accuracy
 from .runs import leave_to_first_rank, new_run, save_run
 
-SHOWROOM = "I got my car straight from the showroom, it was new."
 # What each generator is for: a third number behind (seed, 0), so that none is a training batch's (seed, step).
 LINKING = 0.9  # share of hard sentences in which a head must favour the antecedent to be said to link the two
 LOOKING, TESTING, EXCHANGING, CHOOSING, MEASURING = range(1, 6)
@@ -96,10 +104,14 @@ def new_translator(options: argparse.Namespace, grammar: EnglishFrench) -> Trans
     return Translator(options.model, model, source, target, start)
 
 
-def train(
-    options: argparse.Namespace, grammar: EnglishFrench, translator: Translator, trainer: Trainer
-) -> dict[str, Any]:
-    """Train on fresh sentences in every batch; return the scores on held-out ones."""
+def fit(
+    options: argparse.Namespace,
+    grammar: EnglishFrench,
+    translator: Translator,
+    trainer: Trainer,
+    callbacks: Sequence[Callback] = (),
+) -> None:
+    """Train on fresh sentences in every batch, with ten looks at held-out ones."""
     source_ids, target_ids = translator.source_vocabulary.token_id, translator.target_vocabulary.token_id
     batches = FreshBatches(
         lambda rng, n: grammar.sample_ids(rng, n, source_ids, target_ids),
@@ -112,7 +124,15 @@ def train(
     # Not the test's: what is looked at while training could influence a choice.
     looking = held_out(grammar, generator(options, LOOKING), min(options.examples, 200))
     every = max(options.steps // 10, 1)
-    trainer.fit(batches, options.steps, [ProgressBar(), Every(every, lambda trainer: glance(translator, looking))])
+    look = Every(every, lambda trainer: glance(translator, looking))
+    trainer.fit(batches, options.steps, [ProgressBar(), look, *callbacks])
+
+
+def train(
+    options: argparse.Namespace, grammar: EnglishFrench, translator: Translator, trainer: Trainer
+) -> dict[str, Any]:
+    """Train, and return the scores on held-out sentences."""
+    fit(options, grammar, translator, trainer)
     say(f"trained {trainer.step:,} steps in {trainer.history.seconds:.0f} s; now the test")
     testing = held_out(grammar, generator(options, TESTING), options.examples)
     result: dict[str, Any] = {

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 
 from ..decoding import Translator
+from ..experiments.coreference import SHOWROOM, Head, attention_maps
 from ..layers import sinusoids
 from ..plotting import (
     antecedent_figure,
@@ -20,9 +21,7 @@ from ..plotting import (
     training_figure,
 )
 from ..training import History
-from .pronouns import Head, maps
 
-SHOWROOM = "I got my car straight from the showroom, it was new."
 ASKING = {"it": "it", "adjective": "new"}
 ANTECEDENT, DISTRACTOR = "car", "showroom"
 
@@ -45,7 +44,7 @@ def demo_pictures(translator: Translator, history: History, heads: Sequence[Head
         ).figure,
         "training": training_figure(history),
         "cross_attention": attention_grid(
-            np.concatenate([weights[0] for weights in maps(look.cache, "cross")]), look.target, look.source
+            np.concatenate([weights[0] for weights in attention_maps(look.cache, "cross")]), look.target, look.source
         )
         .flat[0]
         .figure,

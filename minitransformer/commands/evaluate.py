@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from ..data import evaluation_batches, read_aligned, read_pairs
-from ..decoding import Decoder, Greedy, Translator
+from ..decoding import Greedy, Strategy, Translator
 from ..training import evaluate
 from .decoding import add_decoder_options, decoder_from
 from .errors import CommandError
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def measure(
-    translator: Translator, pairs: Pairs, batch_size: int = 64, decoder: Decoder | None = None
+    translator: Translator, pairs: Pairs, batch_size: int = 64, decoder: Strategy | None = None
 ) -> dict[str, Any]:
     """All measures of a translator on pairs of text; translations are the decoder's, by default greedy."""
     return {**forced(translator, pairs, batch_size), **decoded(translator, pairs, decoder or Greedy(), batch_size)}
@@ -81,7 +81,7 @@ def forced(translator: Translator, pairs: Pairs, batch_size: int = 64) -> dict[s
     }
 
 
-def decoded(translator: Translator, pairs: Pairs, decoder: Decoder, batch_size: int = 64) -> dict[str, Any]:
+def decoded(translator: Translator, pairs: Pairs, decoder: Strategy, batch_size: int = 64) -> dict[str, Any]:
     """What the decoder's translations are like: exact match, means of log-probability and score, time, BLEU, chrF."""
     sources = list(dict.fromkeys(source for source, _ in pairs))  # a source with many targets is translated once
     began = time.process_time()
@@ -111,14 +111,19 @@ def bleu(hypotheses: list[str], references: list[str]) -> dict[str, Any]:
     return scores | {f"{name}_signature": str(metric.get_signature()) for name, metric in metrics.items()}
 
 
+def readable(number: float) -> str:
+    """Two decimals, or where it is too large to be read like that, three digits and a power of ten."""
+    return f"{number:.2f}" if abs(number) < 1e6 else f"{number:.2e}"
+
+
 def table(numbers: dict[str, Any]) -> str:
     """The measures, a line each, for a person."""
     rows = [
         ("sentence pairs", f"{numbers['pairs']:,}"),
         ("exact match", f"{100 * numbers['exact_match']:.1f} %"),
         ("token accuracy", f"{100 * numbers['token_accuracy']:.1f} %"),
-        ("perplexity", f"{numbers['perplexity']:.2f}"),
-        ("log-probability", f"{numbers['log_probability']:.2f} a sentence"),
+        ("perplexity", readable(numbers["perplexity"])),
+        ("log-probability", f"{readable(numbers['log_probability'])} a sentence"),
     ]
     if "bleu" in numbers:
         rows += [

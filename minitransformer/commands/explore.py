@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..data import DataError
-from ..decoding import LanguageModel, Look, Translator, load_language_model
+from ..decoding import DecodingTrace, LanguageModel, Translator
+from ..pretrained import load_language_model
 from ..training import CheckpointError
 from .errors import CommandError
 from .options import new_parser, report, say
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         explore(look).save(path)
     except OSError as error:
         raise CommandError(f"{path}: cannot be written: {error.strerror or error}") from None
-    if isinstance(look, Look):
+    if isinstance(look, DecodingTrace):
         print(" ".join(look.target))
         words = {"source": look.source, "target": look.target}
     else:

@@ -12,11 +12,11 @@ import numpy as np
 
 from ..data import PAD, CharacterVocabulary, SortingTask, TextBatches, documentation, read_text, text_windows
 from ..data.texts import NO_PAD
-from ..decoding import LanguageModel, greedy, load_language_model
+from ..decoding import LanguageModel, greedy
 from ..layers import Glorot
 from ..models import GPT, LANGUAGE_MODELS, GPTConfig, build_model
+from ..pretrained import WeightsError, load_language_model, save_pretrained
 from ..training import Every, ProgressBar, evaluate
-from ..weights import WeightsError, save_pretrained
 from .errors import CommandError
 from .options import (
     FRACTION,

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ..decoding import Beam, Decoder, Sampling, Translation, Translator
+from ..decoding import Beam, Sampling, Strategy, Translation, Translator
 from .decoding import add_decoder_options, decoder_from
 from .errors import CommandError
 from .options import new_parser, number, report, say
@@ -102,7 +102,7 @@ def check_picture(options: argparse.Namespace) -> None:
         raise CommandError(f"--picture {options.picture}: must end in .png, .svg or .pdf")
 
 
-def draw(options: argparse.Namespace, translator: Translator, decoder: Decoder) -> None:
+def draw(options: argparse.Namespace, translator: Translator, decoder: Strategy) -> None:
     """Save the picture that was asked for."""
     from ..plotting import beam_tree, next_word, save  # matplotlib takes a while to import
 

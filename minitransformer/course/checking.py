@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from .attempts import Attempt, Runner, attempt_all, safe_text, safe_type
-from .compare import Problem, compare, compare_dtypes, output_leaves
 from .exercise import Exercise
 from .exercises import exercises, find
+from .problems import Problem, compare, compare_dtypes, output_leaves
 from .result import STAGES, Result
 
 SEED = 0

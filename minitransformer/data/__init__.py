@@ -9,16 +9,16 @@ from .batches import (
     sequence_to_sequence_batch,
 )
 from .bpe import BytePairVocabulary
+from .english_french.task import EnglishFrench, Example
+from .english_french.vocabulary import LanguageVocabulary
 from .errors import DataError
-from .grammar import EnglishFrench, Example
-from .language import LanguageVocabulary
 from .pairs import read_aligned, read_pairs, split_by_source
-from .reversal import Reversal, joeynmt_reversal
-from .sorting import SortingTask
-from .spans import SpanCorruption, corrupt_spans, random_spans, restore_spans, sentinels
-from .tasks import TASKS
+from .tasks.joeynmt import Reversal, joeynmt_reversal
+from .tasks.sorting import SortingTask
+from .tasks.span_corruption import SpanCorruption, corrupt_spans, random_spans, restore_spans, sentinels
+from .tasks.symbols import ToyTask
+from .tasks.written import TASKS
 from .texts import TextBatches, documentation, read_text, text_windows
-from .toy import ToyTask
 from .vocabulary import (
     BOS,
     EOS,

@@ -19,7 +19,7 @@ from .vocabulary import BOS, EOS, PAD
 IdPair = tuple[Sequence[int], Sequence[int]]
 
 WINDOW = 100  # batches whose sentences are sorted by length together
-FRESH_WINDOW = 4  # the same where sentences are made for the step: few, since batches of like sentences teach less
+FRESH_WINDOW = 4  # the same for sentences that are made for the step; few, since batches of alike sentences teach less
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ class Batch:
         return int(np.count_nonzero(self.targets != self.pad))
 
     def shares(self, n: int) -> list[Batch]:
-        """Cut into `n` runs of sentences (fewer if there are fewer sentences), without columns that are padding only.
+        """Cut into `n` runs of sentences (fewer if there are fewer sentences), and drop columns that are all padding.
 
         Sizes differ by one sentence at most, and the shares' tokens add up to the batch's.
         """
@@ -155,7 +155,7 @@ def _closed(sequences: Sequence[Sequence[int]], pad: int, eos: int) -> tuple[np.
     return closed, ids
 
 
-def _check_whole(name: str, value: int, least: int) -> int:
+def check_whole(name: str, value: int, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} is {value!r}; allowed are whole numbers from {least}")
     if value < least:
@@ -195,8 +195,8 @@ class PairBatches:
         if len(pairs) == 0:
             raise ValueError("pairs is empty; at least one pair is needed")
         self.pairs = pairs
-        self.batch_size = _check_whole("batch_size", batch_size, 1)
-        self.seed = _check_whole("seed", seed, 0)
+        self.batch_size = check_whole("batch_size", batch_size, 1)
+        self.seed = check_whole("seed", seed, 0)
         self.pad, self.start, self.eos = pad, start, eos
         self.bucket = bucket
         self.steps_per_epoch = -(-len(pairs) // self.batch_size)
@@ -205,7 +205,7 @@ class PairBatches:
 
     def batch(self, step: int) -> Batch:
         """The batch of a training step, counted from 0."""
-        epoch, position = divmod(_check_whole("step", step, 0), self.steps_per_epoch)
+        epoch, position = divmod(check_whole("step", step, 0), self.steps_per_epoch)
         chosen = [self.pairs[i] for i in self._batches(epoch)[position]]
         return sequence_to_sequence_batch(chosen, pad=self.pad, start=self.start, eos=self.eos)
 
@@ -253,14 +253,14 @@ class FreshBatches:
         eos: int = EOS,
     ) -> None:
         self.sample = sample
-        self.batch_size = _check_whole("batch_size", batch_size, 1)
-        self.seed = _check_whole("seed", seed, 0)
+        self.batch_size = check_whole("batch_size", batch_size, 1)
+        self.seed = check_whole("seed", seed, 0)
         self.pad, self.start, self.eos = pad, start, eos
         self._window: tuple[int, list[list[IdPair]]] = (-1, [])
 
     def batch(self, step: int) -> Batch:
         """The batch of a training step, counted from 0."""
-        window, position = divmod(_check_whole("step", step, 0), FRESH_WINDOW)
+        window, position = divmod(check_whole("step", step, 0), FRESH_WINDOW)
         pairs = self._batches(window)[position]
         return sequence_to_sequence_batch(pairs, pad=self.pad, start=self.start, eos=self.eos)
 
@@ -284,7 +284,7 @@ def evaluation_batches(
     pairs: Sequence[IdPair], batch_size: int, *, pad: int = PAD, start: int = BOS, eos: int = EOS
 ) -> Iterator[tuple[np.ndarray, Batch]]:
     """Batches of every pair once, the shortest first, each with the indices of its pairs in `pairs`."""
-    batch_size = _check_whole("batch_size", batch_size, 1)
+    batch_size = check_whole("batch_size", batch_size, 1)
     source, target = _lengths(pairs)
     for indices in _cut(np.lexsort((source, target)), batch_size):
         chosen = [pairs[i] for i in indices]

@@ -26,7 +26,7 @@ Pair = tuple[str, str]
 
 
 def words_of(chunk: str) -> list[str]:
-    """Cut what stands between two spaces at elisions, hyphens and punctuation; the first word gets the ``▁``."""
+    """Cut a chunk between two spaces at elisions, hyphens and punctuation; the first word gets the ``▁``."""
     words = []
     boundary = BOUNDARY
     for part in PIECE.findall(chunk):
@@ -40,7 +40,7 @@ def words_of(chunk: str) -> list[str]:
 
 
 def chunks_of(text: str) -> list[str]:
-    """What stands between the spaces of a text: nothing, between two spaces in a row."""
+    """The parts of a text between its spaces; the part between two spaces in a row is empty."""
     return check_text(text).split(" ") if text != "" else []
 
 
@@ -189,7 +189,7 @@ def learn_merges(word_counts: Mapping[str, int], n_pieces: int, min_frequency: i
             counts[pair] += frequency[w]
             where.setdefault(pair, set()).add(w)
 
-    # Every count that a pair ever had is in the heap; those that are no longer true are passed over.
+    # The heap holds every count that a pair ever had; counts that are no longer true are skipped.
     heap = [(-count, pair) for pair, count in counts.items()]
     heapq.heapify(heap)
     merges: dict[Pair, None] = {}  # a pair may come up again, when another merge makes one of its pieces

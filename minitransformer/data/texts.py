@@ -1,4 +1,4 @@
-"""Running text for language models: cut into windows, in which every id is to be predicted from those before it.
+"""Running text for language models, cut into windows: a model predicts every id from the ids before it.
 
 inputs    t1 t2 t3 t4
 targets   t2 t3 t4 t5
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from .batches import Batch, _check_whole
+from .batches import Batch, check_whole
 from .errors import DataError
 
 Ids = Sequence[int] | np.ndarray
@@ -19,7 +19,7 @@ NO_PAD = -1  # windows are all of one length: no id stands for padding
 
 
 class TextBatches:
-    """Batches of windows that begin anywhere in a text, drawn by a generator that seed and step decide.
+    """Batches of windows that begin anywhere in a text, drawn from a generator seeded with seed and step.
 
     Parameters
     ----------
@@ -33,27 +33,27 @@ class TextBatches:
     """
 
     def __init__(self, ids: Ids, context: int, batch_size: int, *, seed: int) -> None:
-        self.ids = _text(ids, _check_whole("context", context, 1))
+        self.ids = _text(ids, check_whole("context", context, 1))
         self.context = context
-        self.batch_size = _check_whole("batch_size", batch_size, 1)
-        self.seed = _check_whole("seed", seed, 0)
+        self.batch_size = check_whole("batch_size", batch_size, 1)
+        self.seed = check_whole("seed", seed, 0)
 
     def batch(self, step: int) -> Batch:
         """The batch of a training step, counted from 0."""
-        rng = np.random.default_rng([self.seed, _check_whole("step", step, 0)])
+        rng = np.random.default_rng([self.seed, check_whole("step", step, 0)])
         return _windows(self.ids, rng.integers(0, len(self.ids) - self.context, self.batch_size), self.context)
 
 
 def text_windows(ids: Ids, context: int, batch_size: int) -> Iterator[Batch]:
-    """The whole text once, in windows one after another; what is left behind the last whole window is left out."""
-    text = _text(ids, _check_whole("context", context, 1))
+    """The whole text once, in windows one after another; an incomplete window at the end is left out."""
+    text = _text(ids, check_whole("context", context, 1))
     starts = np.arange(0, len(text) - context, context)
-    for first in range(0, len(starts), _check_whole("batch_size", batch_size, 1)):
+    for first in range(0, len(starts), check_whole("batch_size", batch_size, 1)):
         yield _windows(text, starts[first : first + batch_size], context)
 
 
 def documentation() -> str:
-    """A text that every Python carries: the topics of its own documentation, about half a million characters."""
+    """A text that comes with every Python: the topics of its documentation, about half a million characters."""
     from pydoc_data.topics import topics
 
     return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"

@@ -99,7 +99,7 @@ class Vocabulary(ABC):
         return [self.label(self.tokens[i]) for i in self._checked(ids)]
 
     def label(self, piece: str) -> str:
-        """What a reader is shown for one piece."""
+        """The printable form of one piece."""
         shown = "␣" if piece == " " else piece.strip() or piece
         return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown)
 
@@ -170,8 +170,8 @@ def check_texts(texts: Iterable[str]) -> Iterable[str]:
     return texts
 
 
-# Python's \w has no combining marks (the accent of a decomposed e-acute, the vowel signs of Hindi, the points
-# of Hebrew), nor the joiners of Persian and Indic scripts; a word has.
+# Words may hold combining marks (the accent of a decomposed e-acute, the vowel signs of Hindi, the points of Hebrew)
+# and the joiners of Persian and Indic scripts. Python's \w matches neither.
 _MARK_BLOCKS = (*range(0x300, 0x3100), *range(0xA600, 0xAC00), *range(0xFB00, 0xFE30))
 _MARKS = "".join(chr(c) for c in _MARK_BLOCKS if unicodedata.category(chr(c))[0] == "M")
 _LETTER = rf"[\w{_MARKS}\u200c\u200d]"
@@ -280,7 +280,7 @@ class WordVocabulary(Vocabulary):
             if body == " " and left and match.end() < len(text):
                 space = True
                 continue
-            # Other whitespace is kept character by character: each is a piece that wants no space around it.
+            # Other whitespace is kept character by character: each is a piece without spaces around it.
             for part in body if body.isspace() else (body,):
                 if left and space != space_between(left, part):
                     pieces.append(" " if space else JOINER)

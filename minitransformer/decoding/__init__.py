@@ -5,8 +5,8 @@ from .beam import BeamStep, Branch, beam_search, search_tree
 from .greedy import greedy
 from .hypothesis import Hypothesis
 from .language_model import LanguageModel
+from .loading import load
 from .metrics import METRICS, chrf, exact_match, sentence_bleu
-from .pretrained import PretrainedLanguageModel, load_language_model
 from .sampling import next_word_distribution, sample, stream
 from .strategies import Beam, Greedy, MinimumBayesRisk, Sampling, Strategy, Translation
 from .translator import DecodingTrace, Translator, checkpoint_path
@@ -21,7 +21,6 @@ __all__ = [
     "Hypothesis",
     "LanguageModel",
     "MinimumBayesRisk",
-    "PretrainedLanguageModel",
     "Sampling",
     "Strategy",
     "Translation",
@@ -32,7 +31,7 @@ __all__ = [
     "exact_match",
     "expected_utilities",
     "greedy",
-    "load_language_model",
+    "load",
     "minimum_bayes_risk",
     "next_word_distribution",
     "sample",

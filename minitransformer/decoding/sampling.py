@@ -188,7 +188,7 @@ def stream(
     state, ids = begin()
     positions = ids.shape[1]
     for _ in range(max_new_tokens):
-        logits = model.next_logits(ids, state)[:, -1]
+        logits = model.next_logits(ids, state)[:, -1]  # type: ignore[attr-defined]
         logits[:, list(suppress_tokens)] = -np.inf
         if rng is None:
             token = int(logits[0].argmax())
@@ -207,9 +207,7 @@ def stream(
 def check_sampling(temperature: float, top_k: int | None, top_p: float | None) -> None:
     """Raise ValueError for a setting out of its range."""
     if not 0.0 < temperature < np.inf:
-        raise ValueError(
-            f"temperature={temperature}: must be above 0 and finite; for 0, decode greedily"
-        )
+        raise ValueError(f"temperature={temperature}: must be above 0 and finite; for 0, decode greedily")
     if top_k is not None and top_k < 1:
         raise ValueError(f"top_k={top_k}: must be at least 1, or None for all")
     if top_p is not None and not 0.0 < top_p <= 1.0:

@@ -116,22 +116,3 @@ __all__ = [
     "pairs_from_halves",
     "sinusoids",
 ]
-
-# TEMPORARY, until the rooms are merged
-State, watch, first_not_finite = DecodingState, forward_hooks, first_nonfinite
-BothDirections, MemoryAttention, AttentionalState, AttentionalDecoder, BridgedEncoder = (
-    Bidirectional,
-    CrossAttention,
-    AttentionalHidden,
-    LuongDecoder,
-    RecurrentEncoder,
-)
-
-
-def summary(model):
-    from ..models.summary import summary
-
-    return summary(model)
-
-
-from typing import Any as Summary

@@ -105,7 +105,7 @@ class GroupedQueryAttention(Layer):
         )
 
     def backward(self, dy: Array, cache: Cache) -> Array:
-        B, T, _ = dy.shape
+        B, _, T, _ = cache["weights"].shape
         H, H_kv, d = self.n_heads, self.n_kv_heads, self.d_head
         d_context = split_heads(self.output.backward(dy, cache["output"]), H).reshape(B, H_kv, -1, d)
         dq, dk, dv = self.attention.backward(d_context, cache["attention"])

@@ -65,6 +65,10 @@ class CrossEntropy(Layer):
         return logits.dtype.type(-q_log_p.sum() / N), cache
 
     def backward(self, d_loss: float, cache: Cache) -> Array:
+        if not isinstance(d_loss, (float, int, np.number)):
+            raise TypeError(
+                f"CrossEntropy.backward: d_loss is of type {type(d_loss).__name__}: give a number, mostly 1.0"
+            )
         log_p, counted, truth = cache["log_p"], cache["counted"], cache["truth"]
         *shape, V = cache["shape"]
         e = self.label_smoothing

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..layers import Array, Cache, DecodingState, Embedding, Initializer, Layer, causal_mask, padding_mask
 from ..layers.decoding_state import substate
+from ..layers.embedding import check_ids
 
 
 class EncoderDecoder(Layer):
@@ -98,6 +99,8 @@ class EncoderDecoder(Layer):
     def start_decoding(self, source: Array, start: int) -> tuple[DecodingState, Array]:
         """Encode the source, once. Returns the state, which holds the memory, and the first ids to read (B, 1)."""
         check_sentences(source, source)
+        if (tokens := getattr(self.target_embedding, "tokens", None)) is not None:
+            check_ids("start", np.array([start]), tokens.n)
         memory, _ = self.encode(source)
         mask = padding_mask(source, self.pad)
         state = DecodingState(memory=memory, memory_mask=None if mask.all() else mask)

@@ -2,15 +2,15 @@
 
 from .antecedent import antecedent_figure
 from .architecture import draw, parameter_parts
-from .attention import attention_grid, attention_lines, attention_map
-from .beams import BeamNode, beam_tree
-from .chain import attention_chain
+from .attention import alignment_over_training, attention_grid, attention_lines, attention_map
+from .attention_matrices import attention_matrices
+from .beams import beam_tree
 from .comparison import comparison_figure, length_curves, quality_curves, reach_curves, step_times
 from .embeddings import embedding_map, embeddings_before_after
 from .explorer import AttentionExplorer, Read, explore, explore_html
 from .gradients import gradient_norms
 from .history import accuracy_curves, loss_curves, schedule_curve, training_figure, validation_curves
-from .layers import alignment_over_training, attention_layers
+from .layers import attention_layers
 from .masks import mask_map
 from .next_word import next_word
 from .parameters import parameter_shares
@@ -21,16 +21,15 @@ from .style import OKABE_ITO, save
 __all__ = [
     "OKABE_ITO",
     "AttentionExplorer",
-    "BeamNode",
     "Read",
     "accuracy_curves",
     "alignment_over_training",
     "antecedent_figure",
-    "attention_chain",
     "attention_grid",
     "attention_layers",
     "attention_lines",
     "attention_map",
+    "attention_matrices",
     "beam_tree",
     "comparison_figure",
     "draw",

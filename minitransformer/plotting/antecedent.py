@@ -16,8 +16,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
-from .attention import draw_cells
-from .cells import MIN_CELL, name_axes
+from .grid import MIN_CELL, draw_weights, name_axes
 from .style import (
     GREY,
     LABEL_SIZE,
@@ -25,13 +24,12 @@ from .style import (
     PAGE_WIDTH,
     TICK_SIZE,
     TITLE_SIZE,
+    Array,
     as_words,
     plain,
     text_width,
     wrapped,
 )
-
-Array = np.ndarray
 
 RIGHT = OKABE_ITO["blue"]  # the noun that the pronoun stands for
 WRONG = OKABE_ITO["vermillion"]  # the noun that it does not
@@ -113,10 +111,10 @@ def antecedent_figure(
         va="bottom",
     )
     start = max(left, (width - T * cell - right + left) / 2)
-    board = figure.add_axes((start / width, bottom / height, T * cell / width, T * cell / height))
-    image = draw_cells(board, weights, words, words, cell)
-    name_axes(board, "query: the word that looks", "key: the word looked at", T * cell, T * cell)
-    _mark_board(board, T, marks)
+    grid = figure.add_axes((start / width, bottom / height, T * cell / width, T * cell / height))
+    image = draw_weights(grid, weights, words, words, cell)
+    name_axes(grid, "query: the word that looks", "key: the word looked at", T * cell, T * cell)
+    _mark_grid(grid, T, marks)
     scale = figure.add_axes(((start + T * cell + 10) / width, bottom / height, 8 / width, T * cell / height))
     bar = figure.colorbar(image, cax=scale)
     bar.set_label("attention weight", fontsize=LABEL_SIZE)
@@ -295,17 +293,17 @@ def _write_notes(ax: Axes, notes: Mapping[int, list[str]], centres: Array, colou
             )
 
 
-def _mark_board(board: Axes, T: int, marks: Mapping[str, int]) -> None:
+def _mark_grid(grid: Axes, T: int, marks: Mapping[str, int]) -> None:
     """The pronoun's row framed, and in it the two nouns by shape and colour."""
     t = marks["pronoun"]
     rim = [withStroke(linewidth=3.5, foreground="white")]
-    board.add_patch(
+    grid.add_patch(
         Rectangle((-0.5, t - 0.5), T, 1, fill=False, edgecolor="black", linewidth=1.4, path_effects=rim, clip_on=False)
     )
     for name, colour, marker in (("antecedent", RIGHT, "o"), ("distractor", WRONG, "^")):
         s = marks[name]
-        board.plot(s, t, marker, color=colour, markersize=7, markeredgecolor="white", markeredgewidth=1.2)
-        for label in (board.get_xticklabels()[s], board.get_yticklabels()[s]):
+        grid.plot(s, t, marker, color=colour, markersize=7, markeredgecolor="white", markeredgewidth=1.2)
+        for label in (grid.get_xticklabels()[s], grid.get_yticklabels()[s]):
             label.set(color=colour, fontweight="bold")
-    for label in (board.get_xticklabels()[t], board.get_yticklabels()[t]):
+    for label in (grid.get_xticklabels()[t], grid.get_yticklabels()[t]):
         label.set_fontweight("bold")

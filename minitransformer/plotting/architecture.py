@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from .style import GREY, LABEL_SIZE, TICK_SIZE, TITLE_SIZE, new_axes, size_in_points, text_width, wrapped
+from .style import GREY, LABEL_SIZE, TICK_SIZE, TITLE_SIZE, Canvas, text_width, wrapped
 
 ARROW, GUTTER, PAD, MARGIN = 13.0, 17.0, 7.0, 8.0  # points: between boxes, beside them, inside a frame, around all
 COLOURS = {  # pale, so that black type on them can be read; each kind has its name on it too
@@ -104,25 +105,14 @@ def draw(model: Any, ax: Axes | None = None, title: str | None = None) -> Axes:
     title = wrapped(title, width - 2 * MARGIN)
     tall = max(sum(_height_of(item) for item in items) + ARROW * (len(items) - 1) for items in columns)
     height = tall + 2 * MARGIN + 14 * (title.count("\n") + 1) + (14 if len(columns) > 1 else 0)
-    given = ax is not None
-    ax = new_axes(ax, width / 72, height / 72)
-    if given:
-        size = size_in_points(ax)
-        shrink = min(size[0] / width, size[1] / height)
-    else:
-        ax.figure.set_layout_engine("none")  # type: ignore[union-attr]
-        ax.set_position((0, 0, 1, 1))
-        shrink = 1.0
-    ax.set(xlim=(0, width), ylim=(0, height), aspect="equal", anchor="NW")
-    ax.set_axis_off()
-    pen = _Pen(ax, shrink)
-    pen.write(MARGIN, height - MARGIN, title, TITLE_SIZE, va="top", ha="left")
+    drawing = _Drawing(ax, width, height)
+    drawing.write(MARGIN, height - MARGIN, title, TITLE_SIZE, va="top", ha="left")
     left = MARGIN + max(0.0, (width - 2 * MARGIN - sum(widths) - gap - 2 * len(columns) * (GUTTER + PAD)) / 2)
     tops, centres = [], []
     for n, items in enumerate(columns):
         centre = left + GUTTER + PAD + widths[n] / 2
         side = 1 if n == len(columns) - 1 and n > 0 else -1  # residual paths lie outside, the memory's in between
-        tops.append(pen.column(items, centre, widths[n], MARGIN, side))
+        tops.append(drawing.column(items, centre, widths[n], MARGIN, side))
         centres.append(centre)
         left += widths[n] + 2 * (GUTTER + PAD) + gap
     if len(columns) > 1:
@@ -131,11 +121,11 @@ def draw(model: Any, ax: Axes | None = None, title: str | None = None) -> Axes:
         between = centres[0] + widths[0] / 2 + GUTTER + PAD + gap / 2
         memory = next((item for item in columns[0] if isinstance(item, _Label) and item.leaves), None)
         if memory is None:
-            pen.over((centres[0], tops[0]), between, readers, "#D55E00")
+            drawing.over((centres[0], tops[0]), between, readers, "#D55E00")
         else:
-            pen.over((centres[0], tops[0]), between + 6, beginners, "#009E73")
-            pen.across((centres[0] + text_width(memory.text, TICK_SIZE) / 2 + 4, memory.at), between - 6, readers)
-    return ax
+            drawing.over((centres[0], tops[0]), between + 6, beginners, "#009E73")
+            drawing.across((centres[0] + text_width(memory.text, TICK_SIZE) / 2 + 4, memory.at), between - 6, readers)
+    return drawing.ax
 
 
 def parameter_parts(model: Any) -> dict[str, int]:
@@ -202,7 +192,7 @@ def _path(parts: Sequence[tuple[str, Any]], model: Any, shape: str) -> list[_Ite
             items += _stack(layer, model)
         elif _is(layer, "Identity", "Dropout"):
             continue
-        elif _is(layer, "Chain"):
+        elif _is(layer, "Chain", "InputEmbedding"):
             items += _path(list(_layers_of(layer)), model, "")
         elif _kind(layer) == "other" and len(list(_layers_of(layer))) > 1:
             frame = _Frame(_words(name or type(layer).__name__), _number(_count(layer)))
@@ -235,15 +225,9 @@ def _recurrent(layer: Any, name: str) -> _Frame:
 
 def _recurrent_layers(stack: Any) -> list[_Box]:
     """A box for each run of layers that are built alike."""
-    runs: list[list[Any]] = []
-    for layer in stack.layers:
-        if runs and _structure(runs[-1][0]) == _structure(layer):
-            runs[-1].append(layer)
-        else:
-            runs.append([layer])
     boxes = []
-    for run in runs:
-        one = getattr(run[0], "ahead", run[0])
+    for run in _runs(stack.layers):
+        one = getattr(run[0], "forward_layer", run[0])
         kind = _words(type(one).__name__.removesuffix("Layer"))
         both = one is not run[0]
         title = f"{'bidirectional ' if both else ''}{kind}{f' × {len(run)}' if len(run) > 1 else ''}"
@@ -263,13 +247,7 @@ def _bridge(encoder: Any) -> list[_Item]:
 def _stack(stack: Any, model: Any) -> list[_Item]:
     """A frame for each run of blocks that are built alike, then the last norm."""
     items: list[_Item] = []
-    runs: list[list[Any]] = []
-    for block in stack.blocks:
-        if runs and _structure(runs[-1][0]) == _structure(block):
-            runs[-1].append(block)
-        else:
-            runs.append([block])
-    for run in runs:
+    for run in _runs(stack.blocks):
         parameters = {id(p): p.size for block in run for p in block.parameters()}
         together = f"= {_number(sum(parameters.values()))}"  # of all of them
         frame = _Frame(f"× {len(run)}", together if len(run) > 1 else together[2:])
@@ -318,8 +296,8 @@ def _box(layer: Any, name: str, model: Any, causal: bool = False, shared: set[in
         if bias is not None:
             details.append("bias by distance" if not common else f"bias by distance ({_number(common)})")
     elif kind == "feed-forward":
-        title = "gated feed-forward" if hasattr(layer, "gate") else "feed-forward"
-        sizes = [getattr(getattr(layer, part, None), "d_out", None) for part in ("widen", "narrow")]
+        title = "gated feed-forward" if hasattr(layer, "gate_proj") else "feed-forward"
+        sizes = [getattr(getattr(layer, part, None), "d_out", None) for part in ("up_proj", "down_proj")]
         if all(sizes):
             details.append(f"{sizes[1]} → {sizes[0]} → {sizes[1]}")
         if hasattr(layer, "activation"):
@@ -353,15 +331,11 @@ def _tied_before(model: Any, layer: Any) -> bool:
     return False
 
 
-class _Pen:
-    """Draws on axes whose unit is a point; `shrink` is what one becomes on axes that were given."""
-
-    def __init__(self, ax: Axes, shrink: float) -> None:
-        self.ax, self.shrink = ax, shrink
+class _Drawing(Canvas):
+    """Boxes, frames and the paths between them."""
 
     def write(self, x: float, y: float, text: str, size: float = TICK_SIZE, **style: Any) -> None:
-        style = {"va": "center_baseline", "zorder": 6, **style}
-        self.ax.text(x, y, text, fontsize=size * self.shrink, parse_math=False, **style)
+        super().write(x, y, text, size, **{"va": "center_baseline", "zorder": 6, **style})
 
     def line(self, xs: Sequence[float], ys: Sequence[float], arrow: bool = True, colour: str = "black") -> None:
         if arrow:
@@ -546,6 +520,11 @@ def _structure(layer: Any) -> tuple[Any, ...]:
     inner = tuple((path, type(part).__name__) for path, part in layer.named_layers())
     shapes = tuple((path, tuple(parameter.shape)) for path, parameter in layer.named_parameters())
     return inner, shapes
+
+
+def _runs(layers: Sequence[Any]) -> Iterator[list[Any]]:
+    """Neighbours that are built alike."""
+    return (list(run) for _, run in groupby(layers, _structure))
 
 
 def _find(model: Any, attribute: str) -> int | None:

@@ -5,11 +5,9 @@ weights[t, s] is how much of query t's new vector comes from key s; every row su
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import ceil
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
@@ -17,28 +15,22 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
-from .cells import board, name_axes, title_width, word_axes
+from .grid import draw_maps, draw_weights, name_axes, new_grid, title_width
 from .style import (
     CYCLE,
     GREY,
     LABEL_SIZE,
-    PAGE_WIDTH,
     TICK_SIZE,
-    TITLE_SIZE,
-    WEIGHT_MAP,
+    Array,
     as_words,
     colorbar,
     ink_on,
     new_axes,
-    plain,
     set_title,
     size_in_points,
     text_width,
     widest,
-    wrapped,
 )
-
-Array = np.ndarray
 
 
 def attention_map(
@@ -65,8 +57,8 @@ def attention_map(
     """
     weights, queries, keys = _check_weights(weights, queries, keys)
     title = title or "Where each word looks: every row sums to 1"
-    ax, cell, aspect = board(ax, queries, keys, title, right=62)
-    image = draw_cells(ax, weights, queries, keys, cell, vmax, aspect)
+    ax, cell, aspect = new_grid(ax, queries, keys, title, right=62)
+    image = draw_weights(ax, weights, queries, keys, cell, vmax, aspect)
     if annotate or (annotate is None and weights.size <= 150 and cell > text_width("0.00") + 3):
         _write_values(ax, image, weights)
     height, width = len(queries) * cell, len(keys) * cell
@@ -100,36 +92,39 @@ def attention_grid(
     H, T, S = weights.shape
     queries = as_words("queries", queries, T, f"weights of shape {weights.shape}")
     keys = as_words("keys", keys, S, f"weights of shape {weights.shape}")
-    # As many heads side by side as leave a line of type to every word.
-    left, right, gap, smallest = widest(queries) / 72 + 0.4, 0.1, 0.08, 0.147  # inches
-    room = PAGE_WIDTH - left - right
-    columns = int(np.clip((room + gap) / (S * smallest + gap), 1, H))
-    columns = ceil(H / ceil(H / columns))  # as many rows, more evenly filled
-    rows = ceil(H / columns)
-    cell = float(np.clip((room - gap * (columns - 1)) / columns / S, smallest, 0.4))
-    if figure is None:
-        width = left + columns * S * cell + (columns - 1) * gap + right
-        height = 1.02 + widest(keys) / 72 + rows * (T * cell + 0.25)
-        figure = plt.figure(figsize=(max(width, 3.6), height), layout="constrained")
-    else:
-        inches_wide, inches_high = figure.bbox.width / figure.dpi, figure.bbox.height / figure.dpi
-        cell = min(cell, 0.8 * inches_wide / columns / S, 0.65 * inches_high / rows / T)
-    axes = [figure.add_subplot(rows, columns, head + 1) for head in range(H)]
-    for ax in axes:
-        new_axes(ax)  # makes room for its labels
-    vmax = float(np.nanmax(weights))
-    for head, ax in enumerate(axes):
-        show = (head % columns == 0, head < columns)
-        image = draw_cells(ax, weights[head], queries, keys, cell * 72, vmax, show=show)
-        ax.set_title(f"head {head}", fontsize=LABEL_SIZE, loc="left")
-    figure.supylabel("query: the word that looks", fontsize=LABEL_SIZE)
-    words = title or "Where each word looks, head by head: every row sums to 1"
-    words = wrapped(words, figure.bbox.width * 72 / figure.dpi - 24)
-    figure.suptitle(words, fontsize=TITLE_SIZE, x=0.02, ha="left", parse_math=False)
-    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.5, aspect=40, fraction=0.03, pad=0.02)
-    bar.set_label("attention weight", fontsize=LABEL_SIZE)
-    plain(bar)
-    return np.array(axes)
+    title = title or "Where each word looks, head by head: every row sums to 1"
+    names = [f"head {head}" for head in range(H)]
+    return draw_maps(list(weights), names, queries, keys, figure, title, float(np.nanmax(weights)))
+
+
+def alignment_over_training(
+    snapshots: Mapping[int, Array],
+    queries: Sequence[str],
+    keys: Sequence[str],
+    figure: Figure | SubFigure | None = None,
+    title: str | None = None,
+) -> Array:
+    """One attention map after several steps of training, side by side. Returns the array of their Axes.
+
+    Parameters
+    ----------
+    snapshots : dict of step -> array (T, S)
+        The same head for the same pair of sentences, as a callback kept it.
+    queries, keys : T and S words
+        Of the pair of sentences that all the maps are of.
+    """
+    if not snapshots:
+        raise ValueError("snapshots is empty: give at least one, as {step: weights}")
+    steps = sorted(snapshots)
+    maps = [np.asarray(snapshots[step]) for step in steps]
+    if any(m.ndim != 2 or m.shape != maps[0].shape or 0 in m.shape for m in maps):
+        shapes = ", ".join(str(m.shape) for m in maps)
+        raise ValueError(f"snapshots has {shapes}: give the same (queries, keys) at every step")
+    T, S = maps[0].shape
+    queries = as_words("queries", queries, T, f"maps of shape {maps[0].shape}")
+    keys = as_words("keys", keys, S, f"maps of shape {maps[0].shape}")
+    title = title or "One head while it learns: where each word looks"
+    return draw_maps(maps, [f"step {step:,}" for step in steps], queries, keys, figure, title, 1.0)
 
 
 def attention_lines(
@@ -196,23 +191,6 @@ def attention_lines(
     ax.set_axis_off()
     set_title(ax, title or "Where each word on the left looks: the thicker the line, the larger the weight")
     return ax
-
-
-def draw_cells(
-    ax: Axes,
-    weights: Array,
-    queries: Sequence[str],
-    keys: Sequence[str],
-    cell: float,
-    vmax: float | None = None,
-    aspect: Literal["equal", "auto"] = "equal",
-    show: tuple[bool, bool] = (True, True),
-) -> AxesImage:
-    """The bare map: coloured cells and the words on both sides; `cell` is the size of one in points."""
-    vmax = float(np.nanmax(weights)) if vmax is None else vmax
-    image = ax.imshow(weights, cmap=WEIGHT_MAP, vmin=0.0, vmax=vmax or 1.0, interpolation="nearest", aspect=aspect)
-    word_axes(ax, queries, keys, cell, show)
-    return image
 
 
 def _write_values(ax: Axes, image: AxesImage, weights: Array) -> None:

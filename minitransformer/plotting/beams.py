@@ -7,7 +7,6 @@ word of a branch their sum, that of the whole sequence.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from matplotlib.axes import Axes
@@ -28,8 +27,8 @@ from .style import (
 LINE = 14.0  # points from one hypothesis to the next
 
 
-class Hypothesis(Protocol):
-    """What a picture must know of a hypothesis: `BeamNode` says it, and so does `decoding.Branch`."""
+class BranchLike(Protocol):
+    """What `decoding.Branch` is: one hypothesis in the tree of a beam search."""
 
     @property
     def word(self) -> str: ...
@@ -45,47 +44,20 @@ class Hypothesis(Protocol):
     def winner(self) -> bool: ...
 
 
-@dataclass(frozen=True)
-class BeamNode:
-    """One hypothesis of a beam search.
-
-    Attributes
-    ----------
-    word : str
-        The last word of it.
-    log_probability : float
-        Of all its words together.
-    parent : int or None
-        Where in the list the hypothesis stands that this one continues; None: the start.
-    kept : bool
-        It was among the best of its step.
-    winner : bool
-        It is part of the sequence that was returned.
-    lives : bool
-        It is part of a sequence that was found in the end: not all that continue it were dropped.
-    """
-
-    word: str
-    log_probability: float
-    parent: int | None = None
-    kept: bool = True
-    winner: bool = False
-    lives: bool = True
-
-
-def beam_tree(nodes: Sequence[Hypothesis], ax: Axes | None = None, title: str | None = None) -> Axes:
+def beam_tree(nodes: Sequence[BranchLike], ax: Axes | None = None, title: str | None = None) -> Axes:
     """The tree of a beam search from left to right, with log-probabilities on its lines.
 
     The sequence that won is blue, branches of which nothing was left are pale.
 
     Parameters
     ----------
-    nodes : sequence of BeamNode, or of what `Translator.beam_tree` returns
-        Parents before their children. Siblings are drawn from the most to the least probable.
+    nodes : sequence of Branch
+        As `Translator.beam_tree` returns them, parents before their children. Siblings are drawn from the most to the
+        least probable.
     """
     nodes = list(nodes)
     if not nodes:
-        raise ValueError("nodes is empty: give at least one BeamNode")
+        raise ValueError("nodes is empty: give at least one Branch")
     for i, node in enumerate(nodes):
         if node.parent is not None and not 0 <= node.parent < i:
             raise ValueError(f"nodes[{i}].parent={node.parent}: it must be None or that of an earlier node, below {i}")
@@ -144,7 +116,7 @@ def beam_tree(nodes: Sequence[Hypothesis], ax: Axes | None = None, title: str | 
     return ax
 
 
-def _layout(nodes: Sequence[Hypothesis]) -> tuple[list[int], list[float]]:
+def _layout(nodes: Sequence[BranchLike]) -> tuple[list[int], list[float]]:
     """Of each node its depth and its height, in lines: leaves one beneath the other, a parent amid its children."""
     depth: list[int] = []
     for node in nodes:
@@ -171,7 +143,7 @@ def _layout(nodes: Sequence[Hypothesis]) -> tuple[list[int], list[float]]:
     return depth, height
 
 
-def _step_numbers(nodes: Sequence[Hypothesis]) -> list[str]:
+def _step_numbers(nodes: Sequence[BranchLike]) -> list[str]:
     """The log-probability of each word after its parent's, as it is written; none for a start."""
     return [
         "" if node.parent is None else _number(node.log_probability - nodes[node.parent].log_probability)
@@ -179,7 +151,7 @@ def _step_numbers(nodes: Sequence[Hypothesis]) -> list[str]:
     ]
 
 
-def _total_numbers(nodes: Sequence[Hypothesis]) -> list[str]:
+def _total_numbers(nodes: Sequence[BranchLike]) -> list[str]:
     """The log-probability of each sequence, as it is written behind its last word; none where it goes on."""
     parents = {node.parent for node in nodes}
     return ["" if i in parents else f"= {_number(node.log_probability)}" for i, node in enumerate(nodes)]

@@ -1,6 +1,6 @@
 """Two architectures side by side: quality, speed, how far gradients reach, longer sentences, alignment.
 
-A comparison has two `contenders`, as `training.compare` returns them; each has its colour throughout.
+A comparison has two `candidates`, as `experiments.compare` returns them. Each keeps its colour in all panels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator, PercentFormatter
 
-from .attention import draw_cells
+from .grid import draw_weights
 from .style import (
     GREY,
     LABEL_SIZE,
@@ -38,11 +38,11 @@ WAYS = {
 }
 
 
-class Comparison(Protocol):
-    """What `training.compare` returns."""
+class ComparisonLike(Protocol):
+    """What `experiments.compare` returns."""
 
     @property
-    def contenders(self) -> Any: ...
+    def candidates(self) -> Any: ...
     @property
     def steps(self) -> int: ...
     @property
@@ -51,15 +51,15 @@ class Comparison(Protocol):
     def measure(self) -> str: ...
 
 
-def quality_curves(comparison: Comparison, ax: Axes | None = None, against: str = "step") -> Axes:
+def quality_curves(comparison: ComparisonLike, ax: Axes | None = None, against: str = "step") -> Axes:
     """Quality on sentences held out against `step`, or against `seconds` of training."""
     if against not in ("step", "seconds"):
         raise ValueError(f"against={against!r}: must be 'step' or 'seconds'")
     ax = new_axes(ax)
-    for contender, (colour, marker) in zip(comparison.contenders, STYLES):
-        looks = contender.history.validations
+    for candidate, (colour, marker) in zip(comparison.candidates, STYLES):
+        looks = candidate.history.validations
         x, y = ([look[key] for look in looks] for key in (against, comparison.measure))
-        ax.plot(x, y, color=colour, marker=marker, markersize=3.5, linewidth=1.4, label=contender.name)
+        ax.plot(x, y, color=colour, marker=marker, markersize=3.5, linewidth=1.4, label=candidate.name)
     tidy(ax, "step" if against == "step" else "seconds of training", MEASURES[comparison.measure])
     ax.set_ylim(-0.03, 1.03)
     ax.set_xlim(left=0)
@@ -70,24 +70,24 @@ def quality_curves(comparison: Comparison, ax: Axes | None = None, against: str 
     return ax
 
 
-def step_times(comparison: Comparison, ax: Axes | None = None) -> Axes:
+def step_times(comparison: ComparisonLike, ax: Axes | None = None) -> Axes:
     """Seconds of forward, loss and backward of a batch, as its sentences grow."""
     ax = new_axes(ax)
-    for contender, (colour, marker) in zip(comparison.contenders, STYLES):
-        _curve(ax, contender.seconds_per_step, colour, marker, contender.name)
+    for candidate, (colour, marker) in zip(comparison.candidates, STYLES):
+        _curve(ax, candidate.seconds_per_step, colour, marker, candidate.name)
     tidy(ax, "tokens in a sentence", "seconds a step")
     ax.set_yscale("log")
-    _powers(ax, [n for contender in comparison.contenders for n in contender.seconds_per_step])
+    _powers(ax, [n for candidate in comparison.candidates for n in candidate.seconds_per_step])
     ax.legend(frameon=False, fontsize=TICK_SIZE, loc="best")
     set_title(ax, "Time of a step")
     return ax
 
 
-def length_curves(comparison: Comparison, ax: Axes | None = None) -> Axes:
+def length_curves(comparison: ComparisonLike, ax: Axes | None = None) -> Axes:
     """Exact match against length; right of the line are lengths that were in no training batch."""
     ax = new_axes(ax)
-    for contender, (colour, marker) in zip(comparison.contenders, STYLES):
-        _curve(ax, contender.exact_match, colour, marker, contender.name)
+    for candidate, (colour, marker) in zip(comparison.candidates, STYLES):
+        _curve(ax, candidate.exact_match, colour, marker, candidate.name)
     tidy(ax, "tokens in a sentence", "sentences right")
     ax.set_ylim(-0.03, 1.03)
     ax.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -99,13 +99,13 @@ def length_curves(comparison: Comparison, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def reach_curves(comparison: Comparison, ax: Axes | None = None, way: str = "encoder_reach") -> Axes:
+def reach_curves(comparison: ComparisonLike, ax: Axes | None = None, way: str = "encoder_reach") -> Axes:
     """What of the gradient arrives at a token, as the way to it grows: before training (dashed) and after it.
 
     Parameters
     ----------
     way : {"encoder_reach", "answer_reach"}
-        As `training.comparison` defines them.
+        As `experiments.comparison` defines them.
     """
     if way not in WAYS:
         raise ValueError(f"way={way!r}: must be one of {', '.join(WAYS)}")
@@ -113,10 +113,10 @@ def reach_curves(comparison: Comparison, ax: Axes | None = None, way: str = "enc
     ax = new_axes(ax)
     values: list[float] = []
     at: list[int] = []
-    for contender, (colour, marker) in zip(comparison.contenders, STYLES):
+    for candidate, (colour, marker) in zip(comparison.candidates, STYLES):
         for when, line in (("untrained", "--"), ("trained", "-")):
-            reach: Mapping[int, float] = getattr(contender, way)[when]
-            _curve(ax, reach, colour, marker, f"{contender.name}, {when}", line)
+            reach: Mapping[int, float] = getattr(candidate, way)[when]
+            _curve(ax, reach, colour, marker, f"{candidate.name}, {when}", line)
             values += reach.values()
             at += reach
     tidy(ax, xlabel, ylabel)
@@ -132,7 +132,7 @@ def reach_curves(comparison: Comparison, ax: Axes | None = None, way: str = "enc
 
 
 def comparison_figure(
-    comparison: Comparison, queries: Sequence[str], keys: Sequence[str], caption: str, title: str | None = None
+    comparison: ComparisonLike, queries: Sequence[str], keys: Sequence[str], caption: str, title: str | None = None
 ) -> Figure:
     """Everything that was measured on one page, with what was found beneath it. Returns the Figure.
 
@@ -141,24 +141,24 @@ def comparison_figure(
     queries, keys : T and S words
         Of the sentence whose alignments are kept.
     caption : str
-        For example `" ".join(findings(comparison))`.
+        For example `" ".join(conclusions(comparison))`.
 
     What a comparison has no numbers for is left out.
     """
-    contenders = comparison.contenders
+    candidates = comparison.candidates
     panels: list[Callable[..., Any]] = [
         partial(quality_curves, comparison),
         partial(quality_curves, comparison, against="seconds"),
         partial(step_times, comparison),
     ]
-    if contenders[0].exact_match:
+    if candidates[0].exact_match:
         panels.append(partial(length_curves, comparison))
     panels.append(partial(reach_curves, comparison))
-    if contenders[0].answer_reach:
+    if candidates[0].answer_reach:
         panels.append(partial(reach_curves, comparison, way="answer_reach"))
     rows = -(-len(panels) // 2)
-    for contender in contenders:
-        panels.append(partial(_alignment, contender, queries, keys))
+    for candidate in candidates:
+        panels.append(partial(_alignment, candidate, queries, keys))
     room = PAGE_WIDTH * 72 - 16
     caption = wrapped(caption, room, TICK_SIZE)
     below = (caption.count("\n") + 1) * 11.5 / 72 + 0.1
@@ -170,20 +170,20 @@ def comparison_figure(
         ax.remove()
     for panel, ax in zip(panels, [*places, *grid[-1]]):
         panel(ax=ax)
-    words = title or " and ".join(f"{c.name} ({c.parameters:,} parameters)" for c in contenders)
+    words = title or " and ".join(f"{c.name} ({c.parameters:,} parameters)" for c in candidates)
     figure.suptitle(wrapped(words, room), fontsize=TITLE_SIZE, x=0.012, ha="left", parse_math=False)
     figure.supxlabel(caption, fontsize=TICK_SIZE, x=0.012, ha="left", linespacing=1.25, parse_math=False)
     return figure
 
 
-def _alignment(contender: Any, queries: Sequence[str], keys: Sequence[str], ax: Axes) -> None:
-    T, S = contender.alignment.shape
+def _alignment(candidate: Any, queries: Sequence[str], keys: Sequence[str], ax: Axes) -> None:
+    T, S = candidate.alignment.shape
     queries = as_words("queries", queries, T, f"the alignment of shape {(T, S)}")
     keys = as_words("keys", keys, S, f"the alignment of shape {(T, S)}")
     cell = min(PAGE_WIDTH * 72 / 2.6 / S, 170 / T)
-    draw_cells(ax, contender.alignment, queries, keys, cell, 1.0)
-    where = f", {contender.where}" if contender.where else ""
-    ax.set_title(f"{contender.name}{where}", fontsize=TITLE_SIZE, loc="left", parse_math=False)
+    draw_weights(ax, candidate.alignment, queries, keys, cell, 1.0)
+    where = f", {candidate.where}" if candidate.where else ""
+    ax.set_title(f"{candidate.name}{where}", fontsize=TITLE_SIZE, loc="left", parse_math=False)
     ax.set_ylabel("token that is written", fontsize=LABEL_SIZE)
 
 

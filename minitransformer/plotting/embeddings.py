@@ -20,6 +20,7 @@ from .style import (
     PALE,
     TICK_SIZE,
     TITLE_SIZE,
+    Array,
     as_words,
     new_axes,
     set_title,
@@ -28,8 +29,6 @@ from .style import (
     tidy,
     wrapped,
 )
-
-Array = np.ndarray
 
 _MARKERS = "os^DvPX"
 FARTHER = ((2, 15), (10, 12), (18, 6), (2, 24), (18, 20), (28, 10), (10, 32), (36, 20))  # points

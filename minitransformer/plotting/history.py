@@ -14,9 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from .style import CYCLE, GREY, LABEL_SIZE, OKABE_ITO, PAGE_WIDTH, TICK_SIZE, new_axes, set_title, tidy
-
-Array = np.ndarray
+from .style import CYCLE, GREY, LABEL_SIZE, OKABE_ITO, PAGE_WIDTH, TICK_SIZE, Array, new_axes, set_title, tidy
 
 _ACCURACIES = {  # what a validation measures, in words, and how it is drawn
     "token_accuracy": ("tokens right", OKABE_ITO["sky blue"], "o"),
@@ -26,17 +24,16 @@ _ACCURACIES = {  # what a validation measures, in words, and how it is drawn
 }
 
 
-class History(Protocol):
-    """What a trainer returns: a dict for each step and one for each validation, each with its "step"."""
+class HistoryLike(Protocol):
+    """What `training.History` is: a dict for each step and one for each validation, each with its "step"."""
 
     @property
     def steps(self) -> Sequence[Mapping[str, Any]]: ...
-
     @property
     def validations(self) -> Sequence[Mapping[str, Any]]: ...
 
 
-def loss_curves(history: History, ax: Axes | None = None, log: bool | None = None) -> Axes:
+def loss_curves(history: HistoryLike, ax: Axes | None = None, log: bool | None = None) -> Axes:
     """Training loss, pale as measured and in full colour smoothed, and validation loss as points.
 
     Parameters
@@ -68,7 +65,7 @@ def loss_curves(history: History, ax: Axes | None = None, log: bool | None = Non
     return ax
 
 
-def accuracy_curves(history: History, ax: Axes | None = None) -> Axes:
+def accuracy_curves(history: HistoryLike, ax: Axes | None = None) -> Axes:
     """What each validation found right, in per cent: tokens, whole sentences, pronouns."""
     ax = new_axes(ax)
     tidy(ax, "step", "right, on sentences held out")
@@ -88,7 +85,7 @@ def accuracy_curves(history: History, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def validation_curves(histories: Mapping[str, Sequence[History]], ax: Axes | None = None) -> Axes:
+def validation_curves(histories: Mapping[str, Sequence[HistoryLike]], ax: Axes | None = None) -> Axes:
     """Validation loss against minutes of training: a colour for each name, a line for each of its histories.
 
     Parameters
@@ -119,7 +116,7 @@ def validation_curves(histories: Mapping[str, Sequence[History]], ax: Axes | Non
     return ax
 
 
-def training_figure(history: History) -> Figure:
+def training_figure(history: HistoryLike) -> Figure:
     """Loss and accuracy side by side; the loss alone where no accuracy was measured. Returns the Figure."""
     measured = any(len(_series(history.validations, key)[0]) for key in _ACCURACIES)
     figure = plt.figure(figsize=(PAGE_WIDTH, 3.0), layout="constrained")

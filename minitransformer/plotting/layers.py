@@ -1,31 +1,27 @@
-"""Many attention maps at once: all heads of all layers, and one map as it changes while training."""
+"""Many attention maps at once: all heads of all layers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from .attention import draw_cells
+from .grid import finish_maps
 from .style import (
     GREY,
     LABEL_SIZE,
     PAGE_WIDTH,
     TICK_SIZE,
-    TITLE_SIZE,
     WEIGHT_MAP,
+    Array,
     as_words,
     new_axes,
-    plain,
     text_width,
     widest,
     wrapped,
 )
-
-Array = np.ndarray
 
 ROW = 9.0  # points: a line of small type for every query
 
@@ -94,65 +90,7 @@ def attention_layers(
                 )
             if head == 0:
                 ax.set_ylabel(f"{layer} {n}", fontsize=LABEL_SIZE)
-    wide = figure.bbox.width * 72 / figure.dpi
-    figure.suptitle(wrapped(title, wide - 24), fontsize=TITLE_SIZE, x=0.02, ha="left", parse_math=False)
-    bar = figure.colorbar(image, ax=list(axes.flat), location="bottom", shrink=0.4, aspect=40, fraction=0.03, pad=0.02)
-    bar.set_label("attention weight", fontsize=LABEL_SIZE)
-    plain(bar)
+    finish_maps(figure, image, list(axes.flat), title)
     if caption:
         figure.supxlabel(caption, fontsize=TICK_SIZE, color=GREY, parse_math=False)
     return axes
-
-
-def alignment_over_training(
-    snapshots: Mapping[int, Array],
-    queries: Sequence[str],
-    keys: Sequence[str],
-    figure: Figure | SubFigure | None = None,
-    title: str | None = None,
-) -> Array:
-    """One attention map after several steps of training, side by side. Returns the array of their Axes.
-
-    Parameters
-    ----------
-    snapshots : dict of step -> array (T, S)
-        The same head for the same pair of sentences, as a callback kept it.
-    queries, keys : T and S words
-        Of the pair of sentences that all the maps are of.
-    """
-    if not snapshots:
-        raise ValueError("snapshots is empty: give at least one, as {step: weights}")
-    steps = sorted(snapshots)
-    maps = [np.asarray(snapshots[step]) for step in steps]
-    if any(m.ndim != 2 or m.shape != maps[0].shape or 0 in m.shape for m in maps):
-        shapes = ", ".join(str(m.shape) for m in maps)
-        raise ValueError(f"snapshots has {shapes}: give the same (queries, keys) at every step")
-    T, S = maps[0].shape
-    queries = as_words("queries", queries, T, f"maps of shape {maps[0].shape}")
-    keys = as_words("keys", keys, S, f"maps of shape {maps[0].shape}")
-    left, gap, smallest = widest(queries) + 34, 10.0, 10.6  # points
-    room = PAGE_WIDTH * 72 - left - 10
-    columns = int(np.clip((room + gap) / (S * smallest + gap), 1, len(maps)))
-    columns = -(-len(maps) // -(-len(maps) // columns))  # as many rows, more evenly filled
-    rows = -(-len(maps) // columns)
-    cell = float(np.clip((room - gap * (columns - 1)) / columns / S, smallest, 26.0))
-    if figure is None:
-        width = left + columns * (S * cell + gap) + 10
-        height = 96 + widest(keys) + rows * (T * cell + 22)
-        figure = plt.figure(figsize=(max(width, 300) / 72, height / 72), layout="constrained")
-    else:
-        inside = figure.bbox.width * 72 / figure.dpi, figure.bbox.height * 72 / figure.dpi
-        cell = min(cell, 0.8 * inside[0] / columns / S, 0.65 * inside[1] / rows / T)
-    axes: list[Axes] = [new_axes(figure.add_subplot(rows, columns, n + 1)) for n in range(len(maps))]
-    for n, (step, ax) in enumerate(zip(steps, axes)):
-        image = draw_cells(ax, maps[n], queries, keys, cell, 1.0, show=(n % columns == 0, n < columns))
-        ax.set_title(f"step {step:,}", fontsize=LABEL_SIZE, loc="left")
-    figure.supylabel("query: the word that looks", fontsize=LABEL_SIZE)
-    title = wrapped(
-        title or "One head while it learns: where each word looks", figure.bbox.width * 72 / figure.dpi - 24
-    )
-    figure.suptitle(title, fontsize=TITLE_SIZE, x=0.02, ha="left", parse_math=False)
-    bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.5, aspect=40, fraction=0.03, pad=0.02)
-    bar.set_label("attention weight", fontsize=LABEL_SIZE)
-    plain(bar)
-    return np.array(axes)

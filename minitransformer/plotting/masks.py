@@ -13,10 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 
-from .cells import board, name_axes, title_width, word_axes
-from .style import GREY, OKABE_ITO, PALE, TICK_SIZE, as_words, set_title
-
-Array = np.ndarray
+from .grid import name_axes, new_grid, title_width, word_axes
+from .style import GREY, OKABE_ITO, PALE, TICK_SIZE, Array, as_words, set_title
 
 
 def mask_map(
@@ -26,7 +24,7 @@ def mask_map(
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:
-    """A mask as a board: a row for each query, a column for each key, a cross where a query may not look.
+    """A mask as a grid: a row for each query, a column for each key, a cross where a query may not look.
 
     Parameters
     ----------
@@ -46,7 +44,7 @@ def mask_map(
     row_names = as_words("queries", rows, T, f"mask of shape {mask.shape}")
     column_names = as_words("keys", columns, S, f"mask of shape {mask.shape}")
     title = title or _describe(mask)
-    ax, cell, aspect = board(ax, row_names, column_names, title, below=26)
+    ax, cell, aspect = new_grid(ax, row_names, column_names, title, below=26)
     colours = ListedColormap([PALE, OKABE_ITO["sky blue"]])
     ax.imshow(mask, cmap=colours, vmin=0, vmax=1, interpolation="nearest", aspect=aspect)
     word_axes(ax, row_names, column_names, cell)

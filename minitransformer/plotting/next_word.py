@@ -12,9 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from .style import GREY, OKABE_ITO, PALE, TICK_SIZE, as_words, legend_below, new_axes, set_title, tidy
-
-Array = np.ndarray
+from .style import GREY, OKABE_ITO, PALE, TICK_SIZE, Array, as_words, legend_below, new_axes, set_title, tidy
 
 
 def next_word(

@@ -20,6 +20,7 @@ from .style import (
     PALE,
     SIGNED_MAP,
     TICK_SIZE,
+    Array,
     as_words,
     colorbar,
     new_axes,
@@ -29,8 +30,6 @@ from .style import (
     tidy,
     widest,
 )
-
-Array = np.ndarray
 
 
 def encoding_heatmap(table: Array, ax: Axes | None = None) -> Axes:

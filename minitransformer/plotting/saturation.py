@@ -10,9 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from .style import GREY, OKABE_ITO, TICK_SIZE, new_axes, set_title, tidy
-
-Array = np.ndarray
+from .style import GREY, OKABE_ITO, TICK_SIZE, Array, new_axes, set_title, tidy
 
 
 def softmax_saturation(

@@ -22,6 +22,8 @@ from matplotlib.transforms import ScaledTranslation
 
 from ..files import whole_file
 
+Array = np.ndarray
+
 # Okabe and Ito 2008, "Color Universal Design": told apart in every common form of colour blindness.
 OKABE_ITO = {
     "black": "#000000",
@@ -91,6 +93,31 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
     """Width and height of the axes as they stand now, in points (1/72 inch)."""
     box, dpi = ax.bbox, figure_of(ax).dpi
     return box.width * 72 / dpi, box.height * 72 / dpi
+
+
+class Canvas:
+    """Axes whose unit is a point (1/72 inch): a figure of this size, or given axes, on which all shrinks to fit.
+
+    Parameters
+    ----------
+    ax : Axes or None
+    width, height : float
+        Of the drawing, in points.
+    """
+
+    def __init__(self, ax: Axes | None, width: float, height: float) -> None:
+        self.ax, self.shrink = new_axes(ax, width / 72, height / 72), 1.0
+        if ax is None:
+            figure_of(self.ax).figure.set_layout_engine("none")
+            self.ax.set_position((0, 0, 1, 1))
+        else:
+            wide, high = size_in_points(ax)
+            self.shrink = min(wide / width, high / height)
+        self.ax.set(xlim=(0, width), ylim=(0, height), aspect="equal", anchor="NW")
+        self.ax.set_axis_off()
+
+    def write(self, x: float, y: float, text: str, size: float = TICK_SIZE, **style: Any) -> None:
+        self.ax.text(x, y, text, fontsize=size * self.shrink, parse_math=False, **style)
 
 
 @lru_cache(maxsize=4096)

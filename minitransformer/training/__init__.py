@@ -2,26 +2,23 @@
 
 from .callbacks import Every, ProgressBar
 from .checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from .comparison import Comparison, Contender, Task, compare, matched
 from .evaluation import evaluate
-from .findings import findings
 from .flat import flatten_gradients, flatten_values
 from .history import History
 from .optimizers import SGD, Adam, AdamW, Optimizer, clip_by_global_norm
 from .resume import Interrupted, Saving, restore_trainer, trainer_state
 from .schedules import Constant, Noam, WarmupCosine
 from .sizes import check_sizes
-from .trainer import Callback, NotFinite, Trainer
+from .trainer import BlownUp, Callback, NotFinite, Trainer
 
 __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "BlownUp",
     "Callback",
     "CheckpointError",
-    "Comparison",
     "Constant",
-    "Contender",
     "Every",
     "History",
     "Interrupted",
@@ -30,18 +27,14 @@ __all__ = [
     "Optimizer",
     "ProgressBar",
     "Saving",
-    "Task",
     "Trainer",
     "WarmupCosine",
     "check_sizes",
     "clip_by_global_norm",
-    "compare",
     "evaluate",
-    "findings",
     "flatten_gradients",
     "flatten_values",
     "load_checkpoint",
-    "matched",
     "restore_trainer",
     "save_checkpoint",
     "trainer_state",

@@ -30,7 +30,7 @@ from minitransformer.layers import (
     Softmax,
     sinusoids,
 )
-from minitransformer.plotting import attention_chain, attention_map, softmax_saturation
+from minitransformer.plotting import attention_map, attention_matrices, softmax_saturation
 from minitransformer.verify import check_gradients, trace
 
 # %% [markdown]
@@ -55,7 +55,7 @@ rng = np.random.default_rng(2)
 attention = SelfAttention(4, 1, Glorot(rng, np.float64), projection=Linear, output=Identity)
 x = rng.standard_normal((1, 3, 4)).round(1)
 y, cache = attention.forward(x)
-axes = attention_chain(cache, ["the", "cat", "sleeps"])
+axes = attention_matrices(cache, ["the", "cat", "sleeps"])
 
 # %% [markdown]
 # **Check one number by hand.** Take row *cat* of Q and row *sleeps* of K, multiply, sum, divide by $\sqrt 4$. It

@@ -26,7 +26,7 @@ from minitransformer.layers import (
     causal_mask,
 )
 from minitransformer.models import GPT, GPTConfig, PreNormTransformer, TransformerConfig
-from minitransformer.plotting import attention_chain, attention_grid, attention_map, mask_map
+from minitransformer.plotting import attention_grid, attention_map, attention_matrices, mask_map
 from minitransformer.training import Adam, Constant, Trainer, WarmupCosine
 from minitransformer.verify import check_gradients
 
@@ -71,7 +71,7 @@ ax = mask_map(causal_mask(4), queries=words, keys=words, title="Who may look at 
 rng = np.random.default_rng(0)
 layer = SelfAttention(3, 1, rng)
 _, cache = layer.forward(rng.standard_normal((1, 4, 3)), causal_mask(4))
-ax = attention_chain(cache, words)
+ax = attention_matrices(cache, words)
 
 # %% [markdown]
 # The first row is always (1, 0, 0, 0): the first position has nobody but itself.

@@ -23,11 +23,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from minitransformer.commands.pronouns import forced_scores, id_pairs, intervene, measure_heads
 from minitransformer.course import check, hint, show_solution, show_source
 from minitransformer.data import EnglishFrench, LanguageVocabulary, PairBatches, sequence_to_sequence_batch
-from minitransformer.data.antecedents import noun_pair_held_out
+from minitransformer.data.english_french.pronouns import noun_pair_held_out
 from minitransformer.decoding import Translator
+from minitransformer.experiments.coreference import forced_scores, id_pairs, intervene, measure_heads
 from minitransformer.layers import Array, CrossEntropy, Softmax, Unallocated, summary
 from minitransformer.models import PRESETS, PreNormTransformer, TransformerConfig
 from minitransformer.plotting import OKABE_ITO, attention_map, schedule_curve, training_figure

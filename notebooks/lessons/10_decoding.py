@@ -14,7 +14,6 @@
 # %%
 import numpy as np
 
-from minitransformer.commands.pronouns import id_pairs
 from minitransformer.course import check, hint, show_solution, show_source
 from minitransformer.data import EnglishFrench, LanguageVocabulary, PairBatches
 from minitransformer.decoding import (
@@ -28,6 +27,7 @@ from minitransformer.decoding import (
     sample,
     search_tree,
 )
+from minitransformer.experiments.coreference import id_pairs
 from minitransformer.layers import Array, CrossEntropy
 from minitransformer.models import PreNormTransformer, TransformerConfig
 from minitransformer.plotting import beam_tree, next_word

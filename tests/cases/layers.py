@@ -148,10 +148,15 @@ def _embedding(rng: np.random.Generator) -> tuple[Any, ...]:
     return Embedding(V, D, float64(rng), scale=2.5), ids(rng, B, T)
 
 
-@case(InputEmbedding)
+@case(InputEmbedding, "with learned positions and dropout")
 def _input_embedding(rng: np.random.Generator) -> tuple[Any, ...]:
     init = float64(rng)
-    return InputEmbedding(Embedding(V, D, init, scale=2.5), LearnedPositions(S, D, init), P), ids(rng, B, T)
+    return InputEmbedding(Embedding(V, D, init, 0.7), LearnedPositions(S, D, init), P), ids(rng, B, T)
+
+
+@case(InputEmbedding, "without positions")
+def _input_embedding_alone(rng: np.random.Generator) -> tuple[Any, ...]:
+    return InputEmbedding(Embedding(V, D, float64(rng))), ids(rng, B, T)
 
 
 @case(Unembedding)

@@ -1,12 +1,12 @@
-"""`compare`: both models, a table, a figure, findings; and Joey NMT's task beside its published score."""
+"""`compare`: both models, a table, a figure, conclusions; and Joey NMT's task beside its published score."""
 
 import builtins
 from dataclasses import replace
 
 import pytest
 
-from minitransformer.commands import compare_joeynmt
 from minitransformer.data import joeynmt_reversal
+from minitransformer.experiments import joeynmt
 from minitransformer.layers import Unallocated
 from minitransformer.models import build_model
 
@@ -20,9 +20,10 @@ TINY = (
 def quick(monkeypatch):
     """Fewer sentences and shorter ones are measured with."""
     from minitransformer.commands import compare
+    from minitransformer.experiments import materials
 
-    monkeypatch.setattr(compare, "OF_LENGTH", 6)
-    monkeypatch.setattr(compare, "HELD_OUT", 10)
+    monkeypatch.setattr(materials, "OF_LENGTH", 6)
+    monkeypatch.setattr(materials, "HELD_OUT", 10)
     # The defaults of a function are its own.
     monkeypatch.setattr(compare.compare, "__defaults__", (2, (), (4, 8), (1, 4), 0))
 
@@ -31,13 +32,13 @@ def test_two_models_are_compared_on_reversal(run, json_of, tmp_path):
     status, out, _ = run("compare", "--out", tmp_path, "--symbols", "5", "--longest", "4", "--json", *TINY)
     assert status == 0
     numbers = json_of(out)
-    a, b = numbers["contenders"]
+    a, b = numbers["candidates"]
     assert (a["name"], b["name"]) == ("LSTM", "Transformer")
     assert abs(a["parameters"] / b["parameters"] - 1) < 0.2  # at these sizes a unit is a tenth
     assert [look["step"] for look in a["validations"]] == [2, 4]
     assert set(a["exact_match"]) == {"2", "4", "5", "6", "7", "8"}
     assert (tmp_path / "comparison.png").exists()
-    for sentence in numbers["findings"]:
+    for sentence in numbers["conclusions"]:
         assert sentence in out
     assert "right of length 5, unseen" in out
     assert "right of length 4, unseen" not in out
@@ -46,7 +47,7 @@ def test_two_models_are_compared_on_reversal(run, json_of, tmp_path):
 def test_the_same_seed_gives_the_same_quality(run, json_of, tmp_path):
     options = ("compare", "--no-figure", "--symbols", "5", "--longest", "4", "--json", *TINY)
     first, again, other = (
-        json_of(run(*options, "--seed", seed)[1])["contenders"][0]["validations"][-1]["loss"] for seed in (1, 1, 2)
+        json_of(run(*options, "--seed", seed)[1])["candidates"][0]["validations"][-1]["loss"] for seed in (1, 1, 2)
     )
     assert first == again != other
 
@@ -56,7 +57,7 @@ def test_the_defaults_match_within_two_per_cent(run, json_of, capsys):
         options = ("compare", "--no-figure", "--lstm", lstm, "--steps", "1", "--batch-size", "2", "--workers", "1")
         status, out, err = run(*options, "--json")
         assert status == 0
-        a, b = json_of(out)["contenders"]
+        a, b = json_of(out)["candidates"]
         assert abs(a["parameters"] / b["parameters"] - 1) < 0.02
         assert "note" not in err
 
@@ -65,7 +66,7 @@ def test_the_built_in_grammar_is_compared(run, json_of, tmp_path):
     status, out, _ = run("compare", "--task", "english-french", "--out", tmp_path, "--json", *TINY)
     assert status == 0
     assert json_of(out)["measure"] == "exact_match"
-    assert json_of(out)["contenders"][0]["answer_reach"] == {}
+    assert json_of(out)["candidates"][0]["answer_reach"] == {}
     assert (tmp_path / "comparison.png").exists()
 
 
@@ -74,7 +75,7 @@ def test_pairs_of_a_file_are_compared_too(run, json_of, tmp_path, pairs_file):
     assert status == 0
     numbers = json_of(out)
     assert numbers["measure"] == "token_accuracy"
-    assert numbers["contenders"][0]["exact_match"] == {}
+    assert numbers["candidates"][0]["exact_match"] == {}
     assert (tmp_path / "out" / "comparison.png").exists()
 
 
@@ -117,9 +118,9 @@ def test_without_sacrebleu_the_task_that_needs_it_says_so(run, monkeypatch):
 
 def test_joey_nmt_s_task_is_trained_validated_and_tested(run, json_of, monkeypatch):
     pytest.importorskip("sacrebleu")
-    monkeypatch.setattr(compare_joeynmt, "joeynmt_reversal", lambda: joeynmt_reversal(40, 12, 12))
-    small = {name: replace(recipe, epochs=1) for name, recipe in compare_joeynmt.RECIPES.items()}
-    monkeypatch.setattr(compare_joeynmt, "RECIPES", small)
+    monkeypatch.setattr(joeynmt, "joeynmt_reversal", lambda: joeynmt_reversal(40, 12, 12))
+    small = {name: replace(recipe, epochs=1) for name, recipe in joeynmt.SETUPS.items()}
+    monkeypatch.setattr(joeynmt, "SETUPS", small)
     options = ("compare", "--task", "joeynmt", "--workers", "1", "--json", "--models", "lstm-1-epoch", "relative")
     status, out, _ = run(*options)
     assert status == 0
@@ -133,15 +134,15 @@ def test_joey_nmt_s_task_is_trained_validated_and_tested(run, json_of, monkeypat
 def test_the_weights_tested_are_those_of_the_best_validation(monkeypatch):
     pytest.importorskip("sacrebleu")
     task = joeynmt_reversal(30, 4, 4)
-    recipe = replace(compare_joeynmt.RECIPES["lstm-1-epoch"], epochs=3)
+    recipe = replace(joeynmt.SETUPS["lstm-1-epoch"], epochs=3)
     bleus, seen = iter([10.0, 30.0, 30.0, 20.0, *[5.0] * 5, 99.0]), []  # nine validations, one test
 
     def score(translator, pairs):
         seen.append(translator.model.head.bias.value.copy())
         return {"bleu": next(bleus)}
 
-    monkeypatch.setattr(compare_joeynmt, "score", score)
-    row = compare_joeynmt.measure(recipe, task, workers=1)
+    monkeypatch.setattr(joeynmt, "score", score)
+    row = joeynmt.measure(recipe, task, workers=1)
     assert len(seen) == 10
     assert row["validation_bleu"] == 30.0
     assert row["best_step"] == 2
@@ -150,9 +151,9 @@ def test_the_weights_tested_are_those_of_the_best_validation(monkeypatch):
 
 
 def test_the_lstm_of_the_recipe_has_the_published_sizes():
-    recipe = compare_joeynmt.RECIPES["lstm-1-epoch"]
+    recipe = joeynmt.SETUPS["lstm-1-epoch"]
     model = build_model(recipe.model, recipe.config, Unallocated())
     layer = model.encoder.lstm.layers[0]
-    assert (layer.ahead.d_in, layer.ahead.d_hidden, layer.back.d_hidden) == (16, 64, 64)
+    assert (layer.forward_layer.d_in, layer.forward_layer.d_hidden, layer.backward_layer.d_hidden) == (16, 64, 64)
     assert model.decoder.lstm.layers[0].d_in == 16 + 64  # input feeding
     assert (recipe.batch_size, recipe.epochs, recipe.rate) == (10, 1, 1e-3)

@@ -8,8 +8,7 @@ import pytest
 
 from minitransformer.cli import main
 from minitransformer.commands.count import count
-from minitransformer.layers import summary
-from minitransformer.models import PRESETS, LSTMConfig, build_model
+from minitransformer.models import PRESETS, LSTMConfig, build_model, summary
 
 PUBLISHED = {
     "gpt2": 124_439_808,
@@ -62,9 +61,9 @@ def test_a_recurrent_decoder_keeps_memory_and_keys_of_the_source_and_nothing_of_
     assert (counted.kept_per_token, counted.kept_per_source_token) == (0, 2 * 5 + 5)
 
     def kept(tokens, steps):
-        state, ids = model.begin(np.full((1, tokens), 4), 1)
+        state, ids = model.start_decoding(np.full((1, tokens), 4), 1)
         for _ in range(steps):
-            model.step(ids, state)
+            model.next_logits(ids, state)
         return sum(array.size for array in arrays(state) if array.dtype.kind == "f")
 
     assert kept(7, 1) - kept(6, 1) == counted.kept_per_source_token
@@ -72,8 +71,8 @@ def test_a_recurrent_decoder_keeps_memory_and_keys_of_the_source_and_nothing_of_
 
 
 def arrays(state):
-    for value in state.values():
-        if isinstance(value, dict):
+    for value in state.values() if isinstance(state, dict) else state:
+        if isinstance(value, (dict, tuple)):
             yield from arrays(value)
         elif isinstance(value, np.ndarray):
             yield value

@@ -8,8 +8,8 @@ import pytest
 from minitransformer.cli import parser
 from minitransformer.commands import check
 from minitransformer.commands.demo import glance, held_out, new_translator, scores
-from minitransformer.commands.pronouns import intervene, measure_heads, pronoun_accuracy
 from minitransformer.data import EnglishFrench
+from minitransformer.experiments.coreference import intervene, measure_heads, pronoun_accuracy
 from minitransformer.layers import Linear
 from minitransformer.models import MinimalConfig
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from minitransformer.cli import main, parser
-from minitransformer.commands import reproduce
+from minitransformer.experiments import reproduce
 
 TINY = """
 [recipe]
@@ -108,8 +108,8 @@ def test_a_command_that_fails_is_named(recipes, capfd):
 @pytest.mark.parametrize("name", reproduce.names())
 def test_every_recipe_is_a_command_that_this_program_has(name):
     recipe = reproduce.read_recipe(name)
-    assert recipe.rows
-    for row in recipe.rows:
+    assert recipe.models
+    for row in recipe.models:
         for words in filter(None, (row.train, row.evaluate)):
             parser().parse_args([word.format(data="d", run="r") for word in words])
         relation, goal = row.goal.split()
@@ -133,7 +133,7 @@ def test_a_comparison_of_one_model_answers_for_it(monkeypatch):
 
 
 def test_a_number_that_is_missing_is_an_error():
-    row = reproduce.Row("x", shlex.split("train"), [], "bleu", "", "none", ">= 1", [])
+    row = reproduce.PublishedModel("x", shlex.split("train"), [], "bleu", "", "none", ">= 1", [])
     with pytest.raises(Exception, match=r"no 'bleu'.*sacrebleu"):
         row.value({}, "bleu")
 
@@ -143,7 +143,7 @@ def test_evaluate_gives_every_number_that_recipes_ask_it_for(run, json_of, train
     status, out, err = run("evaluate", trained, pairs_file, "--json")
     assert status == 0, err
     answer = json_of(out)
-    rows = [row for name in reproduce.names() for row in reproduce.read_recipe(name).rows if row.evaluate]
+    rows = [row for name in reproduce.names() for row in reproduce.read_recipe(name).models if row.evaluate]
     assert {key for row in rows for key in (row.measure, *row.also)} <= set(answer)
     assert answer["bleu_lowercase"] >= answer["bleu"]
     assert "case:lc" in answer["bleu_lowercase_signature"]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from minitransformer.course import CheckFailed, check
-from minitransformer.course.compare import compare, describe
 from minitransformer.course.exercise import Exercise
+from minitransformer.course.problems import compare, describe
 
 from .examples import SOFTMAX, no_sum, softmax_backward
 

@@ -9,8 +9,8 @@ import pytest
 
 from minitransformer.course import check
 from minitransformer.course.checking import judge, wanted_of
-from minitransformer.course.compare import output_leaves
 from minitransformer.course.exercises import exercises, find, lessons
+from minitransformer.course.problems import output_leaves
 
 ALL = exercises()
 each = pytest.mark.parametrize("name", ALL)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from minitransformer.data import lexicon
-from minitransformer.data.lexicon import ADJECTIVES, NOUNS, VERBS
+from minitransformer.data.english_french import lexicon
+from minitransformer.data.english_french.lexicon import ADJECTIVES, NOUNS, VERBS
 
 
 def test_every_noun_has_a_gender_and_its_own_english_name():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from minitransformer.data import CharacterVocabulary
-from minitransformer.decoding import LanguageModel, PretrainedLanguageModel, load_language_model
+from minitransformer.decoding import LanguageModel
 from minitransformer.decoding.language_model import pieces_of_text, until
 from minitransformer.models import GPT, GPTConfig, LlamaConfig, TiedLlama
+from minitransformer.pretrained import Llama2cTokenizer, PretrainedLanguageModel, WeightsError, load_language_model
 from minitransformer.training import CheckpointError
-from minitransformer.weights import Llama2cTokenizer, WeightsError
 
 PIECES = [b"<unk>", b"\n<s>\n", b"\n</s>\n", *(b"<0x%02X>" % i for i in range(256)), b" the", b" cat", b" ", b"e"]
 

@@ -82,7 +82,7 @@ def recurrent_gradients_are_derivatives() -> None:
         check_directions(small(name), SOURCE, TARGET, n=3).raise_if_failed()
 
 
-@holds("the steps of recurrent translators give what their forward gives")
+@holds("recurrent translators decode with a state what their forward gives")
 def recurrent_translators_step_as_they_run() -> None:
     for name in RECIPES:
         model = small(name)

@@ -71,7 +71,7 @@ def logits_by_definition(model: Any, style: str, source: Array, target: Array) -
 
 
 def small_models() -> list[tuple[str, Any]]:
-    """(style, model) of the three recipes, with gains and biases that are not 1 and 0."""
+    """(style, model) of the three recipes, with gains and shifts that are not 1 and 0."""
     init = _float64()
     models = [
         ("minimal", MinimalTransformer(MinimalConfig(7, 9, 4, 2, 2, 2), init)),

@@ -31,13 +31,17 @@ MASK = np.array([[True, True, False, False], [True] * 4, [True, False, False, Fa
 
 def cell_by_definition(layer: LSTMLayer, x: Array, h: list[float], c: list[float]) -> tuple[list[float], list[float]]:
     """One step of one sentence, unit by unit: x (D,), h and c (H,) -> h' and c'."""
-    H, from_x, from_h = len(h), layer.input_projection, layer.hidden_projection
-    W, U, b = from_x.weight.value, from_h.weight.value, from_x.bias.value
+    H, W, U, b = (
+        len(h),
+        layer.input_projection.weight.value,
+        layer.hidden_projection.weight.value,
+        layer.input_projection.bias.value,
+    )
 
     def total(gate: int, unit: int) -> float:
         column = gate * H + unit  # the gates stand side by side: g, i, f, o
-        x_part = sum(float(x[j]) * float(W[j, column]) for j in range(len(x)))
-        return x_part + sum(h[j] * float(U[j, column]) for j in range(H)) + float(b[column])
+        from_x = sum(float(x[j]) * float(W[j, column]) for j in range(len(x)))
+        return from_x + sum(h[j] * float(U[j, column]) for j in range(H)) + float(b[column])
 
     def sigmoid(z: float) -> float:
         return 1.0 / (1.0 + math.exp(-z))
@@ -64,8 +68,8 @@ def both_by_definition(layer: Bidirectional, x: Array) -> tuple[Array, list[floa
     """Both directions of one sentence without padding: x (T, D) -> y (T, 2 H), h, c."""
     assert isinstance(layer.forward_layer, LSTMLayer)
     assert isinstance(layer.backward_layer, LSTMLayer)
-    forward, backward = lstm_by_definition(layer.forward_layer, x), lstm_by_definition(layer.backward_layer, x[::-1])
-    return np.concatenate([forward[0], backward[0][::-1]], axis=1), forward[1] + backward[1], forward[2] + backward[2]
+    ahead, back = lstm_by_definition(layer.forward_layer, x), lstm_by_definition(layer.backward_layer, x[::-1])
+    return np.concatenate([ahead[0], back[0][::-1]], axis=1), ahead[1] + back[1], ahead[2] + back[2]
 
 
 def random_weights(layer: Layer) -> Any:

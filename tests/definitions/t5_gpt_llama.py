@@ -30,7 +30,7 @@ Values = dict[str, Array]
 
 
 def small(name: str) -> Any:
-    """A small model of each recipe, with gains and biases that are not 1 and 0."""
+    """A small model of each recipe, with gains and shifts that are not 1 and 0."""
     init = _float64()
     t5_sizes = T5Config(9, 6, 5, 2, 5, 2, 2, n_buckets=8, max_distance=7, eps=0.1)
     llama_sizes = LlamaConfig(9, 12, 16, 4, 2, 5, 2, base=10.0, eps=0.1)
@@ -52,11 +52,11 @@ def rms_norm(gain: Array, x: Array, eps: float) -> Array:
     return gain * x / np.sqrt((x**2).sum(axis=-1, keepdims=True) / x.shape[-1] + eps)
 
 
-def layer_norm(gain: Array, bias: Array, x: Array) -> Array:
+def layer_norm(gain: Array, shift: Array, x: Array) -> Array:
     """Ba et al. 2016, on rows."""
     centred = x - x.sum(axis=-1, keepdims=True) / x.shape[-1]
     variance = (centred**2).sum(axis=-1, keepdims=True) / x.shape[-1]
-    return gain * centred / np.sqrt(variance + 1e-5) + bias
+    return gain * centred / np.sqrt(variance + 1e-5) + shift
 
 
 def gelu(x: Array) -> Array:
@@ -103,9 +103,9 @@ def t5_by_definition(model: Any, gated: bool, source: Array, target: Array) -> A
                     added[s, t] = bias[t5_bucket(s - t, c.n_buckets, c.max_distance, both_ways), h]
             # Scores without a scale, and a bias: the bias of a pair as one more feature of each.
             root = math.sqrt(c.d_kv + T)
-            q_with_bias = np.concatenate([q[:, head], np.eye(T)], axis=1) * root
-            k_with_bias = np.concatenate([k[:, head], added], axis=1)
-            contexts.append(attention_by_definition(q_with_bias, k_with_bias, v[:, head], mask)[0])
+            wide_q = np.concatenate([q[:, head], np.eye(T)], axis=1) * root
+            wide_k = np.concatenate([k[:, head], added], axis=1)
+            contexts.append(attention_by_definition(wide_q, wide_k, v[:, head], mask)[0])
         return np.concatenate(contexts, axis=1) @ P[f"{name}.output.weight"]
 
     def normed(name: str, x: Array) -> Array:
@@ -113,8 +113,8 @@ def t5_by_definition(model: Any, gated: bool, source: Array, target: Array) -> A
 
     def feed_forward(name: str, x: Array) -> Array:
         x = normed(f"{name}.norm", x)
-        up = x @ P[f"{name}.up_proj.weight"]
-        activated = gelu(x @ P[f"{name}.gate_proj.weight"]) * up if gated else np.maximum(up, 0.0)
+        wide = x @ P[f"{name}.up_proj.weight"]
+        activated = gelu(x @ P[f"{name}.gate_proj.weight"]) * wide if gated else np.maximum(wide, 0.0)
         return activated @ P[f"{name}.down_proj.weight"]
 
     S, T = len(source), len(target)
@@ -253,7 +253,7 @@ def recipes_are_counted_by_hand() -> None:
         assert n == by_hand, f"{name} has {n} parameters, by hand there are {by_hand}"
 
 
-@holds("the steps of T5, GPT and Llama give what their forward gives")
+@holds("T5, GPT and Llama decode with a state what their forward gives")
 def recipes_step_as_they_run() -> None:
     for name in ("T5", "T5 v1.1", "GPT", "Llama"):
         model = small(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from minitransformer.layers import (
     SiLU,
     SinusoidalPositions,
     causal_mask,
+    masks,
     relative,
     rotary,
 )
@@ -124,9 +125,9 @@ def biased_attention_is_its_definition() -> None:
             # The bias of a pair is one more feature: q' = [q, e_t], k' = [k, column s of the bias].
             added = bias(T, T)[0, h].T
             root = math.sqrt(d + T)
-            q_with_bias = np.concatenate([q[b, h] * factor * root, np.eye(T) * root], axis=1)
-            k_with_bias = np.concatenate([k[b, h], added], axis=1)
-            wanted, _ = attention_by_definition(q_with_bias, k_with_bias, v[b, h], up_to_itself)
+            wide_q = np.concatenate([q[b, h] * factor * root, np.eye(T) * root], axis=1)
+            wide_k = np.concatenate([k[b, h], added], axis=1)
+            wanted, _ = attention_by_definition(wide_q, wide_k, v[b, h], up_to_itself)
             _equal(context[b, h], wanted, f"scale={scale}, sentence {b}, head {h}")
 
 
@@ -195,7 +196,7 @@ def grouped_query_attention_is_its_definition() -> None:
         _equal(y[b], np.concatenate(contexts, axis=1) @ W_o, f"output of sentence {b}")
 
 
-@holds("what steps give for new positions is what forward gives for all")
+@holds("what new positions give with a state is what forward gives for all")
 def steps_are_forward() -> None:
     B, T, D, init = 2, 9, 6, _float64()
     bias = RelativePositionBias(2, init, 4, 5, relative.causal_bucket)
@@ -215,15 +216,37 @@ def steps_are_forward() -> None:
         ),
     }
     x = _random(B, T, D)
-    for parts in ((3, 1, 4, 1), (1,) * T):
-        starts = [0, *accumulate(parts)]
+    for parts in ((1,) * T, (3, 1, 4, 1)):
+        starts = np.cumsum((0, *parts))
         for name, (layer, others) in layers.items():
             wanted, _ = layer.forward(x, *others)
             state, got = DecodingState(), []
             for start, end in pairwise(starts):
-                mask = causal_mask(end, end - start) if end - start > 1 else None
+                mask = masks.causal_mask(end, end - start) if end - start > 1 else None
                 got.append(layer.forward(x[:, start:end], mask, state=state)[0])
             _equal(np.concatenate(got, axis=1), wanted, f"{name}, {parts} at a time", 1e-13)
         for positions in (SinusoidalPositions(D), LearnedPositions(T, D, init)):
             got = [positions.forward(x[:, start:end], start=start)[0] for start, end in pairwise(starts)]
             _equal(np.concatenate(got, axis=1), positions(x), f"{type(positions).__name__}, {parts} at a time", 1e-13)
+
+
+@holds("chosen rows of a decoding state are those of everything in it, and it goes on with them")
+def chosen_rows_go_on() -> None:
+    memory, h, fed = _random(3, 4, 5), _random(3, 2), _random(3, 1, 2)
+    k, new = _random(3, 2, 3, 4), _random(3, 2, 1, 4, seed=4)
+    state = DecodingState(memory=(memory, h), fed=fed, mask=None)
+    for part in (k[:, :, :1], k[:, :, 1:]):  # the second leaves room in the buffer
+        state["blocks"][0].append("k", part)
+    state.advance(3)
+    for index in ([2, 0], [1, 1, 2], [True, False, True]):
+        rows = np.array(index)
+        chosen = state.select(rows)
+        for got, whole in zip((*chosen["memory"], chosen["fed"]), (memory, h, fed)):
+            _equal(got, whole[rows], f"rows {index}", 0.0)
+        _equal(chosen["blocks"][0]["k"].value, k[rows], f"rows {index} of a buffer", 0.0)
+        wanted = np.concatenate([k, new], axis=2)[rows]
+        _equal(
+            chosen["blocks"][0].append("k", new[rows]), wanted, f"rows {index} of a buffer, and one position more", 0.0
+        )
+        assert chosen.advance(1) == 3, "the positions so far are not counted any more"
+    _equal(state["blocks"][0]["k"].value, k, "what the rows were chosen from", 0.0)

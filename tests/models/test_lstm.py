@@ -106,7 +106,7 @@ def test_two_hundred_directions_of_a_larger_model_agree_to_1e_12(recipe):
 def test_embeddings_are_as_wide_as_the_lstm_where_nothing_is_said():
     names = dict(Seq2SeqLSTM(LSTMConfig(13, 11, 6), Unallocated()).named_parameters())
     assert names["source_embedding.tokens.weight"].shape == (13, 6)
-    assert names["decoder.lstm.layers.0.input.weight"].shape == (6, 24)
+    assert names["decoder.lstm.layers.0.input_projection.weight"].shape == (6, 24)
     assert {name for name in MODELS if MODELS[name][1] is LSTMConfig} == {
         "lstm",
         "lstm-bahdanau",

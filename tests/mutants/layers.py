@@ -13,6 +13,7 @@ from minitransformer.layers import (
     Encoder,
     EncoderBlock,
     FeedForward,
+    InputEmbedding,
     LayerNorm,
     LearnedPositions,
     Linear,
@@ -84,7 +85,7 @@ bug("upstream gradient changed in place", Linear, "backward",
     "d_rows = dy.reshape(-1, self.d_out)", "d_rows = dy.reshape(-1, self.d_out)\nd_rows *= 0.5", "Linear",
     "backward changed the upstream gradient in place")
 bug("input changed in place", Linear, "forward",
-    "y = flatten_tokens(x)", "rows = flatten_tokens(x)\nrows -= rows.mean()\ny = rows", "Linear",
+    "y = flatten_tokens(x)", "x -= x.mean()\ny = flatten_tokens(x)", "Linear",
     "forward changed x in place")
 bug("input kept on the layer", Linear, "forward",
     "y = flatten_tokens(x)", "self.x = x\ny = flatten_tokens(x)", "Linear", "belongs in the cache")
@@ -97,7 +98,7 @@ bug("backward returns a tuple of one", Linear, "backward",
 bug("backward returns nothing", Linear, "backward",
     "return dx.reshape(x.shape)", "pass", "Linear", "returned nothing")
 bug("computed in float64", Linear, "forward",
-    "flatten_tokens(x).dot", "flatten_tokens(x).astype(np.result_type(x, np.float64)).dot", "Linear", "dtype change")
+    "flatten_tokens(x)", "flatten_tokens(x).astype(np.result_type(x, np.float64))", "Linear", "dtype change")
 bug("bias gradient averaged over the rows", Dense, "backward",
     "column_sum(dy)", "column_sum(dy) / (dy.size / dy.shape[-1])", "Dense", "1/all positions of x")
 bug("bias gradient summed over the sentences of the first position only", Dense, "backward",
@@ -114,13 +115,13 @@ bug("bias gradient subtracted", Dense, "backward",
 # ---- activations
 
 bug("ReLU masked by the gradient's sign", ReLU, "backward",
-    'cache["y"] > 0', "dy > 0", "ReLU")
+    "(y > 0)", "(dy > 0)", "ReLU")
 bug("ReLU with at least in place of above", ReLU, "backward",
-    'cache["y"] > 0', 'cache["y"] >= 0', "ReLU")
+    "(y > 0)", "(y >= 0)", "ReLU")
 bug("ReLU passed straight through", ReLU, "backward",
-    'return dy * (cache["y"] > 0)', "return dy", "ReLU")
+    "return dy * (y > 0)", "return dy", "ReLU")
 bug("ReLU multiplied by its output", ReLU, "backward",
-    '(cache["y"] > 0)', 'cache["y"]', "ReLU")
+    "(y > 0)", "y", "ReLU")
 bug("GELU without the 3 of the cube", GELU, "backward",
     "3.0 * self.cubic", "self.cubic", "GELU")
 bug("GELU without half of the product rule", GELU, "backward",
@@ -128,15 +129,15 @@ bug("GELU without half of the product rule", GELU, "backward",
 bug("GELU with 1 - t in place of 1 - t^2", GELU, "backward",
     "1.0 - t * t", "1.0 - t", "GELU")
 bug("GELU with a square in place of the cube", GELU, "forward",
-    "(x * x)", "x", "GELU")
+    "u = x * x", "u = 1.0 * x", "GELU")
 bug("GELU by the logistic approximation", GELU, "forward",
-    "t = np.tanh(u)", "t = 2.0 / (1.0 + np.exp(-1.702 * x)) - 1.0",
+    "t = np.tanh(u, out=u)", "t = 2.0 / (1.0 + np.exp(-1.702 * x)) - 1.0",
     "activations are what their formulas say, number by number")
 
 # ---- softmax
 
 bug("softmax divided by the batch", Softmax, "backward",
-    "row_sum(dy * y))", "row_sum(dy * y)) / len(y)", "Softmax", "1/x.shape[0]")
+    "return y * (dy", "return y / len(y) * (dy", "Softmax", "1/x.shape[0]")
 bug("softmax without the sum over the row", Softmax, "backward",
     "(dy - row_sum(dy * y))", "dy", "Softmax")
 bug("softmax with the sum of the upstream gradient alone", Softmax, "backward",
@@ -148,10 +149,10 @@ bug("softmax as if each number were a logistic", Softmax, "backward",
 bug("softmax adds where it subtracts", Softmax, "backward",
     "dy - row_sum", "dy + row_sum", "Softmax")
 bug("softmax writes into its cache", Softmax, "backward",
-    "return y * (dy - row_sum(dy * y))", "y *= dy - row_sum(dy * y)\nreturn y", "Softmax",
+    "return y * (dy - row_sum(dy * y))", "dy = dy - row_sum(dy * y)\ny *= dy\nreturn y", "Softmax",
     "backward changed cache['y'] in place")
 bug("softmax without the shift by the maximum", Softmax, "forward",
-    "x - np.maximum(row_max(x.real), LOWEST)", "x", LARGE)
+    "np.exp(x - np.maximum(row_max(x.real), LOWEST))", "np.exp(x)", LARGE)
 bug("softmax shifted by the maximum of all rows", Softmax, "forward",
     "row_max(x.real)", "x.real.max(keepdims=True)", LARGE)
 bug("softmax over the wrong axis", Softmax, "forward",
@@ -164,13 +165,13 @@ bug("softmax of a wholly masked row: -inf - -inf", Softmax, "forward",
 # ---- layer normalization
 
 bugs("gain factored out of the sums",
-    [(LayerNorm, "backward", "d_x_hat = d_rows * self.gain.value", "d_x_hat = d_rows * 1.0"),
-     (LayerNorm, "backward", ") * inv_std", ") * inv_std * self.gain.value")],
+    [(LayerNorm, "backward", "d_x_hat = d_rows * self.gain.value", "d_x_hat = d_rows"),
+     (LayerNorm, "backward", "* inv_std", "* inv_std * self.gain.value")],
     "LayerNorm", "right only while gain is all ones")
 bug("gain missing from the second sum", LayerNorm, "backward",
     "token_mean(d_x_hat * x_hat)", "token_mean(d_rows * x_hat)", "LayerNorm", "right only while gain is all ones")
 bug("mean's dependence on x forgotten", LayerNorm, "backward",
-    "d_x_hat - token_mean(d_x_hat) - x_hat", "d_x_hat - x_hat", "LayerNorm", "all along the last axis")
+    "d_x_hat - token_mean(d_x_hat)", "d_x_hat", "LayerNorm", "all along the last axis")
 bug("variance's dependence on x forgotten", LayerNorm, "backward",
     " - x_hat * token_mean(d_x_hat * x_hat)", "", "LayerNorm")
 bug("both dependences forgotten", LayerNorm, "backward",
@@ -178,28 +179,28 @@ bug("both dependences forgotten", LayerNorm, "backward",
 bug("variance's term added", LayerNorm, "backward",
     "- x_hat * token_mean", "+ x_hat * token_mean", "LayerNorm")
 bug("standard deviation forgotten", LayerNorm, "backward",
-    ") * inv_std", ")", "LayerNorm")
+    " * inv_std", "", "LayerNorm")
 bug("divided by the variance", LayerNorm, "backward",
-    ") * inv_std", ") * inv_std * inv_std", "LayerNorm")
+    "* inv_std", "* inv_std * inv_std", "LayerNorm")
 bug("gain's gradient is the bias's", LayerNorm, "backward",
     "column_sum(d_rows * x_hat)", "column_sum(d_rows)", "LayerNorm", "wanted gradient of bias")
 bug("gain's gradient after its product with the gain", LayerNorm, "backward",
     "column_sum(d_rows * x_hat)", "column_sum(d_rows * x_hat * self.gain.value)", "LayerNorm", "wanted times gain")
-bug("layer norm's bias gradient forgotten", LayerNorm, "backward",
+bug("norm's bias gradient forgotten", LayerNorm, "backward",
     "self.bias.grad += column_sum(d_rows)", "pass", "LayerNorm", "never adds")
 bug("gain's gradient assigned", LayerNorm, "backward",
     "self.gain.grad +=", "self.gain.grad =", "LayerNorm", "assigned")
 bug("normalized input overwritten in the cache", LayerNorm, "backward",
-    "column_sum(d_rows * x_hat)", "column_sum(np.multiply(d_rows, x_hat, out=x_hat))", "LayerNorm",
+    "x_hat * token_mean(d_x_hat * x_hat)", "np.multiply(x_hat, token_mean(d_x_hat * x_hat), out=x_hat)", "LayerNorm",
     "changed cache['x_hat'] in place")
 bug("eps outside the root", LayerNorm, "forward",
-    "np.sqrt(token_mean(centred * centred) + self.eps)", "(np.sqrt(token_mean(centred * centred)) + self.eps)",
-    "LayerNorm")
+    "np.sqrt(token_mean(x_hat * x_hat) + self.eps)", "(np.sqrt(token_mean(x_hat * x_hat)) + self.eps)",
+    "layer normalization is what its definition says, vector by vector")
 bug("variance over D - 1", LayerNorm, "forward",
-    "token_mean(centred * centred)", "token_mean(centred * centred) * self.d_model / (self.d_model - 1)",
+    "token_mean(x_hat * x_hat)", "token_mean(x_hat * x_hat) * (self.d_model / (self.d_model - 1))",
     "layer normalization is what its definition says, vector by vector")
 bug("standard deviation detached from the gradient's graph", LayerNorm, "forward",
-    "token_mean(centred * centred)", "token_mean((centred * centred).real)", "LayerNorm", "central differences agree")
+    "x_hat * x_hat)", "(x_hat * x_hat).real)", "LayerNorm", "central differences agree")
 
 # ---- dropout
 
@@ -222,9 +223,10 @@ bug("dropout scales down", Dropout, "forward",
 bug("dropout keeps what it should drop", Dropout, "forward",
     ">= dropped", "< dropped", DROPOUT)
 bug("dropout goes on in evaluation", Dropout, "forward",
-    "if rng is None or self.p == 0.0:\n    return x, Cache()", "rng = rng or np.random.default_rng(0)", DROPOUT)
+    "if rng is None or self.p == 0.0:\n    return x, Cache(shape=x.shape)",
+    "rng = rng or np.random.default_rng(0)", DROPOUT)
 bug("one dropout mask for the whole batch", Dropout, "forward",
-    "65536, x.shape", "65536, x.shape[1:]", DROPOUT)
+    "65536, x.shape,", "65536, x.shape[1:],", DROPOUT)
 bug("dropout's mask in float64", Dropout, "forward",
     "x.real.dtype.type(", "np.float64(", "Dropout", "dtype change")
 
@@ -270,6 +272,23 @@ bug("unembedding's weight gradient scaled twice", Unembedding, "backward",
 bug("unembedding's weight gradient transposed and reshaped", Unembedding, "backward",
     "d_rows.T @ x.reshape(-1, D)", "(x.reshape(-1, D).T @ d_rows).reshape(V, D)", "Unembedding", "transpose")
 
+INPUT = "InputEmbedding with learned positions and dropout"
+SUM = "an input embedding adds the position's vector to the id's, and drops from their sum"
+bug("input embedding's dropout forgotten in backward", InputEmbedding, "backward",
+    'self.dropout.backward(dy, cache["dropout"])', "dy", INPUT, "right without dropout")
+bug("input embedding's positions get no gradient", InputEmbedding, "backward",
+    'dx = self.positions.backward(dx, cache["positions"])', "pass", INPUT, "never adds")
+bug("input embedding's positions get the gradient before dropout", InputEmbedding, "backward",
+    "self.positions.backward(dx", "self.positions.backward(dy", INPUT, "right without dropout")
+bug("input embedding's ids get no gradient", InputEmbedding, "backward",
+    'self.tokens.backward(dx, cache["tokens"])', "pass", INPUT, "never adds")
+bug("input embedding's dropout forgotten", InputEmbedding, "forward",
+    "self.dropout.forward(x, rng=rng)", "self.dropout.forward(x)", SUM)
+bug("input embedding drops from the ids' vectors alone", InputEmbedding, "forward",
+    "x, tokens_cache = self.tokens.forward(ids)",
+    "x, tokens_cache = self.tokens.forward(ids)\nx, _ = self.dropout.forward(x, rng=rng)\nrng = None", SUM)
+bug("input embedding does not hand on where it begins", InputEmbedding, "forward", "start=start", "start=0", SUM)
+
 # ---- positions
 
 bug("learned positions average over the batch", LearnedPositions, "backward",
@@ -277,7 +296,7 @@ bug("learned positions average over the batch", LearnedPositions, "backward",
 bug("learned positions of the first sentence alone", LearnedPositions, "backward",
     "dy.sum(axis=0)", "dy[0]", "LearnedPositions")
 bug("learned positions assigned", LearnedPositions, "backward",
-    "self.weight.grad[start : start + T] +=", "self.weight.grad[start : start + T] =", "LearnedPositions", "assigned")
+    "+= dy.sum", "= dy.sum", "LearnedPositions", "assigned")
 bug("learned positions counted from the end", LearnedPositions, "backward",
     "[start : start + T]", "[-T:]", "LearnedPositions")
 bug("learned positions off by one", LearnedPositions, "backward",
@@ -303,14 +322,10 @@ bug("dropout of the weights forgotten in backward", ScaledDotProductAttention, "
     'self.dropout.backward(d_dropped, cache["dropout"])', "d_dropped * 1.0", ATTENTION, "right without dropout")
 bug("scale forgotten in backward", ScaledDotProductAttention, "backward",
     "self.scale_for(q)", "1.0", ATTENTION, "sqrt(q.shape[3])")
-bug("scale forgotten in dk", ScaledDotProductAttention, "backward",
-    "q * scale", "q", ATTENTION, "sqrt(q.shape[3])")
-bug("scale forgotten in dq", ScaledDotProductAttention, "backward",
-    "matmul_heads(d_scores, k) * scale", "matmul_heads(d_scores, k)", ATTENTION, "sqrt(q.shape[3])")
 bug("scale applied twice to dk", ScaledDotProductAttention, "backward",
     "q * scale", "q * scale * scale", ATTENTION, "1/sqrt(q.shape[3])")
 bug("divided by d in place of its root in backward", ScaledDotProductAttention, "backward",
-    "self.scale_for(q)", "q.shape[-1] ** -1.0", ATTENTION, "1/sqrt(q.shape[3])")
+    "self.scale_for(q)", "self.scale_for(q) ** 2", ATTENTION, "1/sqrt(q.shape[3])")
 bug("dK computed as Q^T dS and reshaped", ScaledDotProductAttention, "backward",
     "dk = matmul_heads(d_scores.swapaxes(-1, -2), q * scale)",
     "dk = np.matmul((q * scale).swapaxes(-1, -2), d_scores).reshape(k.shape)", ATTENTION, "transpose")
@@ -324,7 +339,8 @@ bug("dq from q", ScaledDotProductAttention, "backward",
     "dq = matmul_heads(d_scores, k)", "dq = matmul_heads(d_scores, v)", ATTENTION)
 bug("dropout before the softmax is undone", ScaledDotProductAttention, "forward",
     "context = matmul_heads(dropped, v)", "context = matmul_heads(weights, v)", ATTENTION)
-bug("scores unscaled", ScaledDotProductAttention, "scale_for", "q.shape[-1] ** -0.5", "1.0", BY_DEFINITION)
+bug("scores unscaled", ScaledDotProductAttention, "scale_for",
+    "q.shape[-1] ** -0.5", "1.0", BY_DEFINITION)
 bug("scores divided by sqrt(D), not sqrt(d)", ScaledDotProductAttention, "scale_for",
     "q.shape[-1] ** -0.5", "(q.shape[-1] * q.shape[1]) ** -0.5", BY_DEFINITION)
 bug("mask forgotten", ScaledDotProductAttention, "forward",
@@ -359,8 +375,8 @@ bug("memory's gradient through the values forgotten", MultiHeadAttention, "backw
     "d_memory = d_memory + self.key", "d_memory = self.key", "MultiHeadAttention")
 bug("x and memory exchanged in backward", MultiHeadAttention, "backward",
     "return dx, d_memory", "return d_memory, dx", "MultiHeadAttention", "shape")
-bug("query and value caches exchanged", MultiHeadAttention, "attend",
-    "query=query_cache,", 'query=cache["value"],\nvalue=query_cache,', "MultiHeadAttention")
+bug("query and key caches exchanged", MultiHeadAttention, "attend",
+    "query=query_cache,", 'query=cache["key"],\nkey=query_cache,', "MultiHeadAttention")
 bug("output projection skipped in backward", MultiHeadAttention, "backward",
     'self.output.backward(dy, cache["output"])', "dy", "MultiHeadAttention", "never adds")
 bug("queries, keys and values from the memory", MultiHeadAttention, "forward",
@@ -431,7 +447,7 @@ bug("memory's gradient averaged over the blocks", Decoder, "backward",
 # ---- loss
 
 bug("loss averaged over tokens forward and sentences backward", CrossEntropy, "backward",
-    'cache["normalizer"]', 'cache["shape"][0]', "CrossEntropy", "got / wanted")
+    'cache["normalizer"]', "shape[0]", "CrossEntropy", "got / wanted")
 bug("loss not averaged in backward", CrossEntropy, "backward",
     'float(d_loss) / cache["normalizer"]', "float(d_loss)", "CrossEntropy", "nonzero ids of targets")
 bug("upstream gradient of the loss ignored", CrossEntropy, "backward",
@@ -439,7 +455,7 @@ bug("upstream gradient of the loss ignored", CrossEntropy, "backward",
 bug("given normalizer ignored in backward", CrossEntropy, "backward",
     'cache["normalizer"]', "len(truth)", SHARED_LOSS, "got / wanted")
 bug("label smoothing forgotten in backward", CrossEntropy, "backward",
-    "d_rows -= e / V", "d_rows -= 0.0", "CrossEntropy")
+    "d_rows -= e / V", "pass", "CrossEntropy")
 bug("label smoothing forgotten at the target", CrossEntropy, "backward",
     "-= 1.0 - e", "-= 1.0", "CrossEntropy")
 bug("loss's gradient with the wrong sign", CrossEntropy, "backward",
@@ -447,12 +463,14 @@ bug("loss's gradient with the wrong sign", CrossEntropy, "backward",
 bug("log-probabilities overwritten in the cache", CrossEntropy, "backward",
     "np.exp(log_p)", "np.exp(log_p, out=log_p)", "CrossEntropy", "changed cache['log_p'] in place")
 bug("logits overwritten", CrossEntropy, "forward",
-    "log_p = rows - row_max(rows.real)",
-    "log_p = rows - row_max(rows.real)\nlogits.reshape(-1, V)[counted] = log_p", "CrossEntropy", "in place")
+    "rows = logits.reshape(-1, V)[counted]",
+    "rows = logits.reshape(-1, V)\nrows -= row_max(rows.real)\nrows = rows[counted]",
+    "CrossEntropy", "in place")
 bug("padding gets a gradient", CrossEntropy, "backward",
-    "np.zeros((int(np.prod(shape)), V),", "np.full((int(np.prod(shape)), V), 1e-3,", "CrossEntropy")
+    "np.zeros((int(np.prod(shape)), V), d_rows.dtype)", "np.full((int(np.prod(shape)), V), 1e-3, d_rows.dtype)",
+    "CrossEntropy")
 bug("targets found by value", CrossEntropy, "backward",
-    "d_rows[np.arange(len(truth)), truth]", "d_rows[:, truth]", "CrossEntropy")
+    "d_rows[np.arange(len(truth)), truth] -=", "d_rows[:, truth] -=", "CrossEntropy")
 bug("gradients of the first rows, whichever count", CrossEntropy, "backward",
     "d_rows[counted]", "d_rows[: len(counted)]", "CrossEntropy")
 bugs("padding in the denominator",
@@ -462,13 +480,13 @@ bugs("padding counted",
     [(CrossEntropy, "forward", "targets.reshape(-1) != self.pad", "targets.reshape(-1) >= 0")],
     LOSS)
 bug("targets shifted by one", CrossEntropy, "forward",
-    "targets.reshape(-1)[counted]", "np.roll(targets.reshape(-1), 1)[counted]", LOSS)
+    "truth, e = targets.reshape(-1)[counted]", "truth, e = np.roll(targets.reshape(-1), 1)[counted]", LOSS)
 bug("label smoothing spread over all but one id", CrossEntropy, "forward",
     "(e / V) * row_sum", "(e / (V - 1)) * row_sum", LOSS)
 bug("loss summed, not averaged", CrossEntropy, "forward",
     ".sum() / N", ".sum()", LOSS)
 bug("loss without the shift by the maximum", CrossEntropy, "forward",
-    "rows - row_max(rows.real)", "rows * 1.0", LARGE)
+    "rows - row_max(rows.real)", "rows - 0.0", LARGE)
 bug("given normalizer ignored", CrossEntropy, "forward",
     "N = len(counted) if normalizer is None else normalizer", "N = len(counted)", SHARES)
 

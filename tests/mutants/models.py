@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from minitransformer.layers import Encoder, Layer, PreNorm, Residual
+from minitransformer.layers import Encoder, Layer
 from minitransformer.models import EncoderDecoder, MinimalTransformer, PreNormTransformer, Transformer, transformer
-from minitransformer.models.parts import Tied
 
-from .injection import bug, bugs
+from .injection import bug
 
 # fmt: off
 
@@ -34,7 +33,8 @@ bug("target's embedding gets no gradient from the decoder", EncoderDecoder, "bac
     'self.target_embedding.backward(dx, cache["target_embedding"])', "pass", GRADIENTS)
 bug("source's embedding gets no gradient", EncoderDecoder, "backward_encode",
     'self.source_embedding.backward(dx, cache["source_embedding"])', "pass", GRADIENTS)
-bug("positions forgotten", MinimalTransformer, "__init__", ", SinusoidalPositions(D))", ")", MINIMAL)
+bug("positions forgotten", MinimalTransformer, "__init__",
+    ", SinusoidalPositions(D))", ")", MINIMAL)
 bug("embeddings not scaled by sqrt(D)", MinimalTransformer, "__init__",
     "scale=D**0.5", "scale=1.0", MINIMAL)
 bug("one head in place of many", MinimalTransformer, "__init__",
@@ -42,23 +42,24 @@ bug("one head in place of many", MinimalTransformer, "__init__",
 bug("one decoder block in place of many", MinimalTransformer, "__init__",
     "range(c.n_decoder_blocks)", "range(1)", MINIMAL)
 bug("embeddings not scaled by sqrt(D), with a shared table", transformer, "token_embeddings",
-    "scale = d_model**0.5", "scale = 1.0", OF_2017)
-bugs("positions forgotten, with a shared table",
-     [(Transformer, "__init__", "(source_tokens, c.positions.build(D, init), ", "(source_tokens, dropout="),
-      (Transformer, "__init__", "(target_tokens, c.positions.build(D, init), ", "(target_tokens, dropout=")], OF_2017)
+    "d_model**0.5", "1.0", OF_2017)
+bug("positions forgotten, with a shared table", Transformer, "__init__",
+    "(target_tokens, c.positions.build(D, init), c.dropout)", "(target_tokens, dropout=c.dropout)", OF_2017)
+bug("positions of the source forgotten", Transformer, "__init__",
+    "(source_tokens, c.positions.build(D, init), c.dropout)", "(source_tokens, dropout=c.dropout)", OF_2017)
 bug("pre-norm where post-norm is said", Transformer, "__init__",
-    "residual: type[Residual] = PostNorm", "residual: type[Residual] = PreNorm", OF_2017)
+    "residual(sublayer", "PreNorm(sublayer", OF_2017)
 bug("post-norm where pre-norm is said", PreNormTransformer, "__init__",
-    "residual=PreNorm", "residual=PostNorm", PRE_NORM)
+    "residual=PreNorm", "", PRE_NORM)
+bug("a last norm behind post-norm", Transformer, "__init__",
+    "decoder_blocks(c, init, wrap), norm=residual.last_norm(LayerNorm(D, init))",
+    "decoder_blocks(c, init, wrap), norm=LayerNorm(D, init)", OF_2017)
 bug("pre-norm's last norms left out", Encoder, "__init__",
     "norm or Identity()", "Identity()", PRE_NORM)
-bug("pre-norm says that it needs no last norm", PreNorm, "last_norm", "return norm", "return None", PRE_NORM)
-bug("a last norm behind post-norm", Residual, "last_norm", "return None", "return norm", TIED_ONCE)
 bug("shared table copied", transformer, "token_embeddings",
     "weight=source.weight", "weight=type(source.weight)(source.weight.value.copy())", TIED_ONCE)
-bug("head's tied table copied", Tied, "build",
-    "Unembedding(tokens.weight,", "Unembedding(type(tokens.weight)(tokens.weight.value.copy()),", TIED_ONCE)
-bug("head tied to the source's table", Transformer, "__init__",
-    "TIED.build(target_tokens", "TIED.build(source_tokens", PRE_NORM)
+bug("head's tied table copied", Transformer, "__init__",
+    "TIED.build(target_tokens, init)",
+    "TIED.build(token_embeddings(c.source_vocab, c.target_vocab, D, init)[1], init)", TIED_ONCE)
 bug("tied parameter listed once for every use", Layer, "named_parameters",
     "and id(child) not in seen", "and True", TIED_ONCE)

@@ -80,9 +80,9 @@ bug("candidate with a sigmoid's slope", LSTMLayer, "backward", "i * (1.0 - g * g
 bug("output gate's slope forgotten", LSTMLayer, "backward", "tanh_c * (o * (1.0 - o))", "tanh_c * o", "LSTMLayer")
 bug("output gate moved by c's gradient", LSTMLayer, "backward",
     "by_gate[:, 3] *= dh", "by_gate[:, 3] *= dc", "LSTMLayer")
-bug("hidden weights' gradient with the h behind each step", LSTMLayer, "backward",
+bug("recurrent weights' gradient with the h behind each step", LSTMLayer, "backward",
     "h[:-1].reshape", "h[1:].reshape", "LSTMLayer")
-bug("hidden weights' gradient assigned", LSTMLayer, "backward",
+bug("recurrent weights' gradient assigned", LSTMLayer, "backward",
     "self.hidden_projection.weight.grad += h", "self.hidden_projection.weight.grad = h", "LSTMLayer", "assigned")
 bug("cell's states overwritten by backward", LSTMLayer, "backward",
     "d_gates = np.empty_like(gates)", "d_gates = gates", "LSTMLayer")
@@ -157,9 +157,9 @@ COMBINED = "the attentional hidden state is tanh of context and state, in this o
 
 bug("dot score scaled", DotScore, "forward", "np.matmul(q, ", "np.matmul(q * q.shape[-1] ** -0.5, ", ATTENTIONS)
 bug("dot score's queries get the keys of another sentence", DotScore, "backward",
-    'd_scores, cache["k"]', 'd_scores, cache["k"][::-1]', "DotScore")
+    "d_scores, k)", "d_scores, k[::-1])", "DotScore")
 bug("dot score's keys get the queries of another sentence", DotScore, "backward",
-    'cache["q"])', 'cache["q"][::-1])', "DotScore")
+    "swapaxes(-1, -2), q)", "swapaxes(-1, -2), q[::-1])", "DotScore")
 bug("additive score without its tanh", AdditiveScore, "forward", "np.tanh(", "(", ATTENTIONS)
 bug("additive score's slope forgotten", AdditiveScore, "backward",
     "d_sum *= 1.0 - activated * activated", "pass", "AdditiveScore")
@@ -176,13 +176,11 @@ bug("recurrent attention's softmax skipped in backward", CrossAttention, "backwa
     'self.softmax.backward(d_weights[:, None], cache["softmax"])[:, 0]', "d_weights", "DotAttention")
 bug("recurrent attention's query projection skipped in backward", CrossAttention, "backward_read",
     'self.query.backward(dq, cache["query"])', "dq @ self.query.weight.value.T", "AdditiveAttention", "never adds")
-bug("the memory's keys kept in reverse order", CrossAttention, "forward", 'state["k"] = k', 'state["k"] = k[:, ::-1]',
-    ATTENTIONS)
-bug("kept keys read in place of the memory", CrossAttention, "forward",
-    'self.read(x, state["k"], memory, mask)', 'self.read(x, state["k"], state["k"], mask)', ATTENTIONS)
+bug("the state keeps the memory in place of its keys", CrossAttention, "keys",
+    'state["k"] = k', 'state["k"] = memory', ATTENTIONS)
 bugs("state and context exchanged",
      [(AttentionalHidden, "forward", "[context, h]", "[h, context]")], COMBINED)
-bug("attentional state's gradients exchanged", AttentionalHidden, "backward",
+bug("attentional hidden state's gradients exchanged", AttentionalHidden, "backward",
     "return d_both[..., : self.d_context], d_both[..., self.d_context :]",
     "return d_both[..., self.d_context :], d_both[..., : self.d_context]", "AttentionalHidden", "shape")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from minitransformer.layers import (
     ALiBi,
     DecodingState,
+    Encoder,
+    EncoderBlock,
     GatedFeedForward,
     GroupedQueryAttention,
     LearnedPositions,
@@ -15,7 +17,9 @@ from minitransformer.layers import (
     SelfAttention,
     SiLU,
     SinusoidalPositions,
+    decoding_state,
     grouped_query,
+    masks,
     relative,
     rotary,
 )
@@ -34,7 +38,7 @@ GATED = "a gated feed-forward layer activates its gate, and not what the gate le
 bug("RMS norm's gain factored out of the sum", RMSNorm, "backward",
     "token_mean(d_x_hat * x_hat)", "token_mean(d_rows * x_hat)", "RMSNorm")
 bug("RMS norm's gain left out of the input's gradient", RMSNorm, "backward",
-    "(d_x_hat - x_hat", "(d_rows - x_hat", "RMSNorm")
+    "d_x_hat = d_rows * self.gain.value", "d_x_hat = d_rows", "RMSNorm")
 bug("RMS norm's gain gradient before normalization", RMSNorm, "backward",
     "column_sum(d_rows * x_hat)", "column_sum(d_rows * x_hat / inv_rms)", "RMSNorm")
 bug("RMS norm's gain gradient assigned", RMSNorm, "backward",
@@ -49,15 +53,16 @@ bug("RMS norm subtracts the mean", RMSNorm, "forward",
     "inv_rms = 1.0", "rows = rows - token_mean(rows)\ninv_rms = 1.0", RMS)
 bug("RMS norm divides by the length of the vector", RMSNorm, "forward",
     "token_mean(rows * rows)", "self.d_model * token_mean(rows * rows)", RMS)
-bug("SiLU's derivative without the product rule", SiLU, "backward", "(s + x * s * (1.0 - s))", "s", "SiLU")
-bug("SiLU's derivative with the sign of x forgotten", SiLU, "backward", "s + x *", "s - x *", "SiLU")
+bug("SiLU's derivative without the product rule", SiLU, "backward", "s + x * s * (1.0 - s)", "s", "SiLU")
+bug("SiLU's derivative with the sign of x forgotten", SiLU, "backward", "s + x * s", "s - x * s", "SiLU")
 bug("sigmoid in place of SiLU", SiLU, "forward", "return x * s,", "return s + 0.0 * x,", SILU)
 bug("tanh of x in place of x / 2", SiLU, "forward", "0.5 * x", "x", SILU)
 bug("sigmoid by an exponential that overflows", SiLU, "forward",
     "0.5 * (1.0 + np.tanh(0.5 * x))", "1.0 / (1.0 + np.exp(-x))", SILU)
-bug("gate and up projection exchanged, forward", GatedFeedForward, "forward",
-    "self.activation.forward(gate)\nup, up_cache = self.up_proj.forward(x)",
-    "self.activation.forward(self.up_proj.forward(x)[0])\nup, up_cache = gate, self.up_proj.forward(x)[1]", GATED)
+bugs("gate and up projection exchanged, forward",
+     [(GatedFeedForward, "forward", "self.gate_proj.forward(x)", "self.up_proj.forward(x)"),
+      (GatedFeedForward, "forward", "up, up_cache = self.up_proj.forward(x)",
+       "up, up_cache = self.gate_proj.forward(x)")], GATED)
 bug("gate and up projection exchanged, backward", GatedFeedForward, "backward",
     'd_up = d_product * cache["activated"]\nd_activated = d_product * cache["up"]',
     'd_up = d_product * cache["up"]\nd_activated = d_product * cache["activated"]', "GatedFeedForward")
@@ -113,8 +118,8 @@ bug("bias's gradient scaled as the queries'", ScaledDotProductAttention, "backwa
     "self.bias.backward(d_scores", "self.bias.backward(scale * d_scores", SHARED)
 bug("bias scaled by sqrt(d)", ScaledDotProductAttention, "forward", "scores += bias", "scores += bias * scale", BIASED)
 bug("bias subtracted", ScaledDotProductAttention, "forward", "scores += bias", "scores -= bias", BIASED)
-bug("scores scaled by sqrt(d), whatever was asked", ScaledDotProductAttention, "scale_for",
-    " if self.scale is None else self.scale", "", BIASED)
+bug("scores scaled by sqrt(d), whatever was asked", ScaledDotProductAttention, "forward",
+    "self.scale_for(q)", "q.shape[-1] ** -0.5", BIASED)
 bug("gradients scaled by sqrt(d), whatever was asked", ScaledDotProductAttention, "backward",
     "self.scale_for(q)", "q.shape[-1] ** -0.5", UNSCALED)
 bug("ALiBi rewards distance", ALiBi, "forward", "slopes[:, None, None] *", "-slopes[:, None, None] *", ALIBI)
@@ -141,7 +146,7 @@ bug("frequencies of half the pairs", rotary, "rotations",
 bug("base ignored", Rotary, "forward", "self.base, x.real.dtype", "10000.0, x.real.dtype", ROTARY)
 bug("gradient turned forward again", Rotary, "backward", '-cache["sin"]', 'cache["sin"]', "Rotary")
 bug("gradient not turned back", Rotary, "backward",
-    'return rotate(dy, cache["cos"], -cache["sin"])', "return dy + 0.0", "Rotary")
+    'rotate(dy, cache["cos"], -cache["sin"])', "dy + 0.0", "Rotary")
 bug("halves taken for pairs that are there already", rotary, "pairs_from_halves",
     "halves.swapaxes(-1, -2)", "halves", CONVERTED)
 bug("halves converted across the heads", rotary, "pairs_from_halves",
@@ -159,53 +164,76 @@ bugs("query heads of a group stand apart",
        "q.reshape(B, G, H_kv, T, d).swapaxes(1, 2).reshape(B, H_kv, G * T, d)"),
       (GroupedQueryAttention, "forward", "context.reshape(B, H, T, d)",
        "context.reshape(B, H_kv, G, T, d).swapaxes(1, 2).reshape(B, H, T, d)")], GROUPED)
-bug("queries turned, keys not", GroupedQueryAttention, "forward", "self.rotate(k, start)", "(k, Cache())", GROUPED)
+bug("queries turned, keys not", GroupedQueryAttention, "forward",
+    "k, key_rotary_cache = self.rotate(k, start)", "key_rotary_cache = Cache()", GROUPED)
 bug("values turned too", GroupedQueryAttention, "forward",
-    "k, key_rotary_cache = self.rotate(k, start)",
-    "k, key_rotary_cache = self.rotate(k, start)\nv, _ = self.rotate(v, start)", GROUPED)
-bug("gradient of a group's first head alone", GroupedQueryAttention, "backward",
-    "dq, dk, dv =", "d_context[:, :, T:] = 0.0\ndq, dk, dv =", GROUP)
-bug("mean over the group", GroupedQueryAttention, "backward",
-    "self.rotate_backward(dk,", "self.rotate_backward(dk * H_kv / H,", GROUP)
-bug("a group's query gradients interleaved", GroupedQueryAttention, "backward",
-    "dq.reshape(B, H, T, d)", "dq.reshape(B, H_kv, T, -1, d).swapaxes(2, 3).reshape(B, H, T, d)", GROUP)
-bug("gradient through a group's values forgotten", GroupedQueryAttention, "backward",
-    "dx = self.value.backward", "dx = 0.0 * self.value.backward", GROUP)
-bug("gradient through a group's keys forgotten", GroupedQueryAttention, "backward",
-    "dx = dx + self.key.backward", "self.key.backward", GROUP)
+    "if state is not None:", "v, _ = self.rotate(v, start)\nif state is not None:", GROUPED)
+bug("a group's gradients in the order of positions, not of heads", GroupedQueryAttention, "backward",
+    'cache["output"]), H).reshape', 'cache["output"]), H_kv).reshape', GROUP)
+bug("keys' gradients averaged over the group", GroupedQueryAttention, "backward",
+    "merge_heads(dk)", "merge_heads(dk) * H_kv / H", GROUP)
+bug("queries' gradients taken apart by position, not by head", GroupedQueryAttention, "backward",
+    "dq.reshape(B, H, T, d)", "dq.reshape(B, T, H, d).swapaxes(1, 2)", GROUP)
+bug("values' gradients averaged over the group", GroupedQueryAttention, "backward",
+    "merge_heads(dv)", "merge_heads(dv) * H_kv / H", GROUP)
 bug("keys' gradients not turned back", GroupedQueryAttention, "backward",
     'dk = self.rotate_backward(dk, cache["key_rotary"])', "pass", GROUP)
 bug("queries' gradients not turned back", GroupedQueryAttention, "backward",
     'self.rotate_backward(dq.reshape(B, H, T, d), cache["query_rotary"])', "dq.reshape(B, H, T, d)", GROUP)
 
-# ---- steps
+# ---- decoding: new positions alone, and the state that holds those before
 
-STEPS = "what steps give for new positions is what forward gives for all"
+STEPS = "what new positions give with a state is what forward gives for all"
+TEXTS = "T5, GPT and Llama decode with a state what their forward gives"
+ROWS = "chosen rows of a decoding state are those of everything in it, and it goes on with them"
 
 bug("rotary positions begin again at every call", Rotary, "forward",
     "cos[start:end], sin[start:end]", "cos[: end - start], sin[: end - start]", STEPS)
-bug("positions counted for queries, and again for keys", GroupedQueryAttention, "forward",
-    "self.rotate(k, start)", "self.rotate(k, 0 if state is None else state.advance(T))", STEPS)
-bug("contexts of a group interleaved", GroupedQueryAttention, "forward",
-    "context.reshape(B, H, T, d)", "context.reshape(B, H_kv, T, G, d).swapaxes(2, 3).reshape(B, H, T, d)", GROUPED)
+bug("keys' rotary positions begin again at every call", GroupedQueryAttention, "forward",
+    "self.rotate(k, start)", "self.rotate(k, 0)", STEPS)
+bug("queries' rotary positions begin again at every call", GroupedQueryAttention, "forward",
+    "self.rotate(q, start)", "self.rotate(q, 0)", STEPS)
+bug("context of a group taken apart by position, not by head", GroupedQueryAttention, "forward",
+    "context.reshape(B, H, T, d)", "context.reshape(B, T, H, d).swapaxes(1, 2)", STEPS)
+bug("heads and positions of a group mixed up", GroupedQueryAttention, "forward",
+    "q.reshape(B, H_kv, G * T, d)", "q.swapaxes(1, 2).reshape(B, H_kv, G * T, d)", STEPS)
 bug("a prompt sees what comes after it, in groups", GroupedQueryAttention, "forward",
-    "mask_of_groups(mask, G)", "mask_of_groups(mask, G) if state is None else None", STEPS)
+    "mask_of_groups(mask, G)", "mask_of_groups(mask if state is None else None, G)", STEPS)
 bug("a group's mask repeated row by row", grouped_query, "mask_of_groups",
-    "np.concatenate([mask] * G, axis=-2)", "np.repeat(mask, G, axis=-2)", GROUPED)
+    "np.concatenate([mask] * G, axis=-2)", "np.repeat(mask, G, axis=-2)", STEPS)
 bug("keys kept before they are turned", GroupedQueryAttention, "forward",
-    'state.append("k", k)', 'state.append("k", split_heads(self.key(x), H_kv))', STEPS)
-bug("keys of a group not kept", GroupedQueryAttention, "forward",
-    'k, v = state.append("k", k), state.append("v", v)', "pass", STEPS)
+    'k, key_rotary_cache = self.rotate(k, start)\nif state is not None:\n'
+    '    k, v = state.append("k", k), state.append("v", v)',
+    'if state is not None:\n    k, v = state.append("k", k), state.append("v", v)\n'
+    "k, key_rotary_cache = self.rotate(k, start)", STEPS)
+bug("a group's keys of the newest positions alone", GroupedQueryAttention, "forward",
+    "k, v = state.append", "state.append", STEPS)
 bug("a prompt sees what comes after it", SelfAttention, "forward",
-    "mask, rng)", "mask if state is None else None, rng)", STEPS)
-bug("keys of the newest positions alone", SelfAttention, "forward",
-    'k, v = state.append("k", k), state.append("v", v)', 'k, v = k, state.append("v", v)', STEPS)
+    "cache, mask, rng", "cache, mask if state is None else None, rng", STEPS)
+bug("new positions see the first ones alone", masks, "causal_mask", "length - new,", "0,", STEPS)
+bug("keys of the newest positions alone", SelfAttention, "forward", "k, v = state.append", "state.append", STEPS)
+bug("all blocks of an encoder keep one state", Encoder, "forward",
+    "substate(state, i)", "substate(state, 0)", TEXTS)
+bug("an encoder block forgets its state", EncoderBlock, "forward",
+    ', state=substate(state, "attention")', "", TEXTS)
 bug("sinusoids begin again at every call", SinusoidalPositions, "forward",
     "table[start : start + T]", "table[:T]", STEPS)
 bug("learned positions begin again at every call", LearnedPositions, "forward",
     "self.weight.value[start:end]", "self.weight.value[:T]", STEPS)
-bug("one position counted a call", DecodingState, "advance", "before + n", "before + 1", STEPS)
+bug("positions counted once a call", DecodingState, "advance", "before + n", "before + 1", STEPS)
 bug("kept keys lost when the buffer grows", GrowingBuffer, "append",
     "longer[:, :, : self.length] = self.value", "longer[...] = 0.0", STEPS)
 bug("new keys last first", GrowingBuffer, "append",
-    "self.buffer[:, :, self.length : end] = new", "self.buffer[:, :, self.length : end] = new[:, :, ::-1]", STEPS)
+    "self.buffer[:, :, self.length : end] = new", "self.buffer[:, :, self.length : end] = new[:, :, ::-1]",
+    STEPS)
+bug("kept keys with the rest of their buffer", GrowingBuffer, "append", "return self.value", "return self.buffer",
+    STEPS)
+bug("every call begins anew under the name", DecodingState, "append", "if name not in self:", "if True:", STEPS)
+bug("rows chosen of the outermost state alone", decoding_state, "_select",
+    "return value.select(rows)", "return value", ROWS)
+bug("the buffer's rows not chosen", decoding_state, "_select", "value.value[rows]", "value.value[: len(rows)]", ROWS)
+bug("chosen rows of a buffer with what it has not filled", decoding_state, "_select",
+    "value.value[rows]", "value.buffer[rows]", ROWS)
+bug("a tuple's rows not chosen", decoding_state, "_select", "_select(item, rows) for item", "item for item", ROWS)
+bug("chosen arrays keep their rows", decoding_state, "_select",
+    "value[rows] if isinstance(value, np.ndarray) else value", "value", ROWS)

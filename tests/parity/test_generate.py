@@ -14,7 +14,7 @@ import pytest
 from minitransformer.decoding import beam_search, greedy, next_word_distribution
 from minitransformer.layers import Glorot
 from minitransformer.models import GPT, T5, GPTConfig, T5Config
-from minitransformer.weights import gpt_names, t5_names
+from minitransformer.pretrained import gpt_names, t5_names
 
 from .wiring import float64_throughout, tensor, torch, value  # noqa: F401 (a fixture)
 

@@ -9,7 +9,7 @@ import pytest
 
 from minitransformer.layers import ALiBi, Glorot, bidirectional_bucket, causal_bucket
 from minitransformer.models import GPT, T5, GPTConfig, Llama, LlamaConfig, T5Config, T5v11, TiedLlama
-from minitransformer.weights import gpt_names, llama_names, t5_names
+from minitransformer.pretrained import gpt_names, llama_names, t5_names
 
 from .wiring import agree, float64_throughout, gradient, tensor, torch, value  # noqa: F401 (a fixture)
 

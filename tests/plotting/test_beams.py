@@ -4,17 +4,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from minitransformer.plotting import OKABE_ITO, BeamNode, beam_tree
+from minitransformer.decoding import Branch
+from minitransformer.plotting import OKABE_ITO, beam_tree
 from minitransformer.plotting.style import GREY, PALE
 
 NODES = [
-    BeamNode("<bos>", 0.0, winner=True),
-    BeamNode("un", -3.2, 0, kept=False),
-    BeamNode("la", -1.1, 0, winner=True),
-    BeamNode("le", -0.4, 0),
-    BeamNode("salon", -1.9, 3),
-    BeamNode("chat", -2.4, 3, kept=False),
-    BeamNode("voiture", -1.2, 2, winner=True),
+    Branch("<bos>", 0.0, winner=True),
+    Branch("un", -3.2, 0, kept=False),
+    Branch("la", -1.1, 0, winner=True),
+    Branch("le", -0.4, 0),
+    Branch("salon", -1.9, 3),
+    Branch("chat", -2.4, 3, kept=False),
+    Branch("voiture", -1.2, 2, winner=True),
 ]
 
 
@@ -49,10 +50,10 @@ def test_the_winner_is_blue_and_what_was_dropped_has_a_cross():
 
 def test_a_branch_of_which_nothing_was_left_is_pale():
     nodes = [
-        BeamNode("<bos>", 0.0, winner=True),
-        BeamNode("la", -1.0, 0, winner=True),
-        BeamNode("le", -0.5, 0, lives=False),
-        BeamNode("chat", -4.0, 2, kept=False, lives=False),
+        Branch("<bos>", 0.0, winner=True),
+        Branch("la", -1.0, 0, winner=True),
+        Branch("le", -0.5, 0, lives=False),
+        Branch("chat", -4.0, 2, kept=False, lives=False),
     ]
     ax = beam_tree(nodes)
     colours = {text.get_text(): text.get_color() for text in ax.texts}
@@ -62,10 +63,10 @@ def test_a_branch_of_which_nothing_was_left_is_pale():
 
 
 def test_a_wide_beam_is_legible(rng: np.random.Generator, assert_legible):
-    nodes = [BeamNode("<bos>", 0.0)]
+    nodes = [Branch("<bos>", 0.0)]
     for step in range(4):
         parents = [0] if step == 0 else range(len(nodes) - 4, len(nodes))
-        nodes += [BeamNode(f"word{i}", -float(step + i), int(rng.choice(parents)), kept=bool(i < 3)) for i in range(4)]
+        nodes += [Branch(f"word{i}", -float(step + i), int(rng.choice(parents)), kept=bool(i < 3)) for i in range(4)]
     assert_legible(beam_tree(nodes).figure)
 
 
@@ -75,7 +76,7 @@ def test_it_draws_on_the_axes_given(assert_legible):
     assert_legible(figure)
 
 
-@pytest.mark.parametrize("nodes", [[], [BeamNode("a", 0.0, 0)], [BeamNode("a", 0.0), BeamNode("b", 0.0, 2)]])
+@pytest.mark.parametrize("nodes", [[], [Branch("a", 0.0, 0)], [Branch("a", 0.0), Branch("b", 0.0, 2)]])
 def test_errors_name_what_is_wrong(nodes):
     with pytest.raises(ValueError, match="nodes"):
         beam_tree(nodes)

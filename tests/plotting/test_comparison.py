@@ -11,7 +11,7 @@ WORDS = ["7", "1", "4", "<eos>"]
 FOUND = "After 20 steps the A is right in 90 % and the B in 80 %. " * 4
 
 
-def contender(name, factor):
+def candidate(name, factor):
     looks = [{"step": s, "seconds": s * factor, "exact_match": s / 25, "token_accuracy": s / 22} for s in (10, 20)]
     reach = {when: {1: 0.9, 4: 0.3 * factor, 16: 1e-5 * factor} for when in ("untrained", "trained")}
     return SimpleNamespace(
@@ -29,8 +29,8 @@ def contender(name, factor):
 
 @pytest.fixture
 def comparison():
-    both = (contender("A", 1.0), contender("B", 2.0))
-    return SimpleNamespace(contenders=both, steps=20, longest=4, measure="exact_match")
+    both = (candidate("A", 1.0), candidate("B", 2.0))
+    return SimpleNamespace(candidates=both, steps=20, longest=4, measure="exact_match")
 
 
 def drawn(ax):
@@ -65,7 +65,7 @@ def test_the_whole_page_is_legible_and_says_what_was_found(comparison, assert_le
 
 
 def test_what_was_not_measured_is_left_out(comparison, assert_legible):
-    for one in comparison.contenders:
+    for one in comparison.candidates:
         one.exact_match, one.answer_reach = {}, {}
     comparison.measure = "token_accuracy"
     figure = comparison_figure(comparison, WORDS, WORDS, FOUND)

@@ -120,7 +120,7 @@ def test_a_language_model_is_explored_as_it_read():
     explorer = explore(Read(words, cache))
     (kind,) = data_of(explorer.page)["kinds"]
     assert (kind["name"], kind["queries"], kind["keys"]) == ("decoder", words, words)
-    weights = [block["attention"]["attention"]["weights"][0] for block in cache["decoder"]["blocks"]]
+    weights = [block["attention"]["weights"][0] for block in cache["decoder"]["blocks"]]
     np.testing.assert_allclose(kind["weights"], weights, atol=0.5e-4)
     assert "to be or not &lt;to&gt;</p>" in explorer.page
 

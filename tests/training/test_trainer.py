@@ -163,9 +163,9 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_first_layer_at_fault():
     broken = model()
     trainer = Trainer(broken)
     # Finite itself, but too large for its output to be.
-    dict(broken.named_parameters())["encoder.blocks.1.feed_forward.narrow.weight"].value[...] = 1e308
+    dict(broken.named_parameters())["encoder.blocks.1.feed_forward.down_proj.weight"].value[...] = 1e308
     before = trainer.value.copy()
-    with pytest.raises(NotFinite, match=r"step 1: .* encoder\.blocks\.1\.feed_forward\.narrow \(Dense\)"):
+    with pytest.raises(NotFinite, match=r"step 1: .* encoder\.blocks\.1\.feed_forward\.down_proj \(Dense\)"):
         trainer.fit(Fixed(ragged_batch()), 3)
     np.testing.assert_array_equal(trainer.value, before)
     assert trainer.step == 0

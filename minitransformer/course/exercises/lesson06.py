@@ -203,7 +203,7 @@ def _residual_reference(dy: Array, x: Array, w: Array) -> tuple[Array, Array]:
 
 def _layer_norm_reference(x: Array, gain: Array, shift: Array, eps: float) -> Array:
     layer = LayerNorm(len(gain), np.random.default_rng(0), eps)
-    layer.gain.value, layer.shift.value = gain, shift
+    layer.gain.value, layer.bias.value = gain, shift
     return layer(x)
 
 
@@ -211,7 +211,7 @@ def _layer_norm_backward_reference(dy: Array, x_hat: Array, inv_std: Array, gain
     layer = LayerNorm(len(gain), Glorot(np.random.default_rng(0), np.float64), _EPS)
     layer.gain.value = gain
     dx = layer.backward(dy, layer.forward(x_hat / inv_std)[1])  # an x that has these x_hat and inv_std
-    return dx, layer.gain.grad, layer.shift.grad
+    return dx, layer.gain.grad, layer.bias.grad
 
 
 def _rms_norm_reference(dy: Array, x_hat: Array, inv_rms: Array, gain: Array) -> tuple[Array, Array]:

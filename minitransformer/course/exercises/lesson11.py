@@ -38,10 +38,10 @@ def _relative_bias_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
 
 def _relative_bias_reference(d_scores: Array, buckets: Array, n_buckets: int) -> Array:
     layer = RelativePositionBias(d_scores.shape[1], np.random.default_rng(0), n_buckets)
-    layer.table.grad = np.zeros(layer.table.shape)
+    layer.weight.grad = np.zeros(layer.weight.shape)
     _, cache = layer.forward(*buckets.shape)
     layer.backward(d_scores.sum(axis=0, keepdims=True), Cache(cache, buckets=buckets))
-    return layer.table.grad
+    return layer.weight.grad
 
 
 def _overwritten(d_scores: Array, buckets: Array, n_buckets: int) -> Array:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..base import Array, Cache, Layer
+from ..base import Array, Cache, Layer, check_gradient
 from ..containers import Identity
 from ..decoding_state import DecodingState
 from ..initializers import Init, as_initializer
@@ -31,8 +31,10 @@ class DotScore(Layer):
         return np.matmul(q, k.swapaxes(-1, -2)), Cache(q=q, k=k)
 
     def backward(self, d_scores: Array, cache: Cache) -> tuple[Array, Array]:
-        dk = np.matmul(d_scores.swapaxes(-1, -2), cache["q"])
-        dq = np.matmul(d_scores, cache["k"])
+        q, k = cache["q"], cache["k"]
+        check_gradient(self, d_scores, (*q.shape[:-1], k.shape[-2]))
+        dk = np.matmul(d_scores.swapaxes(-1, -2), q)
+        dq = np.matmul(d_scores, k)
         return dq, dk
 
 
@@ -61,6 +63,7 @@ class AdditiveScore(Layer):
 
     def backward(self, d_scores: Array, cache: Cache) -> tuple[Array, Array]:
         activated = cache["vector"]["x"]
+        check_gradient(self, d_scores, activated.shape[:-1])
         d_sum = self.vector.backward(d_scores[..., None], cache["vector"])
         d_sum *= 1.0 - activated * activated
         return d_sum.sum(axis=2), d_sum.sum(axis=1)  # q was added for every s, k for every t
@@ -96,11 +99,7 @@ class CrossAttention(Layer):
     ) -> tuple[Array, Cache]:
         if x.ndim != 3 or memory.ndim != 3 or len(x) != len(memory):
             raise ValueError(f"memory has shape {memory.shape}: give (B, S, M) with the B of an x of shape {x.shape}")
-        if state is not None and "k" in state:  # the memory stays the same, so its keys do too
-            return self.read(x, state["k"], memory, mask)
-        k, key_cache = self.key.forward(memory)
-        if state is not None:
-            state["k"] = k
+        k, key_cache = self.keys(memory, state)
         context, cache = self.read(x, k, memory, mask)
         cache["key"] = key_cache
         return context, cache
@@ -108,6 +107,15 @@ class CrossAttention(Layer):
     def backward(self, d_context: Array, cache: Cache) -> tuple[Array, Array]:
         dx, dk, d_memory = self.backward_read(d_context, cache)
         return dx, d_memory + self.key.backward(dk, cache["key"])  # the memory was key and value
+
+    def keys(self, memory: Array, state: DecodingState | None = None) -> tuple[Array, Cache]:
+        """The keys (B, S, A) of a memory. It stays the same while decoding, so the state keeps them."""
+        if state is not None and "k" in state:
+            return state["k"], Cache()
+        k, cache = self.key.forward(memory)
+        if state is not None:
+            state["k"] = k
+        return k, cache
 
     def read(self, x: Array, k: Array, memory: Array, mask: Array | None = None) -> tuple[Array, Cache]:
         """The part that differs from step to step: the keys k (B, S, A) of a memory are the same for all."""
@@ -126,6 +134,7 @@ class CrossAttention(Layer):
     def backward_read(self, d_context: Array, cache: Cache) -> tuple[Array, Array, Array]:
         """The gradients of x, k and memory."""
         weights, memory = cache["weights"][:, 0], cache["memory"]
+        check_gradient(self, d_context, (*weights.shape[:2], memory.shape[-1]))
         d_memory = np.matmul(weights.swapaxes(-1, -2), d_context)
         d_weights = np.matmul(d_context, memory.swapaxes(-1, -2))
         d_scores = self.softmax.backward(d_weights[:, None], cache["softmax"])[:, 0]  # where masked, this is 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..activations import Tanh
-from ..base import Array, Cache, Layer
+from ..base import Array, Cache, Layer, check_gradient, check_gradients
 from ..containers import Chain
 from ..decoding_state import DecodingState, substate
 from ..dropout import Dropout
@@ -52,10 +52,12 @@ class RecurrentEncoder(Layer):
         (memory, h_last, c_last), lstm_cache = self.lstm.forward(x, tokens, rng=rng)
         h, h_cache = self.bridge_h.forward(h_last[:, -1])
         c, c_cache = self.bridge_c.forward(c_last[:, -1])
-        cache = Cache(lstm=lstm_cache, bridge_h=h_cache, bridge_c=c_cache)
+        shapes = [memory.shape, shape, shape]
+        cache = Cache(lstm=lstm_cache, bridge_h=h_cache, bridge_c=c_cache, shapes=shapes)
         return (memory, h.reshape(shape), c.reshape(shape)), cache  # (B, N H) -> (B, N, H)
 
     def backward(self, d_output: tuple[Array, ...], cache: Cache) -> Array:
+        check_gradients(self, d_output, cache["shapes"])
         d_memory, dh, dc = d_output
         B, N = len(dh), len(self.lstm.layers)
         d_last = np.zeros((2, B, N, self.lstm.d_hidden), dh.dtype)  # only the last layer's states are used
@@ -191,7 +193,7 @@ class InputFeedingDecoder(LuongDecoder):
         fed = np.zeros((B, 1, self.lstm.d_hidden), x.dtype)
         if state is not None:  # what the last call left, or the encoder's h and c
             h, c, fed = state.get("h", h), state.get("c", c), state.get("fed", fed)
-        k, key_cache = self.cross_attention.key.forward(memory)
+        k, key_cache = self.cross_attention.keys(memory, substate(state, "cross_attention"))
         ys, steps = [], []
         for t in range(T):
             both = np.concatenate([x[:, t : t + 1], fed], axis=-1)  # (B, 1, D), (B, 1, H) -> (B, 1, D + H)
@@ -207,10 +209,12 @@ class InputFeedingDecoder(LuongDecoder):
             state.update(h=h, c=c, fed=fed)
         weights = np.concatenate([step["cross_attention"]["weights"] for step in steps], axis=2)
         block = Cache(cross_attention=Cache(weights=weights, key=key_cache), steps=steps)
-        return np.concatenate(ys, axis=1), Cache(blocks=[block], shape=h.shape, key_shape=k.shape, memory=memory)
+        y = np.concatenate(ys, axis=1)
+        return y, Cache(blocks=[block], shape=h.shape, key_shape=k.shape, memory=memory, output_shape=y.shape)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Array, Array, Array]:
         (block,) = cache["blocks"]
+        check_gradient(self, dy, cache["output_shape"])
         T, H = dy.shape[1:]
         dh, dc = np.zeros((2, *cache["shape"]), dy.dtype)  # nobody reads the decoder's last state
         d_fed = np.zeros_like(dy[:, :1])

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base import Array, Cache, Layer
+from ..base import Array, Cache, Layer, check_gradients
 from ..dropout import Dropout
 from ..residual import as_tuple
 
@@ -48,11 +48,13 @@ class Bidirectional(Layer):
             x[:, ::-1], reversed_mask, *(s[:, H:] for s in state)
         )
         y = np.concatenate([y_forward, y_backward[:, ::-1]], axis=-1)  # (B, T, H) twice -> (B, T, 2 H)
-        last = (np.concatenate(pair, axis=-1) for pair in zip(last_forward, last_backward))
-        return (y, *last), Cache(forward_layer=forward_cache, backward_layer=backward_cache)
+        last = [np.concatenate(pair, axis=-1) for pair in zip(last_forward, last_backward)]
+        shapes = [array.shape for array in (y, *last)]
+        return (y, *last), Cache(forward_layer=forward_cache, backward_layer=backward_cache, shapes=shapes)
 
     def backward(self, d_output: tuple[Array, ...], cache: Cache) -> Any:
         H: int = self.forward_layer.d_hidden  # type: ignore[attr-defined]
+        check_gradients(self, d_output, cache["shapes"])
         dy, *d_last = d_output
         d_backward = (dy[:, ::-1, H:], *(d[:, H:] for d in d_last))
         dx_backward, *d_state_backward = as_tuple(self.backward_layer.backward(d_backward, cache["backward_layer"]))
@@ -101,10 +103,12 @@ class RecurrentStack(Layer):
             (x, *last_of_layer), layer_cache = layer.forward(x, mask, *(s[:, n] for s in state))
             layer_caches.append(layer_cache)
             last.append(last_of_layer)
-        stacked = (np.stack(states, axis=1) for states in zip(*last))  # N of (B, H) -> (B, N, H)
-        return (x, *stacked), Cache(layers=layer_caches, dropouts=dropout_caches)
+        stacked = [np.stack(states, axis=1) for states in zip(*last)]  # N of (B, H) -> (B, N, H)
+        shapes = [array.shape for array in (x, *stacked)]
+        return (x, *stacked), Cache(layers=layer_caches, dropouts=dropout_caches, shapes=shapes)
 
     def backward(self, d_output: tuple[Array, ...], cache: Cache) -> Any:
+        check_gradients(self, d_output, cache["shapes"])
         dx, *d_last = d_output
         d_states: list[list[Array]] = []
         for n in reversed(range(len(self.layers))):

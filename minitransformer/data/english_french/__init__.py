@@ -1,0 +1,1 @@
+"""The built-in English-to-French task: words, spelling, phrases, sentences."""

@@ -1,0 +1,178 @@
+"""Does the model know what "it" is? Pronouns counted, nouns exchanged, and the head that links them found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..data import Batch, EnglishFrench, Example, sequence_to_sequence_batch
+from ..decoding import Translator
+from ..layers import Array, Cache
+
+SHOWROOM = "I got my car straight from the showroom, it was new."
+IdPair = tuple[list[int], list[int]]
+
+
+def id_pairs(translator: Translator, examples: Sequence[Example]) -> list[IdPair]:
+    """Source and target ids of examples, without special tokens."""
+    source, target = translator.source_vocabulary, translator.target_vocabulary
+    return [(source.encode_tokens(e.english), target.encode_tokens(e.french)) for e in examples]
+
+
+def translate_examples(translator: Translator, examples: Sequence[Example]) -> list[list[int]]:
+    """Greedy translations of examples, as ids."""
+    return translator.translate_ids([source for source, _ in id_pairs(translator, examples)], batch_size=250)
+
+
+def exact_match(translator: Translator, examples: Sequence[Example]) -> float:
+    """Share of examples whose greedy translation is the reference, word for word."""
+    references = [target for _, target in id_pairs(translator, examples)]
+    return float(np.mean([a == b for a, b in zip(translate_examples(translator, examples), references)]))
+
+
+def pronouns(translator: Translator, examples: Sequence[Example]) -> list[str]:
+    """What the greedy translation says for "it": the word where the reference has its il or elle."""
+    tokens = translator.target_vocabulary.tokens
+    return [
+        tokens[ids[at]] if (at := example.french_pronoun) is not None and at < len(ids) else ""
+        for example, ids in zip(examples, translate_examples(translator, examples))
+    ]
+
+
+def pronoun_accuracy(translator: Translator, examples: Sequence[Example]) -> float:
+    """Share of examples in which the translation's pronoun is the right one."""
+    wanted = [e.french[e.french_pronoun] if e.french_pronoun is not None else "" for e in examples]
+    return float(np.mean([a == b for a, b in zip(pronouns(translator, examples), wanted)]))
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """How often the pronoun changed when one noun was exchanged for one of the other gender."""
+
+    antecedent: float
+    distractor: float
+
+
+def intervene(
+    translator: Translator, grammar: EnglishFrench, examples: Sequence[Example], rng: np.random.Generator
+) -> Intervention:
+    """Exchange the noun that "it" stands for, and then the other one, and see whether the pronoun follows."""
+    before = pronouns(translator, examples)
+
+    def flips(swap: Callable[[Example, np.random.Generator], Example]) -> float:
+        after = pronouns(translator, [swap(example, rng) for example in examples])
+        changed = [{a, b} == {"il", "elle"} for a, b in zip(before, after)]
+        return float(np.mean(changed))
+
+    return Intervention(flips(grammar.swap_antecedent), flips(grammar.swap_distractor))
+
+
+@dataclass(frozen=True)
+class Head:
+    """An attention head, and how it treats the two nouns when the pronoun asks.
+
+    Attributes
+    ----------
+    kind : {"it", "adjective", "cross"}
+        Who asks: "it" or the adjective said of it, in the encoder's self-attention; or the decoder, where it predicts
+        il or elle, in encoder-decoder attention.
+    block, head : int
+    antecedent, distractor : float
+        Average weight on each noun.
+    links : float
+        Share of sentences in which the antecedent has more than twice the distractor's weight.
+    """
+
+    kind: str
+    block: int
+    head: int
+    antecedent: float
+    distractor: float
+    links: float
+
+    def weights(self, cache: Cache) -> Array:
+        """This head's attention map of the first sentence, (T, S)."""
+        return attention_maps(cache, self.kind)[self.block][0, self.head]
+
+    def __str__(self) -> str:
+        where = "encoder-decoder attention" if self.kind == "cross" else "encoder"
+        return f"{where}, block {self.block}, head {self.head}"  # counted from 0, as in the cache
+
+
+def attention_maps(cache: Cache, kind: str) -> list[Array]:
+    """The attention maps of one kind, (B, H, T, S) for each block; none where the encoder is an LSTM."""
+    if kind == "cross":
+        return [block["cross_attention"]["weights"] for block in cache["decoder"]["blocks"]]
+    return [block["attention"]["weights"] for block in cache["encoder"].get("blocks", [])]
+
+
+def asking(example: Example, kind: str) -> int:
+    """The row of the attention map in which the two nouns are compared."""
+    rows = {
+        "it": example.pronoun,
+        "adjective": len(example.english) - 2,  # every pronoun sentence ends in its adjective and a full stop
+        "cross": example.french_pronoun,  # the decoder predicts the target's word t where it reads word t - 1
+    }
+    row = rows[kind]
+    if row is None:
+        raise ValueError(f"example is {example.english_text!r}: it has no pronoun to settle")
+    return row
+
+
+def measure_heads(translator: Translator, examples: Sequence[Example], kind: str) -> list[Head]:
+    """Every head of one kind, if any, the best linking first, over pronoun sentences with their true translations."""
+    seen = list(_nouns_seen(translator, examples, kind))
+    if not seen:
+        return []
+    on_antecedent, on_distractor = zip(*seen)
+    a, d = np.concatenate(on_antecedent, axis=-1), np.concatenate(on_distractor, axis=-1)  # (blocks, H, N)
+    heads = [
+        Head(kind, b, h, float(a[b, h].mean()), float(d[b, h].mean()), float((a[b, h] > 2 * d[b, h]).mean()))
+        for b in range(a.shape[0])
+        for h in range(a.shape[1])
+    ]
+    return sorted(heads, key=lambda head: head.antecedent - head.distractor, reverse=True)
+
+
+def _nouns_seen(translator: Translator, examples: Sequence[Example], kind: str) -> Iterator[tuple[Array, Array]]:
+    """For each batch the weights on antecedent and distractor, (blocks, H, B)."""
+    for part, batch in teacher_forced(translator, examples):
+        source, target = batch.inputs
+        _, cache = translator.model.forward(source, target)
+        if not attention_maps(cache, kind):
+            return
+        rows = np.arange(len(part))
+        antecedent, distractor = np.array([(e.antecedent, e.distractor) for e in part]).T
+        asked = np.array([asking(e, kind) for e in part])
+        weights = np.stack(attention_maps(cache, kind))[:, rows, :, asked]  # (blocks, B, H, T, S) -> (B, blocks, H, S)
+        yield tuple(  # type: ignore[misc]
+            np.moveaxis(weights[rows, :, :, nouns], 0, -1)  # (B, blocks, H) -> (blocks, H, B)
+            for nouns in (antecedent, distractor)
+        )
+
+
+def teacher_forced(
+    translator: Translator, examples: Sequence[Example], batch_size: int = 250
+) -> Iterator[tuple[Sequence[Example], Batch]]:
+    """Examples and their batches, in order."""
+    pad, eos = translator.model.pad, translator.target_vocabulary.eos
+    for first in range(0, len(examples), batch_size):
+        part = examples[first : first + batch_size]
+        pairs = id_pairs(translator, part)
+        yield part, sequence_to_sequence_batch(pairs, pad=pad, start=translator.start, eos=eos)
+
+
+def forced_scores(translator: Translator, examples: Sequence[Example]) -> tuple[float, float]:
+    """(exact match, right pronouns) when each word is predicted from the true ones before it.
+
+    The first is the exact match of greedy translations, without translating (see `training.evaluation`).
+    """
+    exact: list[bool] = []
+    pronoun: list[bool] = []
+    for part, batch in teacher_forced(translator, examples):
+        right = (translator.model(*batch.inputs).argmax(axis=-1) == batch.targets) | (batch.targets == batch.pad)
+        exact += right.all(axis=1).tolist()
+        pronoun += [bool(right[row, e.french_pronoun]) for row, e in enumerate(part) if e.french_pronoun is not None]
+    return float(np.mean(exact)), float(np.mean(pronoun)) if pronoun else 0.0

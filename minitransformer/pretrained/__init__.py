@@ -1,0 +1,26 @@
+"""Pretrained models: T5, GPT-2 and Llama from the files of Hugging Face and llama2.c, and back."""
+
+from .errors import WeightsError
+from .hf_folder import from_pretrained, save_pretrained
+from .hf_names import Entry, Layout, gpt_names, llama_names, names_of, t5_names
+from .language_model import PretrainedLanguageModel, load_language_model
+from .llama2c import Llama2cTokenizer, read_llama2c
+from .tokenizer import PretrainedTokenizer, read_tokenizer
+
+__all__ = [
+    "Entry",
+    "Layout",
+    "Llama2cTokenizer",
+    "PretrainedLanguageModel",
+    "PretrainedTokenizer",
+    "WeightsError",
+    "from_pretrained",
+    "gpt_names",
+    "llama_names",
+    "load_language_model",
+    "names_of",
+    "read_llama2c",
+    "read_tokenizer",
+    "save_pretrained",
+    "t5_names",
+]

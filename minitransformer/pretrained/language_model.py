@@ -1,0 +1,110 @@
+"""Pretrained language models, with their tokenizers: from folders of Hugging Face or files of llama2.c."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from ..decoding import LanguageModel
+from ..models import LANGUAGE_MODELS, DecoderOnly
+from .errors import WeightsError
+from .hf_folder import from_pretrained
+from .llama2c import Llama2cTokenizer, read_llama2c
+from .tokenizer import PretrainedTokenizer, read_tokenizer
+
+
+@dataclass
+class PretrainedLanguageModel(LanguageModel):
+    """A model and its tokenizer, which knows where a text begins and ends.
+
+    Parameters
+    ----------
+    name : str
+        What LANGUAGE_MODELS calls the architecture.
+    model : DecoderOnly
+    vocabulary : PretrainedTokenizer or Llama2cTokenizer
+    """
+
+    vocabulary: PretrainedTokenizer | Llama2cTokenizer  # type: ignore[assignment]
+
+    def prompt_ids(self, prompt: str) -> list[int]:
+        try:
+            ids = self.vocabulary.encode(prompt)
+        except ValueError as error:
+            raise ValueError(f"prompt={prompt!r}: {error}") from None
+        if not ids:
+            raise ValueError(f"prompt={prompt!r}: give at least one token to go on from")
+        return ids
+
+    def default_prompt(self) -> str:
+        """Nothing, where a token stands for the beginning of a text."""
+        return "\n" if self.vocabulary.begin is None else ""
+
+    def never(self) -> Iterable[int]:
+        known = range(len(self.vocabulary), self.model.config.vocab)  # type: ignore[attr-defined]
+        return (*self.vocabulary.never, *known)  # tables often have more rows than the tokenizer has ids
+
+    def stops(self) -> Collection[int]:
+        return self.vocabulary.stops
+
+    def description(self) -> dict[str, Any]:
+        raise TypeError("a pretrained language model is saved by `save_pretrained`, not as a checkpoint")
+
+
+def load_language_model(
+    path: str | os.PathLike[str], tokenizer: str | os.PathLike[str] | None = None, dtype: DTypeLike = np.float32
+) -> LanguageModel:
+    """Read a language model of any supported format.
+
+    Parameters
+    ----------
+    path : path
+        Of a run or its checkpoint; of a folder with config.json, as Hugging Face has them; of a .bin file of llama2.c.
+    tokenizer : path, optional
+        Of llama2.c's tokenizer; by default tok512.bin beside a model of 512 tokens, or else tokenizer.bin.
+    dtype
+        Of weights that come from elsewhere.
+
+    Raises
+    ------
+    CheckpointError, WeightsError
+        Which name the file.
+    """
+    path = Path(path)
+    if path.suffix == ".bin" and not path.is_dir():
+        return _of_llama2c(path, None if tokenizer is None else Path(tokenizer), dtype)
+    if tokenizer is not None:
+        raise WeightsError(f"{tokenizer}: {path} has its own tokenizer; one is given to a .bin file of llama2.c alone")
+    if path.is_dir() and (path / "config.json").exists() and not (path / "checkpoint.npz").exists():
+        return _of_hugging_face(path, dtype)
+    return LanguageModel.load(path)
+
+
+def _of_llama2c(path: Path, tokenizer: Path | None, dtype: DTypeLike) -> LanguageModel:
+    model = read_llama2c(path, dtype)
+    n = model.config.vocab
+    if tokenizer is None:
+        tokenizer = path.with_name(f"tok{n}.bin")
+        if not tokenizer.exists():
+            tokenizer = path.with_name("tokenizer.bin")
+    return PretrainedLanguageModel(_name(path, model), model, Llama2cTokenizer.read(tokenizer, n))
+
+
+def _of_hugging_face(path: Path, dtype: DTypeLike) -> LanguageModel:
+    tokenizer = read_tokenizer(path)
+    model = from_pretrained(path, dtype)
+    if len(tokenizer) > getattr(model.config, "vocab", 0):
+        raise WeightsError(f"{path}: tokenizer.json has {len(tokenizer):,} ids, the model {model.config.vocab:,}")
+    return PretrainedLanguageModel(_name(path, model), model, tokenizer)
+
+
+def _name(path: Path, model: Any) -> str:
+    if not isinstance(model, DecoderOnly):
+        raise WeightsError(f"{path}: is a {type(model).__name__}, which answers a source: it goes on from no prompt")
+    return next(name for name, (model_class, _) in LANGUAGE_MODELS.items() if type(model) is model_class)

@@ -1,0 +1,130 @@
+"""tokenizer.json: ours as theirs, ids that begin and end a text, and what a damaged one is told."""
+
+import importlib.util
+import json
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from minitransformer.data import CharacterVocabulary
+from minitransformer.models import LlamaConfig, TiedLlama
+from minitransformer.pretrained import (
+    Llama2cTokenizer,
+    PretrainedLanguageModel,
+    WeightsError,
+    load_language_model,
+    read_tokenizer,
+    save_pretrained,
+)
+from minitransformer.pretrained.tokenizer import of_characters
+
+from .cases import made, pieces
+
+for library in ("safetensors", "tokenizers"):
+    if importlib.util.find_spec(library) is None and os.environ.get("MINITRANSFORMER_REQUIRE_PARITY") != "1":
+        pytest.skip(f"{library} is not installed: pip install 'minitransformer[huggingface]'", allow_module_level=True)
+
+LEARNED = (b" t", b"he", b" the", b" c", b"at", b" cat", b" ", b"t", b"h", b"e", b"c", b"a", "é".encode())
+TEXTS = ["the cat", "hat", "thé ☕ 😀", "a\n\nb", "  two", "", "tththe chat cat", "\x00"]
+
+
+def llama2c_tokenizer():
+    return Llama2cTokenizer(*zip(*pieces(*LEARNED)))
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_tokenizer_of_llama2c_is_the_same_as_a_tokenizer_json(text):
+    ours, theirs = llama2c_tokenizer(), llama2c_tokenizer().to_pretrained()
+    assert theirs.encode(text) == ours.encode(text)
+    assert theirs.decode(ours.encode(text)) == ours.decode(ours.encode(text)) == text
+    assert (len(theirs), theirs.begin, theirs.stops) == (len(ours), ours.begin, ours.stops)
+
+
+def test_a_piece_that_stands_twice_fits_in_no_tokenizer_json():
+    doubled = Llama2cTokenizer(*zip(*pieces(b"a", b"b", b"a")))
+    with pytest.raises(ValueError, match="has some twice"):
+        doubled.to_pretrained()
+
+
+@pytest.mark.parametrize("text", ["abc", "é☕\n😀 \t", "", "<pad", "ça"])
+def test_a_vocabulary_of_characters_is_the_same_as_a_tokenizer_json(text):
+    vocabulary = CharacterVocabulary.build(["abcdefgh é☕\n😀\t<pad>"])
+    theirs = of_characters(vocabulary)
+    assert theirs.encode(text) == vocabulary.encode(text)
+    if vocabulary.unk not in vocabulary.encode(text):
+        assert theirs.decode(vocabulary.encode(text)) == text
+    assert len(theirs) == len(vocabulary)
+
+
+def saved(folder, tokenizer):
+    config = LlamaConfig(vocab=len(tokenizer), max_length=16, d_model=8, n_heads=2, d_ff=5, n_blocks=1)
+    model = TiedLlama(config, np.random.default_rng(0))
+    save_pretrained(model, folder, tokenizer)
+    return PretrainedLanguageModel("llama-tied", model, tokenizer)
+
+
+def test_a_saved_model_draws_what_it_drew_before(tmp_path):
+    before = saved(tmp_path / "saved", llama2c_tokenizer())
+    after = load_language_model(tmp_path / "saved")
+    assert after.name == "llama-tied"
+    for prompt in ("", "the cat é"):
+        settings = {"max_new_tokens": 50, "seed": 3, "temperature": 2.0}
+        assert after.prompt_ids(prompt) == before.prompt_ids(prompt)
+        ids = list(before.stream_ids(prompt, **settings))  # bytes at random: not every one is part of a character
+        assert list(after.stream_ids(prompt, **settings)) == ids
+        assert len(ids) > 20
+    assert after.default_prompt() == ""
+
+
+def test_ids_that_begin_end_and_never_occur_come_from_the_folder(tmp_path):
+    saved(tmp_path / "saved", llama2c_tokenizer())
+    (tmp_path / "saved" / "generation_config.json").unlink()
+    read = read_tokenizer(tmp_path / "saved")
+    assert (read.begin, read.stops, read.never) == (1, {1, 2}, ())  # config.json says so too
+    settings = {"bos_token_id": 7, "eos_token_id": 9, "suppress_tokens": [4, 5]}
+    (tmp_path / "saved" / "generation_config.json").write_text(json.dumps(settings))
+    read = read_tokenizer(tmp_path / "saved")
+    assert (read.begin, read.stops, read.never) == (7, {9}, (4, 5))
+    (tmp_path / "saved" / "generation_config.json").write_text(json.dumps({"eos_token_id": "x"}))
+    with pytest.raises(WeightsError, match=r"eos_token_id is 'x': must be an id"):
+        read_tokenizer(tmp_path / "saved")
+
+
+def test_a_missing_or_damaged_tokenizer_is_named(tmp_path):
+    saved(tmp_path / "saved", llama2c_tokenizer())
+    path = tmp_path / "saved" / "tokenizer.json"
+    whole = path.read_bytes()
+    for content in (b"", b"{}", b"3", whole[: len(whole) // 2], b"\xff"):
+        path.write_bytes(content)
+        with pytest.raises(WeightsError, match=r"tokenizer\.json: is no tokenizer: "):
+            load_language_model(tmp_path / "saved")
+    path.unlink()
+    with pytest.raises(WeightsError, match=r"tokenizer\.json: cannot be read: no such file"):
+        load_language_model(tmp_path / "saved")
+
+
+def test_a_tokenizer_with_more_ids_than_the_model_is_refused(tmp_path):
+    with pytest.raises(WeightsError, match="the tokenizer has 272 ids, the model 23"):
+        save_pretrained(made("llama"), tmp_path / "saved", llama2c_tokenizer())
+    assert not (tmp_path / "saved").exists()
+    model = saved(tmp_path / "saved", llama2c_tokenizer()).model
+    smaller = TiedLlama(replace(model.config, vocab=200), np.random.default_rng(0))
+    save_pretrained(smaller, tmp_path / "smaller")
+    (tmp_path / "smaller" / "tokenizer.json").write_bytes((tmp_path / "saved" / "tokenizer.json").read_bytes())
+    with pytest.raises(WeightsError, match=r"tokenizer\.json has 272 ids, the model 200"):
+        load_language_model(tmp_path / "smaller")
+
+
+def test_an_encoder_decoder_goes_on_from_no_prompt(tmp_path):
+    save_pretrained(made("t5"), tmp_path / "t5", CharacterVocabulary.build(["abc"]))
+    with pytest.raises(WeightsError, match="is a T5, which answers a source"):
+        load_language_model(tmp_path / "t5")
+
+
+def test_what_is_no_text_is_named(tmp_path):
+    model = saved(tmp_path / "saved", llama2c_tokenizer())
+    for language_model in (model, load_language_model(tmp_path / "saved")):
+        with pytest.raises(ValueError, match="prompt="):
+            language_model.prompt_ids("a\ud800")
