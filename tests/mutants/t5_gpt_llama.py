@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minitransformer.layers import Encoder, EncoderBlock
+from minitransformer.layers import EncoderBlock
 from minitransformer.models import GPT, T5, DecoderOnly, EncoderDecoder, Llama, T5v11, TiedLlama, llama, t5
 
 from .injection import bug
@@ -70,8 +70,6 @@ bug("a language model's embedding gets no gradient", DecoderOnly, "backward",
 bug("decoding keeps nothing of the texts before", DecoderOnly, "forward",
     'state=substate(state, "decoder")', "state=None", STEPPED)
 bug("a language model forgets its state", DecoderOnly, "next_logits", "(ids, state=state)", "(ids)", STEPPED)
-bug("a language model's blocks share one state", Encoder, "forward",
-    "substate(state, i)", "substate(state, 0)", STEPPED)
 bug("a language model's attention gets no state", EncoderBlock, "forward",
     'state=substate(state, "attention")', "state=None", STEPPED)
 bug("a language model counts positions from 0 at every call", DecoderOnly, "forward",
