@@ -322,6 +322,10 @@ bug("dropout of the weights forgotten in backward", ScaledDotProductAttention, "
     'self.dropout.backward(d_dropped, cache["dropout"])', "d_dropped * 1.0", ATTENTION, "right without dropout")
 bug("scale forgotten in backward", ScaledDotProductAttention, "backward",
     "self.scale_for(q)", "1.0", ATTENTION, "sqrt(q.shape[3])")
+bug("scale forgotten in dk", ScaledDotProductAttention, "backward",
+    "q * scale", "q", ATTENTION, "sqrt(q.shape[3])")
+bug("scale forgotten in dq", ScaledDotProductAttention, "backward",
+    "matmul_heads(d_scores, k) * scale", "matmul_heads(d_scores, k)", ATTENTION, "sqrt(q.shape[3])")
 bug("scale applied twice to dk", ScaledDotProductAttention, "backward",
     "q * scale", "q * scale * scale", ATTENTION, "1/sqrt(q.shape[3])")
 bug("divided by d in place of its root in backward", ScaledDotProductAttention, "backward",

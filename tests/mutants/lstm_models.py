@@ -7,6 +7,7 @@ from minitransformer.layers import (
     InputFeedingDecoder,
     LuongDecoder,
     RecurrentEncoder,
+    decoding_state,
 )
 from minitransformer.models import BahdanauLSTM, EncoderDecoder, InputFeedingLSTM, Seq2SeqLSTM, lstm
 
@@ -54,6 +55,11 @@ bug("recurrent model's target embedding gets no gradient", Seq2SeqLSTM, "backwar
 bug("encoder gets no gradient from the decoder's first state", Seq2SeqLSTM, "backward_decode",
     "return tuple(d_memory)", "return d_memory[0], 0.0 * d_memory[1], 0.0 * d_memory[2]", GRADIENTS)
 bug("decoding forgets the state", LuongDecoder, "forward", "state.update(h=h, c=c)", "pass", STEPPED)
+bug("decoding forgets the cell, with input feeding", InputFeedingDecoder, "forward",
+    "state.update(h=h, c=c, fed=fed)", "state.update(h=h, fed=fed)", STEPPED)
+bug("the decoder gets no state", Seq2SeqLSTM, "decode", 'state=substate(state, "decoder")', "state=None", STEPPED)
+bug("a memory of several arrays kept whole when rows are chosen", decoding_state, "_select",
+    "tuple(_select(item, rows) for item in value)", "value", STEPPED)
 bug("decoding begins at zero", LuongDecoder, "forward",
     'state.get("h", h), state.get("c", c)', 'state.get("h", 0.0 * h), state.get("c", 0.0 * c)', STEPPED)
 bug("decoding feeds zeros", InputFeedingDecoder, "forward", 'state.get("fed", fed)', "fed", STEPPED)

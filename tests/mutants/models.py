@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from minitransformer.layers import Encoder, Layer
+from minitransformer.layers import Encoder, Layer, PreNorm, Residual
 from minitransformer.models import EncoderDecoder, MinimalTransformer, PreNormTransformer, Transformer, transformer
+from minitransformer.models.parts import Tied
 
 from .injection import bug
 
@@ -56,10 +57,13 @@ bug("a last norm behind post-norm", Transformer, "__init__",
     "decoder_blocks(c, init, wrap), norm=LayerNorm(D, init)", OF_2017)
 bug("pre-norm's last norms left out", Encoder, "__init__",
     "norm or Identity()", "Identity()", PRE_NORM)
+bug("pre-norm says that it needs no last norm", PreNorm, "last_norm", "return norm", "return None", PRE_NORM)
+bug("post-norm says that it needs a last norm", Residual, "last_norm", "return None", "return norm", TIED_ONCE)
+bug("head tied to the source's table", Transformer, "__init__",
+    "TIED.build(target_tokens", "TIED.build(source_tokens", PRE_NORM)
 bug("shared table copied", transformer, "token_embeddings",
     "weight=source.weight", "weight=type(source.weight)(source.weight.value.copy())", TIED_ONCE)
-bug("head's tied table copied", Transformer, "__init__",
-    "TIED.build(target_tokens, init)",
-    "TIED.build(token_embeddings(c.source_vocab, c.target_vocab, D, init)[1], init)", TIED_ONCE)
+bug("head's tied table copied", Tied, "build",
+    "Unembedding(tokens.weight,", "Unembedding(type(tokens.weight)(tokens.weight.value.copy()),", TIED_ONCE)
 bug("tied parameter listed once for every use", Layer, "named_parameters",
     "and id(child) not in seen", "and True", TIED_ONCE)

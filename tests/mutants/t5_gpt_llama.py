@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from minitransformer.models import GPT, T5, DecoderOnly, EncoderDecoder, T5v11, TiedLlama, llama, t5
+from minitransformer.layers import EncoderBlock
+from minitransformer.models import GPT, T5, DecoderOnly, EncoderDecoder, Llama, T5v11, TiedLlama, llama, t5
 
 from .injection import bug
 
@@ -60,6 +61,7 @@ bug("Llama without gates", llama, "decoder",
     "Linear(D, D, init)", COUNTED)
 bug("Llama without its last norm", llama, "decoder", "norm=RMSNorm(D, init, c.eps)", "norm=None", COUNTED)
 bug("Llama's tied head apart from its table", TiedLlama, "__init__", "head=TIED", "head=UNTIED", COUNTED)
+bug("Llama's head not its own", Llama, "__init__", "Untied | Tied = UNTIED", "Untied | Tied = TIED", COUNTED)
 bug("a language model sees what it is to predict", DecoderOnly, "forward",
     "causal_mask(start + T, T) if T > 1 else None", "None", OF_GPT)
 bug("a language model's embedding gets no gradient", DecoderOnly, "backward",
@@ -67,5 +69,10 @@ bug("a language model's embedding gets no gradient", DecoderOnly, "backward",
     "the gradients of T5, GPT and Llama are their derivatives")
 bug("decoding keeps nothing of the texts before", DecoderOnly, "forward",
     'state=substate(state, "decoder")', "state=None", STEPPED)
+bug("a language model forgets its state", DecoderOnly, "next_logits", "(ids, state=state)", "(ids)", STEPPED)
+bug("a language model's attention gets no state", EncoderBlock, "forward",
+    'state=substate(state, "attention")', "state=None", STEPPED)
+bug("a language model counts positions from 0 at every call", DecoderOnly, "forward",
+    ", start=start)", ")", STEPPED)
 bug("decoding keeps nothing of the target before", EncoderDecoder, "decode",
     'state=substate(state, "decoder")', "state=None", STEPPED)

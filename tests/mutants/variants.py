@@ -116,7 +116,7 @@ bug("bias's gradient averaged over the sentences", ScaledDotProductAttention, "b
     "d_scores.sum(axis=0, keepdims=True)", "d_scores.mean(axis=0, keepdims=True)", UNSCALED)
 bug("bias's gradient scaled as the queries'", ScaledDotProductAttention, "backward",
     "self.bias.backward(d_scores", "self.bias.backward(scale * d_scores", SHARED)
-bug("bias scaled by sqrt(d)", ScaledDotProductAttention, "forward", "scores += bias", "scores += bias * scale", BIASED)
+bug("bias scaled by sqrt(d)", ScaledDotProductAttention, "forward", "scores += bias", "scores += bias * self.scale_for(q)", BIASED)
 bug("bias subtracted", ScaledDotProductAttention, "forward", "scores += bias", "scores -= bias", BIASED)
 bug("scores scaled by sqrt(d), whatever was asked", ScaledDotProductAttention, "forward",
     "self.scale_for(q)", "q.shape[-1] ** -0.5", BIASED)
@@ -176,6 +176,10 @@ bug("queries' gradients taken apart by position, not by head", GroupedQueryAtten
     "dq.reshape(B, H, T, d)", "dq.reshape(B, T, H, d).swapaxes(1, 2)", GROUP)
 bug("values' gradients averaged over the group", GroupedQueryAttention, "backward",
     "merge_heads(dv)", "merge_heads(dv) * H_kv / H", GROUP)
+bug("gradient through a group's values forgotten", GroupedQueryAttention, "backward",
+    "dx = self.value.backward", "dx = 0.0 * self.value.backward", GROUP)
+bug("gradient through a group's keys forgotten", GroupedQueryAttention, "backward",
+    "dx = dx + self.key.backward", "self.key.backward", GROUP)
 bug("keys' gradients not turned back", GroupedQueryAttention, "backward",
     'dk = self.rotate_backward(dk, cache["key_rotary"])', "pass", GROUP)
 bug("queries' gradients not turned back", GroupedQueryAttention, "backward",
