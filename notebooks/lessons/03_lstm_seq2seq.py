@@ -213,7 +213,7 @@ axes = draw(new_model())
 class NothingToLookAt(Layer):
     """A context of zeros, in place of attention."""
 
-    def forward(self, x: Array, memory: Array, mask: Array | None = None, rng=None) -> tuple[Array, Cache]:
+    def forward(self, x: Array, memory: Array, mask: Array | None = None, rng=None, state=None) -> tuple[Array, Cache]:
         return np.zeros((*x.shape[:2], memory.shape[-1]), x.dtype), Cache(x=x, memory=memory)
 
     def backward(self, d_context: Array, cache: Cache) -> tuple[Array, Array]:
