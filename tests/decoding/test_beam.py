@@ -101,7 +101,7 @@ def test_between_them_it_is_its_definition_sentence_by_sentence(width):
 def test_every_score_is_the_model_s_own_log_probability_over_the_length_without_the_prompt(name):
     number = list(MODELS).index(name)
     finished = set()
-    for seed in range(number, number + 10 * len(MODELS), len(MODELS)):
+    for seed in range(number, number + extent(3, 10) * len(MODELS), len(MODELS)):
         model, source, start = case(seed, sentences=3)
         settings = {"num_beams": 4, "num_return_sequences": 4, "max_new_tokens": 6}
         for penalty in PENALTIES:
