@@ -16,7 +16,7 @@ import numpy as np
 
 from minitransformer.course import check, hint, show_solution, show_source
 from minitransformer.data import FreshBatches, PairBatches, ToyTask
-from minitransformer.layers import Array, Cache, DotAttention, DotScore, Glorot, Layer, LSTMLayer, CrossAttention
+from minitransformer.layers import Array, Cache, CrossAttention, DotAttention, DotScore, Glorot, Layer, LSTMLayer
 from minitransformer.models import LSTMConfig, Seq2SeqLSTM
 from minitransformer.plotting import alignment_over_training, attention_map, draw, gradient_norms
 from minitransformer.training import Every, Trainer, WarmupCosine, evaluate
