@@ -295,8 +295,8 @@ EXERCISES = [
         reference=_swiglu_reference,
         wrong=(_silu_as_sigmoid, _silu_factor_only, _one_use, _exchanged),
         hints=(
-            "Name the parts: gate = x Wg, activated = silu(gate), up = x W1, product = activated * up, y = product W2. Go "
-            "back through them in reverse; x was used twice.",
+            "Name the parts: gate = x Wg, activated = silu(gate), up = x W1, product = activated * up, y = product W2. "
+            "Go back through them in reverse; x was used twice.",
             "A product of two arrays: each factor's gradient is d_product times the other factor. "
             "silu(z) = z s with s = sigmoid(z), and s' = s (1 - s).",
             "silu'(z) = s + z s (1 - s); d_up = d_product * activated; d_gate = d_product * up * silu'(gate); "
