@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ..data.pairs import check_encoding, decode_line
 from ..decoding import Beam, Sampling, Strategy, Translation, Translator
 from .decoding import add_decoder_options, decoder_from
 from .errors import CommandError
@@ -119,13 +120,20 @@ def draw(options: argparse.Namespace, translator: Translator, decoder: Strategy)
 
 
 def _standard_input() -> Iterator[str]:
-    sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
-    return (line.rstrip("\r\n") for line in sys.stdin)
+    """The lines of standard input, read as files are: DataError names a line that is no UTF-8 text."""
+    if sys.stdin is None or sys.stdin.closed:
+        raise CommandError("standard input is closed: give the text as an argument, or a sentence a line")
+    try:
+        for number, line in enumerate(sys.stdin.buffer, 1):
+            where = f"standard input:{number}"
+            yield decode_line((check_encoding(line, where) if number == 1 else line).rstrip(b"\r\n"), where)
+    except OSError as error:  # a directory, a terminal that was closed
+        raise CommandError(f"standard input: cannot be read: {error.strerror or error}") from None
 
 
 def _batches(lines: Sequence[str] | Iterator[str], n: int) -> Iterator[list[str]]:
     """Up to n lines at a time; a person who types gets an answer to each."""
-    n = 1 if not isinstance(lines, list) and sys.stdin.isatty() else n
+    n = 1 if not isinstance(lines, list) and sys.stdin is not None and sys.stdin.isatty() else n
     rest = iter(lines)
     while batch := list(islice(rest, n)):
         yield batch

@@ -12,7 +12,7 @@ from .bpe import BytePairVocabulary
 from .english_french.task import EnglishFrench, Example
 from .english_french.vocabulary import LanguageVocabulary
 from .errors import DataError
-from .pairs import read_aligned, read_pairs, split_by_source
+from .pairs import normalize, read_aligned, read_pairs, split_by_source
 from .tasks.joeynmt import Reversal, joeynmt_reversal
 from .tasks.sorting import SortingTask
 from .tasks.span_corruption import SpanCorruption, corrupt_spans, random_spans, restore_spans, sentinels
@@ -56,6 +56,7 @@ __all__ = [
     "documentation",
     "evaluation_batches",
     "joeynmt_reversal",
+    "normalize",
     "pad_sequences",
     "random_spans",
     "read_aligned",

@@ -6,9 +6,15 @@ line n of the one translates line n of the other.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
+import io
+import lzma
 import os
 import unicodedata
+import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 
 from .errors import DataError
@@ -25,6 +31,19 @@ def read_lines(path: Path) -> list[str]:
     DataError
         If the file cannot be opened, or is no UTF-8 text.
     """
+    content = check_encoding(read_content(path), f"{path}:1")
+    # Not str.splitlines, which also cuts at characters that may stand inside a sentence.
+    lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return [decode_line(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+
+
+def read_content(path: Path) -> bytes:
+    """The bytes of a text file, unpacked where it is compressed: gzip, bzip2, xz, or zip with one file in it.
+
+    Raises DataError where it cannot be opened or unpacked.
+    """
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -37,13 +56,38 @@ def read_lines(path: Path) -> list[str]:
         raise DataError(f"{path}: {what}; allowed is a UTF-8 text file") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path!r}: cannot be read ({error}); allowed is a UTF-8 text file") from None
+    try:
+        return unpacked(path, content)
+    except (OSError, EOFError, ValueError, RuntimeError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: is compressed, and damaged or locked ({error}); unpack it by hand") from None
+
+
+def unpacked(path: Path, content: bytes) -> bytes:
+    """The text within a compressed file, told by its first bytes; what is not compressed as it is."""
+    for start, module in ((b"\x1f\x8b", gzip), (b"BZh", bz2), (b"\xfd7zXZ\0", lzma)):
+        if content.startswith(start):
+            return module.decompress(content)  # type: ignore[attr-defined]
+    if not content.startswith((b"PK\x03\x04", b"PK\x05\x06")):  # the second is an empty archive
+        return content
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("_")]
+        if len(names) != 1:
+            raise DataError(f"{path}: holds {len(names)} files; allowed is one: unpack it (unzip) and name the file")
+        return archive.read(names[0])
+
+
+def check_encoding(content: bytes, where: str) -> bytes:
+    """The content without a byte-order mark; DataError for that of UTF-16."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise DataError(f"{path}:1: the text is UTF-16; allowed is UTF-8: save the file in that encoding")
-    # Not str.splitlines, which also cuts at characters that may stand inside a sentence.
-    lines = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    return [decode_line(line, f"{path}:{number}") for number, line in enumerate(lines, 1)]
+        raise DataError(f"{where}: the text is UTF-16; allowed is UTF-8: save the text in that encoding")
+    return content.removeprefix(b"\xef\xbb\xbf")
+
+
+def normalize(text: str) -> str:
+    """A text as training and translation see it: letters and their accents composed (Unicode NFC)."""
+    return unicodedata.normalize("NFC", text)
 
 
 def decode_line(line: bytes, where: str) -> str:
@@ -51,7 +95,7 @@ def decode_line(line: bytes, where: str) -> str:
     if b"\0" in line:
         raise DataError(f"{where}: byte {line.index(0) + 1} is NUL, so the file is binary; allowed is UTF-8 text")
     try:
-        return unicodedata.normalize("NFC", line.decode("utf-8"))
+        return normalize(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         wrong = line[error.start]
         raise DataError(

@@ -12,6 +12,7 @@ import numpy as np
 
 from .batches import Batch, check_whole
 from .errors import DataError
+from .pairs import check_encoding, read_content
 
 Ids = Sequence[int] | np.ndarray
 
@@ -60,12 +61,10 @@ def documentation() -> str:
 
 
 def read_text(path: str) -> str:
-    """Read a text file (UTF-8, any line ends); raises DataError where it cannot be read."""
+    """Read a text file (UTF-8, any line ends, compressed or not); raises DataError where it cannot be read."""
+    content = check_encoding(read_content(path), path)
     try:
-        with open(path, encoding="utf-8-sig") as file:
-            text = file.read()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror or error}") from None
+        text = content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}") from None
     if not text:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data import Vocabulary, pad_sequences, vocabulary_from_dict
+from ..data import Vocabulary, normalize, pad_sequences, vocabulary_from_dict
 from ..layers import Array, Cache, Layer, Unallocated, as_initializer
 from ..models import MODELS, EncoderDecoder, build_model
 from ..training.checkpoint import CheckpointError
@@ -93,7 +93,7 @@ class Translator:
         """
         if isinstance(texts, str):
             raise TypeError(f"texts is the string {texts!r}: give a list of sentences")
-        sources = [self.source_vocabulary.encode(text) for text in texts]
+        sources = [self.source_vocabulary.encode(normalize(text)) for text in texts]
         return [
             strategy.rank([Translation(self.target_vocabulary.decode(h.ids), **vars(h)) for h in found])
             for found in self.search(sources, strategy, max_new_tokens, batch_size, first)
@@ -173,7 +173,7 @@ class Translator:
         after : str
             How its translation begins; empty: the first word is asked for.
         """
-        source, target = self._ids_to_look_at(text), self.target_vocabulary.encode(after)
+        source, target = self._ids_to_look_at(text), self.target_vocabulary.encode(normalize(after))
         logits = self.model(self._source_batch([source]), np.array([[self.start, *target]]))
         return logits[0, -1], self.target_vocabulary.labels(range(len(self.target_vocabulary)))
 
@@ -193,7 +193,7 @@ class Translator:
         )
 
     def _ids_to_look_at(self, text: str) -> list[int]:
-        ids = self.source_vocabulary.encode(text)
+        ids = self.source_vocabulary.encode(normalize(text))
         if not ids:
             raise ValueError(f"text is {text!r}: there is no word in it to look at")
         return ids
