@@ -12,7 +12,8 @@ import math
 
 import numpy as np
 
-from .base import Array, Cache, Layer, check_array, check_gradient
+from .base import Array, Cache, Layer
+from .checks import check_array, check_gradient
 
 
 class ReLU(Layer):

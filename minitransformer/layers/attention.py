@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .base import Array, Cache, Layer, check_gradient
+from .base import Array, Cache, Layer
+from .checks import check_gradient
 from .decoding_state import DecodingState
 from .dropout import Dropout
 from .initializers import Init, as_initializer

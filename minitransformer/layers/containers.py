@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Cache, Layer, check_gradient
+from .base import Array, Cache, Layer
+from .checks import check_gradient
 
 
 class Identity(Layer):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Array, Cache, Layer, check_gradient
+from .base import Array, Cache, Layer
+from .checks import check_gradient
 
 
 class Dropout(Layer):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Array, Cache, Layer, Parameter, check_features, check_gradient
+from .base import Array, Cache, Layer, Parameter
+from .checks import check_features, check_gradient
 from .dropout import Dropout
 from .initializers import Init, as_initializer
 from .reductions import flatten_tokens

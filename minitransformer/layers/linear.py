@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Array, Cache, Layer, Parameter, check_features, check_gradient
+from .base import Array, Cache, Layer, Parameter
+from .checks import check_features, check_gradient
 from .initializers import Init, as_initializer
 from .reductions import column_sum, flatten_tokens
 

@@ -11,7 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .base import Array, Cache, Layer, Parameter, check_features, check_gradient
+from .base import Array, Cache, Layer, Parameter
+from .checks import check_features, check_gradient
 from .initializers import Init, as_initializer
 
 

@@ -13,7 +13,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from .base import Array, Cache, Layer, Parameter, check_gradient
+from .base import Array, Cache, Layer, Parameter
+from .checks import check_gradient
 from .initializers import Init, as_initializer
 
 

@@ -13,7 +13,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .base import Array, Cache, Layer, check_features, check_gradient
+from .base import Array, Cache, Layer
+from .checks import check_features, check_gradient
 from .positions import table_length
 
 

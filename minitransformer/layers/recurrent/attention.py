@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..base import Array, Cache, Layer, check_gradient
+from ..base import Array, Cache, Layer
+from ..checks import check_gradient
 from ..containers import Identity
 from ..decoding_state import DecodingState
 from ..initializers import Init, as_initializer

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ..activations import sigmoid_in_place
-from ..base import Array, Cache, Layer, check_gradients
+from ..base import Array, Cache, Layer
+from ..checks import check_gradients
 from ..initializers import Init, as_initializer
 from ..linear import Dense
 from ..reductions import column_sum

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..activations import sigmoid_in_place
-from ..base import Array, Cache, Layer, check_gradients
+from ..base import Array, Cache, Layer
+from ..checks import check_gradients
 from ..initializers import Init, as_initializer
 from ..linear import Dense, Linear
 from .stack import Bidirectional, RecurrentStack, first_states, padded_steps, time_major

@@ -11,7 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..activations import Tanh
-from ..base import Array, Cache, Layer, check_gradient, check_gradients
+from ..base import Array, Cache, Layer
+from ..checks import check_gradient, check_gradients
 from ..containers import Chain
 from ..decoding_state import DecodingState, substate
 from ..dropout import Dropout

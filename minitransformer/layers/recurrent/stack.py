@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..base import Array, Cache, Layer, check_gradients
+from ..base import Array, Cache, Layer
+from ..checks import check_gradients
 from ..dropout import Dropout
 from ..residual import as_tuple
 
