@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,12 @@ class PretrainedTokenizer:
         return int(self.tokenizer.get_vocab_size())
 
 
-def read_tokenizer(folder: Path) -> PretrainedTokenizer:
+def read_tokenizer(folder: str | os.PathLike[str]) -> PretrainedTokenizer:
     """The tokenizer of a folder; WeightsError where there is none or it is damaged.
 
     The ids that begin and end a text are those of generation_config.json, or else of config.json.
     """
+    folder = Path(folder)
     path = folder / FILE
     if not path.is_file():
         raise WeightsError(f"{path}: cannot be read: no such file")
