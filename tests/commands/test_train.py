@@ -128,6 +128,14 @@ def test_composed_and_decomposed_accents_are_one_text(trained):
     assert translator.look(composed).source == translator.look(decomposed).source
 
 
+def test_training_that_blows_up_stops_and_says_what_to_try(run, tmp_path, pairs_file):
+    sizes = ["--d-model", "16", "--n-heads", "2", "--vocabulary", "word", "--workers", "1"]
+    status, out, err = run("train", pairs_file, "--out", tmp_path / "run", "--rate", "50", "--steps", "200", *sizes)
+    assert status == 2
+    assert "training has blown up. Try a learning rate below" in err
+    assert "perplexity" not in out
+
+
 def test_evaluate_measures_what_translate_says(run, json_of, trained, pairs_file):
     status, out, err = run("evaluate", trained, pairs_file, "--json")
     assert status == 0
