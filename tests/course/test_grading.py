@@ -14,7 +14,7 @@ from minitransformer.course.exercises import exercises
 from minitransformer.course.grading import Limits, code_cells, grade, submissions
 from minitransformer.course.worker import decode, decode_attempt, encode, encode_attempt
 
-from ..extent import exhaustive
+from ..extent import exhaustive, extent
 
 NAME, OTHER = "softmax_backward", "split_heads"
 ALL = exercises()
@@ -115,7 +115,7 @@ FORGERIES = [
 ]
 
 
-@pytest.mark.parametrize("trick", FORGERIES)
+@pytest.mark.parametrize("trick", extent(FORGERIES[::4], FORGERIES))
 def test_a_mark_cannot_be_forged_where_the_students_code_runs(tmp_path, trick):
     hand_in(tmp_path, "student", answer(f"{trick}\nreturn y"))
     (submission,) = submissions(tmp_path)

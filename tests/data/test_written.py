@@ -77,6 +77,7 @@ def test_a_part_may_be_empty():
     assert [len(part) for part in dates(sizes=(5, 0, 0))] == [5, 0, 0]
 
 
+@exhaustive
 def test_reversed_sequences():
     training, validation, test = reverse()
     assert [len(part) for part in (training, validation, test)] == [50_000, 1_000, 1_000]
