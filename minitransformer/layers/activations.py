@@ -46,7 +46,7 @@ class GELU(Layer):
         u *= self.slope * self.cubic
         u += self.slope
         u *= x
-        t = np.tanh(u, out=u)
+        t = np.tanh(u)
         y = 1.0 + t
         y *= x
         y *= 0.5

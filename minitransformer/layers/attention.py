@@ -227,6 +227,8 @@ def check_heads(q: Array, k: Array, v: Array) -> None:
     if not (isinstance(q, np.ndarray) and isinstance(k, np.ndarray) and isinstance(v, np.ndarray)):
         raise TypeError(f"q, k, v are {', '.join(type(x).__name__ for x in (q, k, v))}: give NumPy arrays")
     fit = q.ndim == k.ndim == v.ndim == 4 and q.shape[:2] == k.shape[:2] and k.shape[:3] == v.shape[:3]
+    if any(x.dtype.kind not in "fc" for x in (q, k, v)):
+        raise TypeError(f"q, k, v have dtypes {q.dtype}, {k.dtype}, {v.dtype}: give floating numbers")
     if not (fit and q.shape[3] == k.shape[3] > 0):
         shapes = f"{q.shape}, {k.shape}, {v.shape}"
         raise ValueError(f"q, k, v have shapes {shapes}: give (B, H, T, d), then (B, H, S, d) twice")

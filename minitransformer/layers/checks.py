@@ -32,14 +32,23 @@ def check_gradients(layer: Layer, d_output: Any, shapes: Sequence[tuple[int, ...
 
 
 def check_array(x: Any) -> None:
-    """Raise TypeError unless x is an array."""
+    """Raise TypeError unless x is an array of numbers."""
+    check_axes("x", x)
+
+
+def check_axes(name: str, x: Any, axes: str = "") -> None:
+    """Raise TypeError unless x is an array of numbers, ValueError unless it has these axes, such as "B T D"."""
     if not isinstance(x, (np.ndarray, np.generic)):
-        raise TypeError(f"x is of type {type(x).__name__}: give a NumPy array, such as np.array(...)")
+        raise TypeError(f"{name} is of type {type(x).__name__}: give a NumPy array, such as np.array(...)")
+    if x.dtype.kind not in "fciub":
+        raise TypeError(f"{name} has dtype {x.dtype}: give numbers")
+    if axes and x.ndim != len(axes.split()):
+        raise ValueError(f"{name} has shape {x.shape}: give ({', '.join(axes.split())})")
 
 
 def check_features(x: Any, n: int, name: str = "d_model") -> None:
     """Raise TypeError unless x is an array, ValueError unless its last axis holds n features."""
-    if isinstance(x, np.ndarray) and x.ndim and x.shape[-1] == n:
+    if isinstance(x, np.ndarray) and x.ndim and x.shape[-1] == n and x.dtype.kind in "fc":
         return
     check_array(x)
     if x.shape[-1:] != (n,):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .base import Array, Cache, Layer
-from .checks import check_gradient
+from .checks import check_array, check_gradient
 
 
 class Dropout(Layer):
@@ -30,6 +30,7 @@ class Dropout(Layer):
         self.p = p
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_array(x)
         if rng is None or self.p == 0.0:
             return x, Cache(shape=x.shape)
         # 16 random bits a number: 1.08 times faster on a training step than drawing floats.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .base import Array, Cache, Layer
+from .checks import check_axes
 from .embedding import check_ids
 from .reductions import row_max, row_sum
 
@@ -42,6 +43,7 @@ class CrossEntropy(Layer):
         normalizer: int | None = None,
         rng: np.random.Generator | None = None,
     ) -> tuple[np.number, Cache]:
+        check_axes("logits", logits)
         V = logits.shape[-1] if logits.ndim else 0
         check_ids("targets", targets, V)
         if targets.shape != logits.shape[:-1]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers import Array, Cache, DecodingState, Embedding, Initializer, Layer, causal_mask, padding_mask
+from ..layers.checks import check_axes
 from ..layers.decoding_state import substate
 from ..layers.embedding import check_ids
 
@@ -125,6 +126,7 @@ def token_embeddings(
 def check_sentences(source: Array, target: Array) -> None:
     """Raise ValueError unless source and target are (B, S) and (B, T) with one and the same B."""
     for name, ids in (("source", source), ("target", target)):
+        check_axes(name, ids)
         if np.ndim(ids) != 2 or 0 in np.shape(ids):
             raise ValueError(f"{name} has shape {np.shape(ids)}: give ids as (sentences, tokens), at least one of each")
     if len(source) != len(target):

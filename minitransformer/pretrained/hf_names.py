@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,8 +42,7 @@ def halves(d_head: int) -> Layout:
     return Layout(lambda w: halves_from_pairs(w, d_head).T, lambda w: pairs_from_halves(w.T, d_head), True)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One tensor of theirs.
 
     Attributes

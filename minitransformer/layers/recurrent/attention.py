@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..base import Array, Cache, Layer
-from ..checks import check_gradient
+from ..checks import check_axes, check_gradient
 from ..containers import Identity
 from ..decoding_state import DecodingState
 from ..initializers import Init, as_initializer
@@ -29,6 +29,8 @@ class DotScore(Layer):
     """
 
     def forward(self, q: Array, k: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_axes("q", q, "B T A")
+        check_axes("k", k, "B S A")
         return np.matmul(q, k.swapaxes(-1, -2)), Cache(q=q, k=k)
 
     def backward(self, d_scores: Array, cache: Cache) -> tuple[Array, Array]:
@@ -58,6 +60,8 @@ class AdditiveScore(Layer):
         self.vector = Linear(d_attention, 1, init)
 
     def forward(self, q: Array, k: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_axes("q", q, "B T A")
+        check_axes("k", k, "B S A")
         activated = np.tanh(q[:, :, None] + k[:, None])  # (B, T, 1, A) + (B, 1, S, A) -> (B, T, S, A)
         scores, vector_cache = self.vector.forward(activated)
         return scores[..., 0], Cache(vector=vector_cache)  # (B, T, S, 1) -> (B, T, S)
@@ -98,6 +102,8 @@ class CrossAttention(Layer):
         rng: np.random.Generator | None = None,
         state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
+        check_axes("x", x)
+        check_axes("memory", memory)
         if x.ndim != 3 or memory.ndim != 3 or len(x) != len(memory):
             raise ValueError(f"memory has shape {memory.shape}: give (B, S, M) with the B of an x of shape {x.shape}")
         k, key_cache = self.keys(memory, state)

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..activations import sigmoid_in_place
 from ..base import Array, Cache, Layer
-from ..checks import check_gradients
+from ..checks import check_axes, check_gradients
 from ..initializers import Init, as_initializer
 from ..linear import Dense, Linear
 from .stack import Bidirectional, RecurrentStack, first_states, padded_steps, time_major
@@ -132,6 +132,7 @@ class LSTMCell(LSTMLayer):
     def forward(  # type: ignore[override]
         self, x: Array, h: Array, c: Array, rng: np.random.Generator | None = None
     ) -> tuple[tuple[Array, ...], Cache]:
+        check_axes("x", x)
         if x.ndim != 2:
             raise ValueError(f"x has shape {x.shape}: give (B, D), one step")
         (_, h, c), cache = super().forward(x[:, None], None, h, c)  # (B, D) -> (B, 1, D)

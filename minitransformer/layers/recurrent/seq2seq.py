@@ -12,7 +12,7 @@ import numpy as np
 
 from ..activations import Tanh
 from ..base import Array, Cache, Layer
-from ..checks import check_gradient, check_gradients
+from ..checks import check_axes, check_gradient, check_gradients
 from ..containers import Chain
 from ..decoding_state import DecodingState, substate
 from ..dropout import Dropout
@@ -48,6 +48,9 @@ class RecurrentEncoder(Layer):
     def forward(
         self, x: Array, mask: Array | None = None, rng: np.random.Generator | None = None
     ) -> tuple[tuple[Array, ...], Cache]:
+        check_axes("x", x, "B T D")
+        if mask is not None:
+            check_axes("mask", mask, "B 1 1 S")
         shape = (len(x), self.n_layers, self.d_hidden)
         tokens = None if mask is None else mask[:, 0, 0]  # (B, 1, 1, S) -> (B, S)
         (memory, h_last, c_last), lstm_cache = self.lstm.forward(x, tokens, rng=rng)
@@ -87,6 +90,10 @@ class AttentionalHidden(Layer):
         self.activation = Tanh()
 
     def forward(self, context: Array, h: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_axes("context", context, "B T M")
+        check_axes("h", h, "B T H")
+        if context.shape[:2] != h.shape[:2]:
+            raise ValueError(f"h has shape {h.shape}: it must have the B and T of a context of shape {context.shape}")
         mixed, mix_cache = self.mix.forward(np.concatenate([context, h], axis=-1))  # (B, T, M + H) -> (B, T, H)
         y, activation_cache = self.activation.forward(mixed)
         return y, Cache(mix=mix_cache, activation=activation_cache)
@@ -190,6 +197,7 @@ class InputFeedingDecoder(LuongDecoder):
         rng: np.random.Generator | None = None,
         state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
+        check_axes("x", x, "B T D")
         B, T, _ = x.shape
         fed = np.zeros((B, 1, self.lstm.d_hidden), x.dtype)
         if state is not None:  # what the last call left, or the encoder's h and c
