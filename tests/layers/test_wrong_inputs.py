@@ -46,7 +46,7 @@ def test_a_wrong_input_is_right_by_chance_or_refused_in_one_line_of_this_package
                     layer.forward(*wrong)
             except (TypeError, ValueError) as error:
                 last = traceback.extract_tb(error.__traceback__)[-1]
-                assert "minitransformer" in last.filename, f"input {i} is {what}: {error!r}"
-                assert last.line.startswith("raise"), f"input {i} is {what}: {error!r} at {last.line}"
-                assert "\n" not in str(error)
+                assert "minitransformer" in last.filename, f"input {i} is {what}: {error!r}"  # noqa: PT017
+                assert last.line.startswith("raise"), f"input {i} is {what}: {error!r} at {last.line}"  # noqa: PT017
+                assert "\n" not in str(error)  # noqa: PT017
     assert calls or not any(isinstance(x, np.ndarray) and x.ndim for x in CASES[name].build(0)[1])
