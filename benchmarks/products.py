@@ -34,8 +34,11 @@ class Recorder(np.ndarray):
             Recorder.found.append((plain[0], plain[1], by_heads))
         result = getattr(ufunc, method)(*plain, **options)
         if out is not None:
-            return out[0]
+            return out[0].view(Recorder)
         return result.view(Recorder) if isinstance(result, np.ndarray) else result
+
+    def dot(self, other: Any) -> Any:  # type: ignore[override]
+        return np.matmul(self, other)  # which is noted above; for matrices and vectors the two are the same
 
 
 def bare(x: Any) -> Any:

@@ -339,8 +339,8 @@ class HandWrittenLSTM(nn.Module):
         tokens = ours.source_embedding.tokens
         yield self.table.weight, lambda of: of(tokens.weight)
         both = ours.encoder.lstm.layers[0]
-        yield from tie_lstm(self.reader, "", both.ahead)
-        yield from tie_lstm(self.reader, "_reverse", both.back)
+        yield from tie_lstm(self.reader, "", both.forward_layer)
+        yield from tie_lstm(self.reader, "_reverse", both.backward_layer)
         yield from tie_lstm(self.writer, "", ours.decoder.lstm.layers[0])
         yield from tie_dense(self.bridge_h, ours.encoder.bridge_h.dense)
         yield from tie_dense(self.bridge_c, ours.encoder.bridge_c.dense)
@@ -358,9 +358,9 @@ def tie_lstm(theirs: Any, suffix: str, ours: Any) -> Iterator[Tie]:
 
     get = lambda name: getattr(theirs, f"{name}_l0{suffix}")  # noqa: E731
     get("bias_hh").data.zero_()
-    yield get("weight_ih"), lambda of: in_their_order(of(ours.input.weight)).T
-    yield get("weight_hh"), lambda of: in_their_order(of(ours.recurrent.weight)).T
-    yield get("bias_ih"), lambda of: in_their_order(of(ours.input.bias))
+    yield get("weight_ih"), lambda of: in_their_order(of(ours.input_projection.weight)).T
+    yield get("weight_hh"), lambda of: in_their_order(of(ours.hidden_projection.weight)).T
+    yield get("bias_ih"), lambda of: in_their_order(of(ours.input_projection.bias))
 
 
 MODULES = {"transformer": HandWritten, "gpt": HandWrittenGPT, "lstm": HandWrittenLSTM}

@@ -537,7 +537,7 @@ def beam_tree(trained: Trained) -> Any:
             eos=target.eos,
             num_beams=3,
             max_new_tokens=5,
-            watch=steps.append,
+            on_step=steps.append,
         )
         winner = [*best.ids, *([target.eos] if best.finished else [])]
         return search_tree(steps, winner, lambda token: target.labels([token])[0], root="<bos>")

@@ -1,8 +1,26 @@
-"""A pure-NumPy Transformer whose every gradient is written by hand and proven right."""
+"""A pure-NumPy Transformer whose every gradient is written by hand and proven right.
+
+The rooms are `layers` (one operation a file), `models`, `data`, `training`, `decoding`, `pretrained`, `plotting`,
+`verify` and `experiments`.
+"""
 
 from .decoding import LanguageModel, Translator
 from .pretrained import load
 
 __version__ = "0.2.0"
 
-__all__ = ["LanguageModel", "Translator", "__version__", "load"]
+__all__ = [
+    "LanguageModel",
+    "Translator",
+    "__version__",
+    "data",
+    "decoding",
+    "experiments",
+    "layers",
+    "load",
+    "models",
+    "plotting",
+    "pretrained",
+    "training",
+    "verify",
+]

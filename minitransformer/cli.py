@@ -33,7 +33,7 @@ from .commands import (
 from .commands.errors import CommandError
 from .data import DataError
 from .experiments import ExperimentError
-from .training import CheckpointError, NotFinite
+from .training import BlownUp, CheckpointError, NotFinite
 from .training.parallel import NoMPI, Ranks, world
 
 COMMANDS = (
@@ -87,7 +87,7 @@ def answer(options: argparse.Namespace) -> int:
         status = int(options.run(options))
         sys.stdout.flush()  # what cannot be written is found here, not when Python ends
         return status
-    except (CommandError, DataError, ExperimentError, CheckpointError, NotFinite) as error:
+    except (CommandError, DataError, ExperimentError, CheckpointError, NotFinite, BlownUp) as error:
         print(f"minitransformer {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

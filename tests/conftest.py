@@ -1,4 +1,4 @@
-"""Shared by all tests: cases and definitions are imported here once."""
+"""Shared by all tests: how far they go; cases and definitions are imported here once."""
 
 import os
 
@@ -6,4 +6,21 @@ import os
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-from . import cases, definitions  # noqa: F401 (once, before any test: they fill their registries)
+
+def pytest_addoption(parser):
+    parser.addoption("--exhaustive", action="store_true", help="also what takes long: every mutant, many more samples")
+
+
+def pytest_configure(config):
+    if config.getoption("--exhaustive"):
+        os.environ["MINITRANSFORMER_EXHAUSTIVE"] = "1"
+    config.addinivalue_line("markers", "exhaustive: takes long, and runs with `pytest --exhaustive` only")
+    from . import cases, definitions  # noqa: F401 (once, before any test: they fill their registries)
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.environ.get("MINITRANSFORMER_EXHAUSTIVE") == "1":
+        return
+    left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not item.get_closest_marker("exhaustive")]

@@ -146,14 +146,19 @@ def bleu(hypotheses: list[str], references: list[str]) -> dict[str, Any]:
     return scores | {f"{name}_signature": str(metric.get_signature()) for name, metric in metrics.items()}
 
 
+def readable(number: float) -> str:
+    """Two decimals, or where it is too large to be read like that, three digits and a power of ten."""
+    return f"{number:.2f}" if abs(number) < 1e6 else f"{number:.2e}"
+
+
 def table(numbers: dict[str, Any]) -> str:
     """The measures, a line each, for a person."""
     rows = [
         ("sentence pairs", f"{numbers['pairs']:,}"),
         ("exact match", f"{100 * numbers['exact_match']:.1f} %"),
         ("token accuracy", f"{100 * numbers['token_accuracy']:.1f} %"),
-        ("perplexity", f"{numbers['perplexity']:.2f}"),
-        ("log-probability", f"{numbers['log_probability']:.2f} a sentence"),
+        ("perplexity", readable(numbers["perplexity"])),
+        ("log-probability", f"{readable(numbers['log_probability'])} a sentence"),
     ]
     if "bleu" in numbers:
         rows += [

@@ -22,7 +22,7 @@ UNSEEN = {ord(c): None for c in "\u00ad\u200b\u200e\u200f\u2060\ufeff"}  # not t
 BETWEEN_WORDS = re.compile(r"(?<=[^\W_])[\u00a0\u2007\u202f](?=[^\W_])")
 FOLDED = ("<compat>", "<wide>", "<narrow>", "<initial>", "<medial>", "<final>", "<isolated>")
 UTF8 = "allowed is UTF-8 text"
-COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "zip"}
+COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
 
 
 def normalize(text: str, name: str = "text") -> str:
@@ -152,7 +152,9 @@ def _content(path: Path) -> bytes:
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     except (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: is compressed by {program}, and damaged or encrypted: {error}") from None
+        raise DataError(
+            f"{path}: is compressed, and damaged or locked ({error}); unpack it by hand with {program}"
+        ) from None
 
 
 def _of_zip(content: bytes) -> bytes:
@@ -160,7 +162,7 @@ def _of_zip(content: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = [name for name in archive.namelist() if not re.search(r"(^|/)[_.]|/$", name)]
         if len(names) != 1:
-            raise DataError(f"is a zip that holds {len(names)} files; allowed is a zip with one text: unpack it first")
+            raise DataError(f"holds {len(names)} files; allowed is one: unpack it (unzip) and name the file")
         return archive.read(names[0])
 
 

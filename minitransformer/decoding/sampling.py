@@ -188,7 +188,7 @@ def stream(
     state, ids = begin()
     positions = ids.shape[1]
     for _ in range(max_new_tokens):
-        logits = model.next_logits(ids, state)[:, -1]
+        logits = model.next_logits(ids, state)[:, -1]  # type: ignore[attr-defined]
         logits[:, list(suppress_tokens)] = -np.inf
         if rng is None:
             token = int(logits[0].argmax())

@@ -13,7 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .base import Array, Cache, Layer, check_array, check_features
+from .base import Array, Cache, Layer
+from .checks import check_gradient
 from .decoding_state import DecodingState
 from .dropout import Dropout
 from .initializers import Init, as_initializer
@@ -48,17 +49,11 @@ class ScaledDotProductAttention(Layer):
     def forward(
         self, q: Array, k: Array, v: Array, mask: Array | None = None, rng: np.random.Generator | None = None
     ) -> tuple[Array, Cache]:
-        for x in (q, k, v):
-            check_array(x)
-        if not (q.ndim == k.ndim == v.ndim == 4 and q.shape[-1] == k.shape[-1] > 0 and k.shape[2] == v.shape[2]):
-            raise ValueError(f"q, k, v have shapes {q.shape}, {k.shape}, {v.shape}: (B, H, T, d), (B, H, S, d) twice")
-        if not (q.shape[:2] == k.shape[:2] == v.shape[:2]):
-            raise ValueError(f"q, k, v have shapes {q.shape}, {k.shape}, {v.shape}: B and H must be the same")
-        scale = self.scale_for(q)
-        scores = np.matmul(q * scale, k.swapaxes(-1, -2))  # (B, H, T, d) (B, H, d, S) -> (B, H, T, S)
-        cache = Cache(q=q, k=k, v=v)
+        check_heads(q, k, v)
+        scores = np.matmul(q * self.scale_for(q), k.swapaxes(-1, -2))  # (B, H, T, d) (B, H, d, S) -> (B, H, T, S)
+        bias_cache = None
         if self.bias is not None:
-            bias, cache["bias"] = self.bias.forward(*scores.shape[2:])
+            bias, bias_cache = self.bias.forward(*scores.shape[2:])
             scores += bias  # (B, H, T, S) + (1, H, T, S)
         if mask is not None:
             check_mask(mask, scores.shape)
@@ -66,11 +61,20 @@ class ScaledDotProductAttention(Layer):
         weights, softmax_cache = self.softmax.forward(scores)
         dropped, dropout_cache = self.dropout.forward(weights, rng=rng)
         context = matmul_heads(dropped, v)  # (B, H, T, S) (B, H, S, d) -> (B, H, T, d)
-        cache.update(weights=weights, dropped=dropped, softmax=softmax_cache, dropout=dropout_cache)
-        return context, cache
+        return context, Cache(
+            q=q,
+            k=k,
+            v=v,
+            bias=bias_cache,
+            softmax=softmax_cache,
+            weights=weights,
+            dropout=dropout_cache,
+            dropped=dropped,
+        )
 
     def backward(self, d_context: Array, cache: Cache) -> tuple[Array, Array, Array]:
         q, k, v = cache["q"], cache["k"], cache["v"]
+        check_gradient(self, d_context, (*q.shape[:-1], v.shape[-1]))
         scale = self.scale_for(q)
         dv = matmul_heads(cache["dropped"].swapaxes(-1, -2), d_context)
         d_dropped = np.matmul(d_context, v.swapaxes(-1, -2))
@@ -150,10 +154,9 @@ class MultiHeadAttention(Layer):
         rng: np.random.Generator | None = None,
         state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
-        for given in (x, memory):
-            check_features(given, self.d_model)
-        if x.ndim != 3 or memory.ndim != 3 or len(x) != len(memory):
-            raise ValueError(f"memory has shape {memory.shape}: give (B, S, D) with the B of an x of shape {x.shape}")
+        if np.ndim(x) != 3 or np.ndim(memory) != 3 or len(x) != len(memory):
+            shape, needed = np.shape(memory), np.shape(x)
+            raise ValueError(f"memory has shape {shape}: give (B, S, D) with the B of an x of shape {needed}")
         if state is None:
             k, v, cache = self.keys_and_values(memory)
         else:
@@ -207,9 +210,8 @@ class SelfAttention(MultiHeadAttention):
         rng: np.random.Generator | None = None,
         state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
-        check_features(x, self.d_model)
-        if x.ndim != 3:
-            raise ValueError(f"x has shape {x.shape}: give (B, T, D)")
+        if np.ndim(x) != 3:
+            raise ValueError(f"x has shape {np.shape(x)}: give (B, T, D)")
         k, v, cache = self.keys_and_values(x)
         if state is not None:
             k, v = state.append("k", k), state.append("v", v)
@@ -218,6 +220,18 @@ class SelfAttention(MultiHeadAttention):
     def backward(self, dy: Array, cache: Cache) -> Array:  # type: ignore[override]
         dx, d_memory = super().backward(dy, cache)
         return dx + d_memory  # x was used twice, so its two gradients add
+
+
+def check_heads(q: Array, k: Array, v: Array) -> None:
+    """Raise TypeError unless all are arrays, ValueError unless q is (B, H, T, d), and k and v (B, H, S, d)."""
+    if not (isinstance(q, np.ndarray) and isinstance(k, np.ndarray) and isinstance(v, np.ndarray)):
+        raise TypeError(f"q, k, v are {', '.join(type(x).__name__ for x in (q, k, v))}: give NumPy arrays")
+    fit = q.ndim == k.ndim == v.ndim == 4 and q.shape[:2] == k.shape[:2] and k.shape[:3] == v.shape[:3]
+    if any(x.dtype.kind not in "fc" for x in (q, k, v)):
+        raise TypeError(f"q, k, v have dtypes {q.dtype}, {k.dtype}, {v.dtype}: give floating numbers")
+    if not (fit and q.shape[3] == k.shape[3] > 0):
+        shapes = f"{q.shape}, {k.shape}, {v.shape}"
+        raise ValueError(f"q, k, v have shapes {shapes}: give (B, H, T, d), then (B, H, S, d) twice")
 
 
 def split_heads(x: Array, n_heads: int) -> Array:

@@ -67,7 +67,14 @@ class Parameter:
 
 
 class Cache(dict):
-    """All that backward needs, by name, nested as the layers are nested. It prints itself as a tree."""
+    """All that backward needs, by name, nested as the layers are nested. It prints itself as a tree.
+
+    Raises ValueError for a name that it does not hold: then it was made by another layer's forward.
+    """
+
+    def __missing__(self, name: Any) -> Any:
+        has = ", ".join(map(str, self)) or "nothing"
+        raise ValueError(f"the cache has no {name!r}, but {has}: give the cache that this layer's own forward returned")
 
     def rows(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
         """Every entry that is not itself a cache, as (dotted path, value), in the order of the forward pass."""
@@ -99,13 +106,8 @@ class Layer:
         return self.forward(*inputs)[0]
 
     def children(self) -> Iterator[tuple[str, Layer | Parameter]]:
-        """The parameters and layers that are attributes of this one, lists of them included, by name."""
-        for name, value in vars(self).items():
-            if isinstance(value, (Layer, Parameter)):
-                yield name, value
-            elif isinstance(value, (list, tuple)):
-                parts = ((f"{name}.{i}", item) for i, item in enumerate(value))
-                yield from (part for part in parts if isinstance(part[1], (Layer, Parameter)))
+        """The parameters and layers that are attributes of this one, by name; lists, tuples and dicts are searched."""
+        yield from _parts_in(vars(self), "")
 
     def named_layers(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
         """Every layer inside this one, itself first, with its dotted path; one that is used twice comes twice."""
@@ -137,14 +139,11 @@ class Layer:
             parameter.grad[...] = 0
 
 
-def check_array(x: Any) -> None:
-    """Raise TypeError unless x is an array."""
-    if not isinstance(x, (np.ndarray, np.generic)):
-        raise TypeError(f"x is of type {type(x).__name__}: give a NumPy array, such as np.array(...)")
-
-
-def check_features(x: Any, n: int, name: str = "d_model") -> None:
-    """Raise TypeError unless x is an array, ValueError unless its last axis holds n features."""
-    check_array(x)
-    if x.shape[-1:] != (n,):
-        raise ValueError(f"x has shape {x.shape}: its last axis must hold {name}={n} features")
+def _parts_in(container: Any, path: str) -> Iterator[tuple[str, Layer | Parameter]]:
+    """The parameters and layers in nested dicts, lists and tuples, by their dotted path."""
+    for name, value in container.items() if isinstance(container, dict) else enumerate(container):
+        full = f"{path}.{name}" if path else str(name)
+        if isinstance(value, (Layer, Parameter)):
+            yield full, value
+        elif isinstance(value, (dict, list, tuple)):
+            yield from _parts_in(value, full)

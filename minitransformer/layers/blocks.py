@@ -131,8 +131,9 @@ class Encoder(Layer):
         block_caches = []
         for i, block in enumerate(self.blocks):
             x, block_cache = block.forward(x, mask, rng=rng, state=substate(state, i))
-            if state is None:  # nobody runs backward through decoding, so its memory can be used again
+            if state is None:
                 block_caches.append(block_cache)
+            del block_cache  # nobody runs backward through decoding: its memory is free for the next block
         y, norm_cache = self.norm.forward(x)
         return y, Cache(blocks=block_caches, norm=norm_cache)
 
@@ -172,8 +173,9 @@ class Decoder(Layer):
         block_caches = []
         for i, block in enumerate(self.blocks):
             x, block_cache = block.forward(x, memory, mask, memory_mask, rng=rng, state=substate(state, i))
-            if state is None:  # nobody runs backward through decoding, so its memory can be used again
+            if state is None:
                 block_caches.append(block_cache)
+            del block_cache  # nobody runs backward through decoding: its memory is free for the next block
         y, norm_cache = self.norm.forward(x)
         # The memory is cached for its shape: a stack without blocks still owes it a gradient.
         return y, Cache(memory=memory, blocks=block_caches, norm=norm_cache)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .base import Array, Cache, Layer
+from .checks import check_gradient
 
 
 class Identity(Layer):
@@ -25,9 +26,10 @@ class Identity(Layer):
             raise ValueError(f"d_out={d_out}: an identity keeps its width d_in={d_in}")
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        return x, Cache()
+        return x, Cache(shape=np.shape(x))
 
     def backward(self, dy: Array, cache: Cache) -> Array:
+        check_gradient(self, dy, cache["shape"])
         return dy
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .base import Array, Cache, Layer
+from .checks import check_array, check_gradient
 
 
 class Dropout(Layer):
@@ -29,13 +30,15 @@ class Dropout(Layer):
         self.p = p
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_array(x)
         if rng is None or self.p == 0.0:
-            return x, Cache()
+            return x, Cache(shape=x.shape)
         # 16 random bits a number: 1.08 times faster on a training step than drawing floats.
         dropped = min(round(self.p * 65536), 65535)  # of 65536 equally likely integers
         keep = rng.integers(0, 65536, x.shape, np.uint16) >= dropped
         scaled_keep = keep * x.real.dtype.type(65536 / (65536 - dropped))  # in x's own dtype
-        return x * scaled_keep, Cache(keep=scaled_keep)
+        return x * scaled_keep, Cache(shape=x.shape, keep=scaled_keep)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
+        check_gradient(self, dy, cache["shape"])
         return dy * cache["keep"] if "keep" in cache else dy

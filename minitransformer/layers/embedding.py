@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Array, Cache, Layer, Parameter, check_features
+from .base import Array, Cache, Layer, Parameter
+from .checks import check_features, check_gradient
 from .dropout import Dropout
 from .initializers import Init, as_initializer
 from .reductions import flatten_tokens
@@ -52,6 +53,7 @@ class Embedding(Layer):
     def backward(self, dy: Array, cache: Cache) -> None:
         # An id may repeat, and every occurrence adds. `np.add.at` is fast on flat arrays only.
         V, D = self.n, self.d_model
+        check_gradient(self, dy, (*cache["ids"].shape, D))
         ids = cache["ids"].astype(np.intp)  # ids of few bits would overflow in the product
         flat_ids = ids.reshape(-1, 1) * D + np.arange(D)  # (...) -> (N, D): where each number belongs
         d_weight = np.zeros(V * D, dy.dtype)
@@ -127,6 +129,7 @@ class Unembedding(Layer):
     def backward(self, d_logits: Array, cache: Cache) -> Array:
         x = cache["x"]  # with its scale
         V, D = self.weight.shape
+        check_gradient(self, d_logits, (*x.shape[:-1], V))
         d_rows = d_logits.reshape(-1, V)
         self.weight.grad += d_rows.T @ x.reshape(-1, D)
         dx = (d_rows @ self.weight.value).reshape(x.shape)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .attention import ScaledDotProductAttention, merge_heads, split_heads
 from .base import Array, Cache, Layer
+from .checks import check_axes
 from .decoding_state import DecodingState
 from .initializers import Init, as_initializer
 from .linear import Linear
@@ -77,6 +78,7 @@ class GroupedQueryAttention(Layer):
         rng: np.random.Generator | None = None,
         state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
+        check_axes("x", x, "B T D")
         B, T, _ = x.shape
         H, H_kv, d = self.n_heads, self.n_kv_heads, self.d_head
         G = H // H_kv
@@ -105,7 +107,7 @@ class GroupedQueryAttention(Layer):
         )
 
     def backward(self, dy: Array, cache: Cache) -> Array:
-        B, T, _ = dy.shape
+        B, _, T, _ = cache["weights"].shape
         H, H_kv, d = self.n_heads, self.n_kv_heads, self.d_head
         d_context = split_heads(self.output.backward(dy, cache["output"]), H).reshape(B, H_kv, -1, d)
         dq, dk, dv = self.attention.backward(d_context, cache["attention"])

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Array, Cache, Layer, Parameter, check_features
+from .base import Array, Cache, Layer, Parameter
+from .checks import check_features, check_gradient
 from .initializers import Init, as_initializer
 from .reductions import column_sum, flatten_tokens
 
@@ -36,10 +37,11 @@ class Linear(Layer):
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
         check_features(x, self.d_in, "d_in")
         y = flatten_tokens(x).dot(self.weight.value)  # (N, d_in) (d_in, d_out), N positions of all sentences
-        return y.reshape(*x.shape[:-1], self.d_out), Cache(x=x)
+        return y.reshape((*x.shape[:-1], self.d_out)), Cache(x=x)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         x = cache["x"]
+        check_gradient(self, dy, (*x.shape[:-1], self.d_out))
         d_rows = dy.reshape(-1, self.d_out)  # (..., d_out) -> (N, d_out)
         self.weight.grad += x.reshape(-1, self.d_in).T @ d_rows  # y = x W  =>  dW = x^T dy
         dx = d_rows @ self.weight.value.T  # y = x W  =>  dx = dy W^T
@@ -57,10 +59,12 @@ class Dense(Linear):
         self.bias = Parameter(as_initializer(init).zeros(d_out))
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
-        y, cache = super().forward(x)
+        check_features(x, self.d_in, "d_in")
+        y = flatten_tokens(x).dot(self.weight.value)
         y += self.bias.value
-        return y, cache
+        return y.reshape((*x.shape[:-1], self.d_out)), Cache(x=x)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
+        dx = super().backward(dy, cache)
         self.bias.grad += column_sum(dy)  # b is added to every row  =>  db = sum of the rows of dy
-        return super().backward(dy, cache)
+        return dx

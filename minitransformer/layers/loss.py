@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .base import Array, Cache, Layer
+from .checks import check_axes
 from .embedding import check_ids
 from .reductions import row_max, row_sum
 
@@ -42,6 +43,7 @@ class CrossEntropy(Layer):
         normalizer: int | None = None,
         rng: np.random.Generator | None = None,
     ) -> tuple[np.number, Cache]:
+        check_axes("logits", logits)
         V = logits.shape[-1] if logits.ndim else 0
         check_ids("targets", targets, V)
         if targets.shape != logits.shape[:-1]:
@@ -65,6 +67,10 @@ class CrossEntropy(Layer):
         return logits.dtype.type(-q_log_p.sum() / N), cache
 
     def backward(self, d_loss: float, cache: Cache) -> Array:
+        if not isinstance(d_loss, (float, int, np.number)):
+            raise TypeError(
+                f"CrossEntropy.backward: d_loss is of type {type(d_loss).__name__}: give a number, mostly 1.0"
+            )
         log_p, counted, truth = cache["log_p"], cache["counted"], cache["truth"]
         *shape, V = cache["shape"]
         e = self.label_smoothing

@@ -37,10 +37,11 @@ def additive(mask: Array, dtype: DTypeLike) -> Array:
 
 
 def check_mask(mask: Array, shape: tuple[int, ...]) -> None:
-    """Raise TypeError unless `mask` is boolean, ValueError unless it broadcasts to the scores' shape."""
+    """Raise TypeError unless `mask` is boolean, ValueError unless it is (T, S) or broadcasts to the scores' 4 axes."""
     if not isinstance(mask, np.ndarray) or mask.dtype.kind != "b":
         got = f"dtype {mask.dtype}" if isinstance(mask, np.ndarray) else type(mask).__name__
         raise TypeError(f"mask is of {got}: it must be a boolean array in which True means may attend")
-    fits = mask.ndim <= len(shape) and all(m in (1, n) for m, n in zip(mask.shape[::-1], shape[::-1]))
+    # One axis would be keys for every query, three would be heads: too often meant otherwise to be let through.
+    fits = mask.ndim in (2, len(shape)) and all(m in (1, n) for m, n in zip(mask.shape[::-1], shape[::-1]))
     if not fits:
-        raise ValueError(f"mask has shape {mask.shape}: it must broadcast to (B, H, T, S)={shape}")
+        raise ValueError(f"mask has shape {mask.shape}: give (T, S), or 4 axes that broadcast to (B, H, T, S)={shape}")

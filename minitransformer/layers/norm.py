@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Array, Cache, Layer, Parameter, check_features
+from .base import Array, Cache, Layer, Parameter
+from .checks import check_features, check_gradient
 from .initializers import Init, as_initializer
 from .reductions import column_sum, flatten_tokens, token_mean
 
@@ -46,14 +47,16 @@ class LayerNorm(Layer):
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
         check_features(x, self.d_model)
         rows = flatten_tokens(x)  # (..., D) -> (N, D)
-        centred = rows - token_mean(rows)
-        inv_std = 1.0 / np.sqrt(token_mean(centred * centred) + self.eps)  # (N, 1)
-        x_hat = centred * inv_std
-        y = x_hat * self.gain.value + self.bias.value
-        return y.reshape(x.shape), Cache(x_hat=x_hat, inv_std=inv_std)
+        x_hat = rows - token_mean(rows)
+        inv_std = 1.0 / np.sqrt(token_mean(x_hat * x_hat) + self.eps)  # (N, 1)
+        x_hat *= inv_std
+        y = x_hat * self.gain.value
+        y += self.bias.value
+        return y.reshape(x.shape), Cache(x_hat=x_hat, inv_std=inv_std, shape=x.shape)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         x_hat, inv_std = cache["x_hat"], cache["inv_std"]
+        check_gradient(self, dy, cache["shape"])
         d_rows = dy.reshape(x_hat.shape)  # (..., D) -> (N, D)
         self.bias.grad += column_sum(d_rows)
         self.gain.grad += column_sum(d_rows * x_hat)
@@ -91,10 +94,11 @@ class RMSNorm(Layer):
         inv_rms = 1.0 / np.sqrt(token_mean(rows * rows) + self.eps)  # (N, 1)
         x_hat = rows * inv_rms
         y = x_hat * self.gain.value
-        return y.reshape(x.shape), Cache(x_hat=x_hat, inv_rms=inv_rms)
+        return y.reshape(x.shape), Cache(x_hat=x_hat, inv_rms=inv_rms, shape=x.shape)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         x_hat, inv_rms = cache["x_hat"], cache["inv_rms"]
+        check_gradient(self, dy, cache["shape"])
         d_rows = dy.reshape(x_hat.shape)  # (..., D) -> (N, D)
         self.gain.grad += column_sum(d_rows * x_hat)
         d_x_hat = d_rows * self.gain.value

@@ -11,7 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .base import Array, Cache, Layer, Parameter, check_features
+from .base import Array, Cache, Layer, Parameter
+from .checks import check_features, check_gradient
 from .initializers import Init, as_initializer
 
 
@@ -52,9 +53,10 @@ class SinusoidalPositions(Layer):
     def forward(self, x: Array, rng: np.random.Generator | None = None, start: int = 0) -> tuple[Array, Cache]:
         T, D = check_sequence(x, self.d_model)
         table = sinusoids(table_length(start + T), D, x.real.dtype)
-        return x + table[start : start + T], Cache()
+        return x + table[start : start + T], Cache(shape=x.shape)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
+        check_gradient(self, dy, cache["shape"])
         return dy
 
 
@@ -82,9 +84,10 @@ class LearnedPositions(Layer):
         end = start + T
         if end > self.max_length:
             raise ValueError(f"x ends at position {end}: there are vectors for max_length={self.max_length}")
-        return x + self.weight.value[start:end], Cache(start=start)
+        return x + self.weight.value[start:end], Cache(start=start, shape=x.shape)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
+        check_gradient(self, dy, cache["shape"])
         _, T, _ = dy.shape
         start = cache["start"]
         self.weight.grad[start : start + T] += dy.sum(axis=0)  # (B, T, D) -> (T, D)
@@ -101,4 +104,4 @@ def check_sequence(x: Array, d_model: int) -> tuple[int, int]:
 
 def table_length(end: int) -> int:
     """A length of at least `end` for a table of positions: few lengths, so that decoding computes few tables."""
-    return max(64, 1 << max(end - 1, 0).bit_length())
+    return max(64, 1 << max(int(end) - 1, 0).bit_length())

@@ -24,20 +24,20 @@ def flatten_tokens(x: Array) -> Array:
 def token_mean(x: Array) -> Array:
     """The mean of every vector that `flatten_tokens` gives: (N, D) -> (N, 1), (D,) -> ()."""
     D = x.shape[-1]
-    mean = x.dot(ones(D, x.real.dtype)) * (1.0 / D)
+    mean = x.dot(ones(D, x.dtype)) * (1.0 / D)
     return mean if x.ndim == 1 else mean[:, None]
 
 
 def row_sum(x: Array) -> Array:
     """Sum over the last axis, which stays as an axis of length 1: (..., D) -> (..., 1)."""
     D = x.shape[-1]
-    return x.reshape(-1, D).dot(ones(D, x.real.dtype)).reshape(*x.shape[:-1], 1)
+    return x.reshape(-1, D).dot(ones(D, x.dtype)).reshape(*x.shape[:-1], 1)
 
 
 def column_sum(x: Array) -> Array:
     """Sum over all axes but the last: (..., D) -> (D,)."""
     rows = x.reshape(-1, x.shape[-1])
-    return ones(len(rows), x.real.dtype) @ rows
+    return ones(len(rows), x.dtype) @ rows
 
 
 def row_max(x: Array) -> Array:

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from .base import Array, Cache, Layer, Parameter
+from .checks import check_gradient
 from .initializers import Init, as_initializer
 
 
@@ -113,6 +114,7 @@ class RelativePositionBias(Layer):
         return bias.transpose(2, 0, 1)[None], Cache(buckets=buckets)  # (T, S, H) -> (1, H, T, S)
 
     def backward(self, d_bias: Array, cache: Cache) -> None:
+        check_gradient(self, d_bias, (1, self.n_heads, *cache["buckets"].shape))
         flat = cache["buckets"].reshape(-1)  # (T, S) -> (T S,)
         for h in range(self.n_heads):  # a bucket has many pairs, and every one adds
             self.weight.grad[:, h] += np.bincount(flat, d_bias[0, h].reshape(-1), self.n_buckets)

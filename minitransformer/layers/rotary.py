@@ -13,7 +13,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import DTypeLike
 
-from .base import Array, Cache, Layer, check_features
+from .base import Array, Cache, Layer
+from .checks import check_features, check_gradient
 from .positions import table_length
 
 
@@ -55,9 +56,10 @@ class Rotary(Layer):
         end = start + x.shape[-2]
         cos, sin = rotations(table_length(end), self.d_head, self.base, x.real.dtype)
         cos, sin = cos[start:end], sin[start:end]
-        return rotate(x, cos, sin), Cache(cos=cos, sin=sin)
+        return rotate(x, cos, sin), Cache(cos=cos, sin=sin, shape=x.shape)
 
     def backward(self, dy: Array, cache: Cache) -> Array:
+        check_gradient(self, dy, cache["shape"])
         return rotate(dy, cache["cos"], -cache["sin"])  # a rotation's transpose turns back
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .base import Array, Cache, Layer, check_array
+from .base import Array, Cache, Layer
+from .checks import check_array, check_gradient
 from .reductions import row_max, row_sum
 
 LOWEST = -1e38  # stands for the maximum of a row of nothing but -inf, since -inf - (-inf) would be NaN
@@ -31,4 +32,5 @@ class Softmax(Layer):
 
     def backward(self, dy: Array, cache: Cache) -> Array:
         y = cache["y"]
+        check_gradient(self, dy, y.shape)
         return y * (dy - row_sum(dy * y))

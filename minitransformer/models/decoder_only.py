@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers import Array, Cache, DecodingState, Encoder, Layer, causal_mask
+from ..layers.checks import check_axes
 from ..layers.decoding_state import substate
 
 
@@ -65,5 +66,6 @@ class DecoderOnly(Layer):
 
 def check_ids_rank(ids: Array) -> None:
     """Raise ValueError unless ids are (B, T), at least one of each."""
+    check_axes("ids", ids)
     if np.ndim(ids) != 2 or 0 in np.shape(ids):
         raise ValueError(f"ids have shape {np.shape(ids)}: give them as (texts, tokens), at least one of each")

@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..layers import Array, Cache, DecodingState, Embedding, Initializer, Layer, causal_mask, padding_mask
+from ..layers.checks import check_axes
 from ..layers.decoding_state import substate
+from ..layers.embedding import check_ids
 
 
 class EncoderDecoder(Layer):
@@ -98,6 +100,8 @@ class EncoderDecoder(Layer):
     def start_decoding(self, source: Array, start: int) -> tuple[DecodingState, Array]:
         """Encode the source, once. Returns the state, which holds the memory, and the first ids to read (B, 1)."""
         check_sentences(source, source)
+        if (tokens := getattr(self.target_embedding, "tokens", None)) is not None:
+            check_ids("start", np.array([start]), tokens.n)
         memory, _ = self.encode(source)
         mask = padding_mask(source, self.pad)
         state = DecodingState(memory=memory, memory_mask=None if mask.all() else mask)
@@ -122,6 +126,7 @@ def token_embeddings(
 def check_sentences(source: Array, target: Array) -> None:
     """Raise ValueError unless source and target are (B, S) and (B, T) with one and the same B."""
     for name, ids in (("source", source), ("target", target)):
+        check_axes(name, ids)
         if np.ndim(ids) != 2 or 0 in np.shape(ids):
             raise ValueError(f"{name} has shape {np.shape(ids)}: give ids as (sentences, tokens), at least one of each")
     if len(source) != len(target):

@@ -2,14 +2,13 @@
 
 from .errors import WeightsError
 from .hf_folder import from_pretrained, save_pretrained
-from .hf_names import Entry, Layout, gpt_names, llama_names, names_of, t5_names
+from .hf_names import Layout, gpt_names, llama_names, names_of, t5_names
 from .language_model import PretrainedLanguageModel, load_language_model
 from .llama2c import Llama2cTokenizer, read_llama2c
 from .tokenizer import PretrainedTokenizer, read_tokenizer
 from .translator import PretrainedTranslator, load, load_translator
 
 __all__ = [
-    "Entry",
     "Layout",
     "Llama2cTokenizer",
     "PretrainedLanguageModel",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -57,19 +58,20 @@ class PretrainedTokenizer:
 
     def unknown(self, text: str) -> list[str]:
         """What the tokenizer has no piece for, each once."""
-        unknown = getattr(self.tokenizer.model, "unk_token", None) or "<unk>"
+        unknown = self.tokenizer.token_to_id(getattr(self.tokenizer.model, "unk_token", None) or "<unk>")
         found = self.tokenizer.encode(text)
-        return list(dict.fromkeys(text[a:b] for token, (a, b) in zip(found.tokens, found.offsets) if token == unknown))
+        return list(dict.fromkeys(text[a:b] for i, (a, b) in zip(found.ids, found.offsets) if i == unknown))
 
     def __len__(self) -> int:
         return int(self.tokenizer.get_vocab_size())
 
 
-def read_tokenizer(folder: Path) -> PretrainedTokenizer:
+def read_tokenizer(folder: str | os.PathLike[str]) -> PretrainedTokenizer:
     """The tokenizer of a folder; WeightsError where there is none or it is damaged.
 
     The ids that begin and end a text are those of generation_config.json, or else of config.json.
     """
+    folder = Path(folder)
     settings = read_json(folder / "config.json") if (folder / "config.json").exists() else {}
     if (folder / GENERATION).exists():
         settings |= read_json(folder / GENERATION)

@@ -9,12 +9,13 @@ from .optimizers import SGD, Adam, AdamW, Optimizer, clip_by_global_norm
 from .resume import Interrupted, Saving, restore_trainer, trainer_state
 from .schedules import Constant, Noam, WarmupCosine
 from .sizes import check_sizes
-from .trainer import Callback, NotFinite, Trainer
+from .trainer import BlownUp, Callback, NotFinite, Trainer
 
 __all__ = [
     "SGD",
     "Adam",
     "AdamW",
+    "BlownUp",
     "Callback",
     "CheckpointError",
     "Constant",

@@ -151,6 +151,20 @@ def clip_by_global_norm(grad: Array, max_norm: float) -> float:
     return norm
 
 
+def as_optimizer(optimizer: Optimizer | type[Optimizer] | str | None) -> Optimizer:
+    """An optimizer as it is; a name or a class means one with its defaults, None means `Adam()`."""
+    known = {kind.__name__.lower(): kind for kind in (SGD, Adam, AdamW)}
+    if isinstance(optimizer, str):
+        if optimizer.lower() not in known:
+            raise ValueError(f"optimizer={optimizer!r}: must be one of {', '.join(known)}")
+        return known[optimizer.lower()]()
+    if optimizer is None or (isinstance(optimizer, type) and issubclass(optimizer, Optimizer)):
+        return (optimizer or Adam)()
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer is of type {type(optimizer).__name__}: give an Optimizer, such as Adam()")
+    return optimizer
+
+
 def chunks(n: int) -> Iterator[slice]:
     """The slices of a vector of length n, CHUNK numbers each."""
     return (slice(start, start + CHUNK) for start in range(0, n, CHUNK))

@@ -8,7 +8,9 @@ WarmupCosine   linear from 0 to rate in `warmup` steps, then half a cosine down 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,15 @@ class WarmupCosine:
             return self.rate * step / self.warmup
         progress = min((step - self.warmup) / max(self.steps - self.warmup, 1), 1.0)
         return self.final + (self.rate - self.final) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def as_schedule(schedule: Any) -> Callable[[int], float]:
+    """A schedule as it is; a number means that rate at every step."""
+    if isinstance(schedule, (int, float)) and not isinstance(schedule, bool):
+        return Constant(float(schedule))
+    if not callable(schedule):
+        raise TypeError(f"schedule is of type {type(schedule).__name__}: give a function step -> rate, or a rate")
+    return schedule
 
 
 def check_positive(**values: float) -> None:

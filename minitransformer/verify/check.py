@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import Array, Layer
+from ..layers import Array, Layer, Parameter
 from .diagnosis import WrongGradient, diagnose
-from .layer_under_test import LayerUnderTest, arrays_in, as_list, largest, same, temporarily
+from .layer_under_test import LayerUnderTest, arrays_in, as_list, hidden_in, largest, same, temporarily
 from .report import GradientCheck, Row
 
 TOLERANCES = {"complex": 1e-12, "central": 1e-6}
@@ -39,12 +39,14 @@ def check_gradients(
     seed: int = 0,
     dropout_seed: int | None = 1,
     randomize: bool = True,
+    frozen: Sequence[str] = (),
     **options: Any,
 ) -> GradientCheck:
     """Compare the backward of a layer, or of a whole model, with the true derivative, number by number.
 
     The loss is sum(dy * y) with a random upstream gradient dy, in float64 throughout. Besides every gradient, the
-    contract of a layer is checked: a second backward adds the same again; another forward in between changes nothing;
+    contract of a layer is checked: every weight is a `Parameter` that the layer shows; two forwards with the same
+    generator give the same; a second backward adds the same again; another forward in between changes nothing;
     inputs, upstream gradient, cache and the layer itself stay as they are; float32 stays float32. A layer that raises
     fails the check; it does not break it. Afterwards the layer is as it was.
 
@@ -65,7 +67,9 @@ def check_gradients(
         Every forward gets a generator with this seed, so that the same numbers drop; None: no dropout.
     randomize : bool
         Replace the parameters by random ones of order one for the time of the check: a gain that is still 1 and a
-        shift that is still 0 hide mistakes. False checks them as they are.
+        bias that is still 0 hide mistakes. False checks them as they are.
+    frozen : sequence of str
+        Names of parameters that get no gradient on purpose: theirs must then stay zero.
     **options
         Further keyword arguments of forward.
 
@@ -77,22 +81,31 @@ def check_gradients(
     Raises
     ------
     ValueError
-        For a method that does not exist and inputs that cannot be differentiated.
+        For a method that does not exist, inputs that cannot be differentiated, and frozen parameters that do not exist.
     """
     if method not in TOLERANCES:
         raise ValueError(f"method={method!r}: must be one of {', '.join(map(repr, TOLERANCES))}")
     tolerance = TOLERANCES[method] if tolerance is None else tolerance
     tested = LayerUnderTest(layer, inputs, options, differentiable, dropout_seed)
+    names = [name for name, _ in tested.named_parameters]
+    for name in frozen:
+        if name not in names:
+            raise ValueError(f"frozen={name!r}: the layer has {', '.join(names) or 'no parameters'}")
     rng = np.random.default_rng(seed)
     if randomize:
         tested.randomize(rng)
     with temporarily(layer):
-        rows = list(_rows(tested, method, tolerance, rng))
+        rows = list(_rows(tested, method, tolerance, rng, set(frozen)))
     how = "complex step" if method == "complex" else "central differences"
     return GradientCheck(f"{type(layer).__name__}, {how}, tolerance {tolerance:g}", rows)
 
 
-def _rows(tested: LayerUnderTest, method: str, tolerance: float, rng: np.random.Generator) -> Iterator[Row]:
+def _rows(
+    tested: LayerUnderTest, method: str, tolerance: float, rng: np.random.Generator, frozen: set[str]
+) -> Iterator[Row]:
+    if (weights := _visible_weights(tested.layer)).diagnosis:
+        yield weights
+        return
     if not tested.names:
         yield Row(
             "anything", False, diagnosis="no parameters and no inputs of floating numbers: there is nothing to check"
@@ -107,7 +120,7 @@ def _rows(tested: LayerUnderTest, method: str, tolerance: float, rng: np.random.
     yield _returned(tested, run.returned)
     got = tested.collect(run.returned)
     got[len(tested.slots) :] = run.parameter_gradients
-    yield from _tensor_rows(tested, got, method, tolerance)
+    yield from _tensor_rows(tested, got, method, tolerance, frozen)
     yield from run.contract_checks(rng)
     yield _layer_unchanged(tested, attributes)
     yield _float32(tested)
@@ -142,8 +155,12 @@ class Run:
                         diagnosis=f"the output is {np.asarray(part)[index]} there",
                     )
                 )
-        tested.draw_upstream(output, rng)
+        if not any(np.size(part) for part in as_list(output)):
+            raise _Stopped(Row("forward", False, diagnosis="the output has no entries: there is nothing to check"))
         self.mutated = self._changes("forward", before, inputs)
+        if not self.mutated:
+            self._same_again(inputs, output)
+        tested.draw_upstream(output, rng)
         before |= {
             "upstream": tested.upstream_as(np.float64),
             "cache": [(path, a.copy()) for path, a in arrays_in(cache, "")],
@@ -154,6 +171,25 @@ class Run:
             self.returned = copy.deepcopy(tested.layer.backward(upstream, cache))
         self.parameter_gradients = [np.array(p.grad) for _, p in tested.named_parameters]
         self.mutated += self._changes("backward", before, inputs, upstream, cache)
+
+    def _same_again(self, inputs: Any, output: Any) -> None:
+        """Stop where forward gives something else with the same inputs and the same generator."""
+        tested = self.tested
+        created = [
+            name for name, p in tested.layer.named_parameters() if all(p is not q for _, q in tested.named_parameters)
+        ]
+        if created:
+            what = f"forward created {', '.join(created)}: a layer's parameters are created in __init__"
+            raise _Stopped(Row("forward", False, diagnosis=what))
+        before = [dict(vars(part)) for _, part in tested.layer.named_layers()]
+        with _reported("forward"):
+            again, _ = tested.forward(inputs)
+        if all(same(a, b) for a, b in zip(as_list(output), as_list(again))):
+            return
+        after = [vars(part) for _, part in tested.layer.named_layers()]
+        if all(_is_same(a.get(name), b[name]) for a, b in zip(before, after) for name in b):
+            what = "two calls with the same rng differ: forward must draw all its random numbers from that rng"
+            raise _Stopped(Row("forward", False, diagnosis=what))
 
     def _changes(self, who: str, before: dict[str, Any], inputs: Any, upstream: Any = None, cache: Any = None) -> list:
         """Sentences for everything that is not what it was."""
@@ -223,7 +259,30 @@ class Run:
         return Row(name, not stale, diagnosis=why if stale else "")
 
 
-def _tensor_rows(tested: LayerUnderTest, got: list[Any], method: str, tolerance: float) -> Iterator[Row]:
+def _visible_weights(layer: Layer) -> Row:
+    """Every number that could be trained must be a `Parameter` that `named_parameters` finds, of floating numbers."""
+    name = "the weights are parameters"
+    for full, parameter in layer.named_parameters():
+        if parameter.dtype.kind != "f":
+            return Row(name, False, diagnosis=f"{full} has dtype {parameter.dtype}: weights are real floating numbers")
+    for path, part in layer.named_layers():
+        for inner, value in hidden_in(part):
+            full = ".".join(filter(None, (path, inner)))
+            if isinstance(value, (Layer, Parameter)):
+                what = (
+                    f"{full} is a {type(value).__name__} that the layer does not show: keep it in an attribute, or in "
+                )
+                what += "a list, tuple or dict that is one"
+            else:
+                what = f"{full} is a float array: make it a Parameter, or, if it is a constant, read-only "
+                what += "(array.flags.writeable = False)"
+            return Row(name, False, diagnosis=what)
+    return Row(name, True)
+
+
+def _tensor_rows(
+    tested: LayerUnderTest, got: list[Any], method: str, tolerance: float, frozen: set[str]
+) -> Iterator[Row]:
     wanted: list[Any] = []
     for i, name in enumerate(tested.names):
         try:
@@ -236,6 +295,11 @@ def _tensor_rows(tested: LayerUnderTest, got: list[Any], method: str, tolerance:
     failed = 0
     for i, name in enumerate(tested.names):
         if wanted[i] is None:
+            continue
+        if i >= len(tested.slots) and name in frozen:
+            still = not np.any(got[i])
+            what = "frozen: its gradient stays zero" if still else "it is frozen, and backward gave it a gradient"
+            yield Row(name, still, wanted[i].shape, diagnosis=what)
             continue
         row = _incomparable(name, got[i], wanted[i])
         if row is None:
@@ -267,12 +331,16 @@ def _incomparable(name: str, mine: Any, right: Array) -> Row | None:
 def _compared(gradient: WrongGradient, tolerance: float, floor: float, thorough: bool) -> Row:
     name, mine, right = gradient.name, gradient.mine, gradient.right
     if not right.size:
-        return Row(name, True, right.shape, error=0.0)
+        return Row(
+            name, False, right.shape, diagnosis="it has no entries, so there is nothing to check: give at least one"
+        )
     difference = np.abs(mine - right)
     index = _index(np.argmax(difference), right.shape)
     error = float(difference.max() / (max(largest(right), floor) or 1.0))
     passed = error <= tolerance
     sentence = "" if passed else diagnose(gradient, thorough)
+    if passed and not right.any():
+        sentence = "note: the output does not depend on it; its gradient is zero, as it must be"
     return Row(name, passed, right.shape, index, float(mine[index]), float(right[index]), error, sentence)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import types
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -67,7 +68,7 @@ class LayerUnderTest:
         self.inputs = [x.astype(np.float64) if is_floating(x) else copy.copy(x) for x in inputs]
         self.slots = self._slots(differentiable)
         self.named_parameters = list(layer.named_parameters())
-        self.values = [p.value.astype(np.float64) for _, p in self.named_parameters]
+        self.values = [p.value.real.astype(np.float64) for _, p in self.named_parameters]
         self.upstream: Any = None
 
     def _slots(self, differentiable: Sequence[str | int] | None) -> list[int]:
@@ -213,6 +214,42 @@ def arrays_in(node: Any, path: str) -> Iterator[tuple[str, Array]]:
             yield from arrays_in(value, f"{path}.{i}" if path else str(i))
 
 
+def hidden_in(part: Layer) -> Iterator[tuple[str, Any]]:
+    """Weights that a layer has and does not show, by path: float arrays, and parameters where nobody looks for them.
+
+    Looked at are its attributes, what its forward and backward were closed over, and objects in either. A read-only
+    array is a constant.
+    """
+    shown = {id(child) for _, child in part.children()}
+    seen: set[int] = set()
+    for name, value in vars(part).items():
+        yield from _hidden(value, name, shown, seen)
+    for method in ("forward", "backward"):
+        function = getattr(getattr(part, method), "__func__", getattr(part, method))
+        closed = zip(getattr(getattr(function, "__code__", None), "co_freevars", ()), function.__closure__ or ())
+        for name, cell in closed:
+            if name != "__class__":
+                yield from _hidden(cell.cell_contents, f"{method}'s own {name}", shown, seen)
+
+
+def _hidden(value: Any, path: str, shown: set[int], seen: set[int]) -> Iterator[tuple[str, Any]]:
+    if id(value) in seen or id(value) in shown:
+        return
+    seen.add(id(value))
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "fc" and value.flags.writeable:
+            yield path, value
+    elif isinstance(value, (Layer, Parameter)):
+        yield path, value
+    elif isinstance(value, (dict, list, tuple, set, frozenset)):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, item in items:
+            yield from _hidden(item, f"{path}.{name}", shown, seen)
+    elif hasattr(value, "__dict__") and not isinstance(value, (type, types.ModuleType, types.FunctionType)):
+        for name, item in vars(value).items():
+            yield from _hidden(item, f"{path}.{name}", shown, seen)
+
+
 def same(a: Any, b: Any) -> bool:
     """Two arrays bit for bit, NaN being NaN."""
     return bool(np.shape(a) == np.shape(b) and np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind in "fc"))
@@ -246,8 +283,12 @@ def _untie_value(value: Any) -> Any:
         return Parameter(value.value.copy())
     if isinstance(value, Layer):
         return _untie(value)
-    if isinstance(value, (list, tuple)) and any(isinstance(item, (Layer, Parameter)) for item in value):
-        return type(value)(_untie_value(item) for item in value)
+    if isinstance(value, dict):
+        return {name: _untie_value(item) for name, item in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_fields"):  # a NamedTuple
+        return type(value)(*map(_untie_value, value))
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_untie_value, value))
     return value
 
 

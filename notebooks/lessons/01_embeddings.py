@@ -18,8 +18,8 @@ import numpy as np
 
 from minitransformer.course import check, hint, show_solution, show_source
 from minitransformer.data import Batch, EnglishFrench, LanguageVocabulary, pad_sequences
-from minitransformer.layers import Array, Chain, Dense, Embedding, Glorot, Tanh, Unallocated, Unembedding, summary
-from minitransformer.models import Transformer, TransformerConfig
+from minitransformer.layers import Array, Chain, Dense, Embedding, Glorot, Tanh, Unallocated, Unembedding
+from minitransformer.models import Transformer, TransformerConfig, summary
 from minitransformer.plotting import embeddings_before_after, loss_curves
 from minitransformer.training import Constant, Trainer
 from minitransformer.verify import check_gradients
@@ -164,7 +164,7 @@ show_source(Unembedding.forward, Unembedding.backward)
 def tied_model(n: int, d_model: int, init) -> Chain:
     """ids -> vectors -> tanh(x W + b) -> logits, with one table at both ends."""
     first = Embedding(n, d_model, init)
-    middle = Chain(linear=Dense(d_model, d_model, init), bend=Tanh())
+    middle = Chain(linear=Dense(d_model, d_model, init), activation=Tanh())
     return Chain(embedding=first, middle=middle, head=Unembedding(first.weight))
 
 

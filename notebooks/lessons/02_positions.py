@@ -20,7 +20,6 @@ from minitransformer.decoding import greedy
 from minitransformer.layers import (
     Array,
     Glorot,
-    Identity,
     LearnedPositions,
     Rotary,
     SelfAttention,
@@ -205,7 +204,7 @@ def train(positions) -> tuple[MinimalTransformer, Trainer]:
 
 
 runs = {
-    "none": train(lambda init: Identity()),
+    "none": train(lambda init: None),
     "sinusoids": train(lambda init: SinusoidalPositions(32)),
     "learned": train(lambda init: LearnedPositions(10, 32, init.scaled(32**0.5))),
 }

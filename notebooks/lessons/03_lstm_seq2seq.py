@@ -16,7 +16,7 @@ import numpy as np
 
 from minitransformer.course import check, hint, show_solution, show_source
 from minitransformer.data import FreshBatches, PairBatches, ToyTask
-from minitransformer.layers import Array, Cache, DotAttention, DotScore, Glorot, Layer, LSTMLayer, MemoryAttention
+from minitransformer.layers import Array, Cache, CrossAttention, DotAttention, DotScore, Glorot, Layer, LSTMLayer
 from minitransformer.models import LSTMConfig, Seq2SeqLSTM
 from minitransformer.plotting import alignment_over_training, attention_map, draw, gradient_norms
 from minitransformer.training import Every, Trainer, WarmupCosine, evaluate
@@ -92,7 +92,7 @@ check_gradients(LSTMLayer(3, 2, rng), rng.standard_normal((2, 5, 3)), mask)
 # %% exercise="attend"
 
 # %%
-show_source(DotScore.forward, MemoryAttention.read)
+show_source(DotScore.forward, CrossAttention.read)
 
 # %% [markdown]
 # The states are used twice, as keys and as values, so two gradients come back to them:
@@ -147,7 +147,7 @@ def plain_recurrence() -> Array:
 def lstm(forget_bias: float) -> LSTMLayer:
     """An LSTM whose forget gates begin with this bias."""
     layer = LSTMLayer(H, H, Glorot(np.random.default_rng(3), np.float64))
-    layer.input.bias.value[2 * H : 3 * H] = forget_bias
+    layer.input_projection.bias.value[2 * H : 3 * H] = forget_bias
     return layer
 
 
@@ -213,7 +213,7 @@ axes = draw(new_model())
 class NothingToLookAt(Layer):
     """A context of zeros, in place of attention."""
 
-    def forward(self, x: Array, memory: Array, mask: Array | None = None, rng=None) -> tuple[Array, Cache]:
+    def forward(self, x: Array, memory: Array, mask: Array | None = None, rng=None, state=None) -> tuple[Array, Cache]:
         return np.zeros((*x.shape[:2], memory.shape[-1]), x.dtype), Cache(x=x, memory=memory)
 
     def backward(self, d_context: Array, cache: Cache) -> tuple[Array, Array]:

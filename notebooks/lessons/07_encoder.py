@@ -27,9 +27,8 @@ from minitransformer.layers import (
     SelfAttention,
     Softmax,
     padding_mask,
-    summary,
 )
-from minitransformer.models import Transformer, TransformerConfig
+from minitransformer.models import Transformer, TransformerConfig, summary
 from minitransformer.plotting import attention_map, draw, mask_map, parameter_parts, parameter_shares
 from minitransformer.verify import check_gradients
 

@@ -28,8 +28,8 @@ from minitransformer.data import EnglishFrench, LanguageVocabulary, PairBatches,
 from minitransformer.data.english_french.pronouns import noun_pair_held_out
 from minitransformer.decoding import Translator
 from minitransformer.experiments.coreference import forced_scores, id_pairs, intervene, measure_heads
-from minitransformer.layers import Array, CrossEntropy, Softmax, Unallocated, summary
-from minitransformer.models import PRESETS, PreNormTransformer, TransformerConfig
+from minitransformer.layers import Array, CrossEntropy, Softmax, Unallocated
+from minitransformer.models import PRESETS, PreNormTransformer, TransformerConfig, summary
 from minitransformer.plotting import OKABE_ITO, attention_map, schedule_curve, training_figure
 from minitransformer.training import Adam, Every, Noam, Trainer, WarmupCosine
 from minitransformer.training.parallel import blas_threads

@@ -75,10 +75,10 @@ TEXT = tests[0]
 source = np.array([[*english.encode_tokens(TEXT.english), english.eos]])
 print(TEXT.english_text, "->", TEXT.french_text, "\n")
 
-state, ids = model.begin(source, french.bos)
+state, ids = model.start_decoding(source, french.bos)
 written = []
 while not written or (written[-1] != french.eos and len(written) < 30):
-    logits = model.step(ids, state)[:, -1]  # (1, V)
+    logits = model.next_logits(ids, state)[:, -1]  # (1, V)
     chosen = int(logits[0].argmax())
     written.append(chosen)
     ids = np.array([[chosen]])
@@ -136,7 +136,7 @@ differs = [
 ]
 i = min(differs, key=lambda i: len(greedy_found[i].ids))  # a short one, to fit the page
 steps = []
-winner = beam_search(model, sources[i], num_beams=3, length_penalty=0.0, watch=steps.append, **keywords)[0][0]
+winner = beam_search(model, sources[i], num_beams=3, length_penalty=0.0, on_step=steps.append, **keywords)[0][0]
 print("source ", tests[i].english_text)
 print(f"greedy  {french.decode(greedy_found[i].ids)}   {greedy_found[i].log_probability:.2f}")
 print(f"beam 3  {french.decode(winner.ids)}   {winner.log_probability:.2f}")

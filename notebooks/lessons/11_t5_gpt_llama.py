@@ -34,7 +34,6 @@ from minitransformer.layers import (
     SelfAttention,
     SiLU,
     Unallocated,
-    summary,
 )
 from minitransformer.models import (
     GPT,
@@ -46,6 +45,7 @@ from minitransformer.models import (
     T5Config,
     Transformer,
     TransformerConfig,
+    summary,
 )
 from minitransformer.plotting import attention_map, draw, loss_curves, parameter_parts, parameter_shares
 from minitransformer.training import Adam, Trainer, WarmupCosine
@@ -99,7 +99,7 @@ ax = draw(models["Llama"])
 #
 # - a **linear** layer is $y = xW$: one matrix, nothing else;
 # - a **dense** layer is $y = xW + b$ (many libraries call this one linear);
-# - a **feed-forward** layer is two of either with a bend between them: $y = f(xW_1 + b_1)W_2 + b_2$.
+# - a **feed-forward** layer is two of either with an activation between them: $y = f(xW_1 + b_1)W_2 + b_2$.
 #
 # T5 and Llama have linear layers only: no biases at all.
 
@@ -107,19 +107,19 @@ ax = draw(models["Llama"])
 show_source(Linear.forward, Dense.forward)
 
 # %% [markdown]
-# **Predict before you run.** Two linear layers in a row, D → 4D → D, with no bend between them. How many numbers do they hold, and what
+# **Predict before you run.** Two linear layers in a row, D → 4D → D, with no activation between them. How many numbers do they hold, and what
 # can they do that one D × D matrix cannot?
 
 # %%
 D = 16
-widen, narrow = Linear(D, 4 * D, rng), Linear(4 * D, D, rng)
+up, down = Linear(D, 4 * D, rng), Linear(4 * D, D, rng)
 x = rng.standard_normal((5, D))
-one = widen.weight.value.astype(float) @ narrow.weight.value.astype(float)
-print("weights:", widen.n_parameters() + narrow.n_parameters(), "and", one.size)
-print("largest difference of the outputs:", np.abs(narrow(widen(x)) - x @ one).max())
+one = up.weight.value.astype(float) @ down.weight.value.astype(float)
+print("weights:", up.n_parameters() + down.n_parameters(), "and", one.size)
+print("largest difference of the outputs:", np.abs(down(up(x)) - x @ one).max())
 
 # %% [markdown]
-# Nothing: a product of matrices is a matrix. The bend is what makes the wide layer worth its weights.
+# Nothing: a product of matrices is a matrix. The activation is what makes the wide layer worth its weights.
 #
 # ## 3 · T5: distance instead of position
 #
@@ -208,7 +208,7 @@ print("scores by distance 0, 1, 2, ... back:", np.round(scores[-1, ::-1][:6], 2)
 # %% exercise="rotary_backward"
 
 # %% [markdown]
-# **SwiGLU.** The feed-forward layer gets a third matrix: what is bent becomes a *gate* for what is not,
+# **SwiGLU.** The feed-forward layer gets a third matrix: what goes through the activation becomes a *gate* for what does not,
 #
 # $$ y = \big(\mathrm{silu}(xW_g) \odot xW_1\big) W_2, \qquad \mathrm{silu}(z) = z\,\sigma(z) . $$
 

@@ -20,6 +20,8 @@ from benchmarks.rounds import Turns, Watch, ratio  # noqa: E402
 from benchmarks.sizes import SHORT, SIZES, new_batch, new_model  # noqa: E402
 from benchmarks.text import SAME, verify_first  # noqa: E402
 
+from ..extent import exhaustive  # noqa: E402
+
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
@@ -31,6 +33,7 @@ def run(*arguments):
     )  # fmt: skip
 
 
+@exhaustive
 @pytest.mark.parametrize("sizes", ["S", "GR"])
 def test_the_short_run_measures_every_contender(sizes):
     done = run("step", "--short", "--json", "--sizes", sizes, "--threads", "1,2")
@@ -48,6 +51,7 @@ def test_the_short_run_measures_every_contender(sizes):
             assert result["checks"]["ours"]["gradient_error"] < 1e-12
 
 
+@exhaustive
 def test_the_short_run_decodes_and_trains():
     done = run("decode", "reversal", "--short", "--sizes", "SG")
     assert done.returncode == 0, done.stderr
@@ -55,6 +59,7 @@ def test_the_short_run_decodes_and_trains():
     assert "reversal" in done.stdout
 
 
+@exhaustive
 def test_the_short_run_trains_on_a_text_to_the_end():
     done = run("text", "--short", "--json", "--threads", "1", "--goal", "4.44")
     assert done.returncode == 0, done.stderr

@@ -29,6 +29,7 @@ from minitransformer.layers import (
     Glorot,
     GroupedQueryAttention,
     Identity,
+    InputEmbedding,
     LayerNorm,
     LearnedPositions,
     Linear,
@@ -101,20 +102,20 @@ def _dense(rng: np.random.Generator) -> tuple[Any, ...]:
 @case(Chain)
 def _chain(rng: np.random.Generator) -> tuple[Any, ...]:
     init = float64(rng)
-    chain = Chain(widen=Dense(D, F, init), bend=GELU(), dropout=Dropout(P), narrow=Linear(F, D, init))
+    chain = Chain(up=Dense(D, F, init), activation=GELU(), dropout=Dropout(P), down=Linear(F, D, init))
     return chain, rng.standard_normal((B, T, D))
 
 
 @case(Chain, "of one layer used twice")
 def _used_twice(rng: np.random.Generator) -> tuple[Any, ...]:
     shared = Dense(D, D, float64(rng))
-    return Chain(first=shared, bend=GELU(), second=shared), rng.standard_normal((B, T, D))
+    return Chain(first=shared, activation=GELU(), second=shared), rng.standard_normal((B, T, D))
 
 
 @case(Chain, "of an embedding tied to its unembedding")
 def _tied(rng: np.random.Generator) -> tuple[Any, ...]:
     tokens = Embedding(V, D, float64(rng), scale=D**0.5)
-    return Chain(tokens=tokens, bend=GELU(), head=Unembedding(tokens.weight, scale=D**-0.5)), ids(rng, B, T)
+    return Chain(tokens=tokens, activation=GELU(), head=Unembedding(tokens.weight, scale=D**-0.5)), ids(rng, B, T)
 
 
 @case(ReLU)
@@ -145,6 +146,17 @@ def _dropout(rng: np.random.Generator) -> tuple[Any, ...]:
 @case(Embedding)
 def _embedding(rng: np.random.Generator) -> tuple[Any, ...]:
     return Embedding(V, D, float64(rng), scale=2.5), ids(rng, B, T)
+
+
+@case(InputEmbedding, "with learned positions and dropout")
+def _input_embedding(rng: np.random.Generator) -> tuple[Any, ...]:
+    init = float64(rng)
+    return InputEmbedding(Embedding(V, D, init, 0.7), LearnedPositions(S, D, init), P), ids(rng, B, T)
+
+
+@case(InputEmbedding, "without positions")
+def _input_embedding_alone(rng: np.random.Generator) -> tuple[Any, ...]:
+    return InputEmbedding(Embedding(V, D, float64(rng))), ids(rng, B, T)
 
 
 @case(Unembedding)

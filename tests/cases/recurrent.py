@@ -104,7 +104,7 @@ def _additive_score(rng: np.random.Generator) -> tuple[Any, ...]:
 
 
 @case(CrossAttention, "with queries and keys of their own")
-def _memory_attention(rng: np.random.Generator) -> tuple[Any, ...]:
+def _cross_attention(rng: np.random.Generator) -> tuple[Any, ...]:
     init = float64(rng)
     layer = CrossAttention(DotScore(), Linear(D, A, init), Linear(M, A, init))
     return layer, rng.standard_normal((B, T, D)), rng.standard_normal((B, S, M)), ragged_mask(rng, B, T, S)
@@ -129,12 +129,12 @@ def _additive_attention(rng: np.random.Generator) -> tuple[Any, ...]:
 
 
 @case(AttentionalHidden)
-def _attentional_state(rng: np.random.Generator) -> tuple[Any, ...]:
+def _attentional_hidden(rng: np.random.Generator) -> tuple[Any, ...]:
     return AttentionalHidden(M, H, float64(rng)), rng.standard_normal((B, T, M)), rng.standard_normal((B, T, H))
 
 
 @case(RecurrentEncoder)
-def _bridged_encoder(rng: np.random.Generator) -> tuple[Any, ...]:
+def _recurrent_encoder(rng: np.random.Generator) -> tuple[Any, ...]:
     init = float64(rng)
     encoder = RecurrentEncoder(BidirectionalLSTM(D, H, init, 2, P), 3, 4, init)
     return encoder, rng.standard_normal((B, S, D)), tokens(S)[:, None, None]
@@ -147,7 +147,7 @@ def decoder_inputs(rng: np.random.Generator) -> tuple[Any, ...]:
 
 
 @case(LuongDecoder)
-def _attentional_decoder(rng: np.random.Generator) -> tuple[Any, ...]:
+def _luong_decoder(rng: np.random.Generator) -> tuple[Any, ...]:
     init = float64(rng)
     attention = DotAttention(Linear(M, H, init))
     decoder = LuongDecoder(LSTM(D, H, init, 2, P), attention, AttentionalHidden(M, H, init), P)

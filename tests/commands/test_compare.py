@@ -10,6 +10,8 @@ from minitransformer.experiments import joeynmt
 from minitransformer.layers import Unallocated
 from minitransformer.models import build_model
 
+from ..extent import exhaustive
+
 TINY = (
     *("--steps", "4", "--d-model", "8", "--n-heads", "2", "--d-ff", "12", "--batch-size", "4", "--workers", "1"),
     *("--encoder-blocks", "1", "--decoder-blocks", "1"),
@@ -52,6 +54,7 @@ def test_the_same_seed_gives_the_same_quality(run, json_of, tmp_path):
     assert first == again != other
 
 
+@exhaustive
 def test_the_defaults_match_within_two_per_cent(run, json_of, capsys):
     for lstm in ("lstm", "lstm-bahdanau", "lstm-input-feeding"):
         options = ("compare", "--no-figure", "--lstm", lstm, "--steps", "1", "--batch-size", "2", "--workers", "1")

@@ -90,6 +90,52 @@ def test_translate_reads_standard_input_a_line_at_a_time(run, json_of, trained, 
     assert "日本" in err
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("Go.\n".encode("utf-16"), "standard input:1: the text is UTF-16; allowed is UTF-8"),
+        ("Go.\nUn caf\u00e9.\n".encode("latin-1"), "standard input:2: byte 7 (0xe9) is not UTF-8"),
+        (b"Go\0.\n", "standard input:1: byte 3 is NUL"),
+    ],
+    ids=["UTF-16", "Latin-1", "binary"],
+)
+def test_standard_input_that_is_no_utf_8_is_refused_with_its_line_and_byte(run, trained, monkeypatch, content, words):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    status, out, err = run("translate", trained)
+    assert status == 2
+    assert words in err
+    assert "\ufffd" not in out
+    assert "Traceback" not in err
+
+
+def test_a_byte_order_mark_on_standard_input_is_no_part_of_the_text(run, json_of, trained, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbfGo.\n")))
+    status, out, _ = run("translate", trained, "--json")
+    assert status == 0
+    assert [a["source"] for a in json_of(out)["translations"]] == ["Go."]
+
+
+def test_standard_input_that_is_closed_is_said(run, trained, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    status, _, err = run("translate", trained)
+    assert (status, "standard input is closed" in err) == (2, True)
+
+
+def test_composed_and_decomposed_accents_are_one_text(trained):
+    translator = load(trained)
+    composed, decomposed = "Un caf\u00e9 \u00e0 Paris.", "Un cafe\u0301 a\u0300 Paris."
+    assert translator.translate([composed]) == translator.translate([decomposed])
+    assert translator.look(composed).source == translator.look(decomposed).source
+
+
+def test_training_that_blows_up_stops_and_says_what_to_try(run, tmp_path, pairs_file):
+    sizes = ["--d-model", "16", "--n-heads", "2", "--vocabulary", "word", "--workers", "1"]
+    status, out, err = run("train", pairs_file, "--out", tmp_path / "run", "--rate", "50", "--steps", "200", *sizes)
+    assert status == 2
+    assert "training has blown up. Try a learning rate below" in err
+    assert "perplexity" not in out
+
+
 def test_evaluate_measures_what_translate_says(run, json_of, trained, pairs_file):
     status, out, err = run("evaluate", trained, pairs_file, "--json")
     assert status == 0

@@ -14,6 +14,8 @@ from minitransformer.course.exercises import exercises
 from minitransformer.course.grading import Limits, code_cells, grade, submissions
 from minitransformer.course.worker import decode, decode_attempt, encode, encode_attempt
 
+from ..extent import exhaustive, extent
+
 NAME, OTHER = "softmax_backward", "split_heads"
 ALL = exercises()
 GOOD = ALL[OTHER].source
@@ -52,26 +54,39 @@ def test_solutions_are_right_and_stubs_are_not(tmp_path):
     assert [result.stage for result in begun.values()] == ["stub", "pass"]
 
 
+THREADS = "import threading\nthreading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()\nreturn y"
+MEMORY = "rows = []\nwhile True: rows.append(bytearray(10**7))"
+DISK = "open('filler', 'wb').write(bytes(10**9))\nreturn y"
+
+
 @pytest.mark.parametrize(
     ("body", "stages"),
     [
         ("return -1", {"type"}),
-        ("return y * dy", {"value"}),
+        pytest.param("return y * dy", {"value"}, marks=exhaustive),
         ("import os; os._exit(0)", {"exception"}),
-        ("import sys; sys.exit(0)", {"exception"}),
+        pytest.param("import sys; sys.exit(0)", {"exception"}, marks=exhaustive),
         ("while True: pass", {"limit"}),
-        ("import time\ntime.sleep(1000)", {"limit"}),
+        pytest.param("import time\ntime.sleep(1000)", {"limit"}, marks=exhaustive),
         pytest.param("return np.ones(10**11)", {"exception"}, marks=posix),
-        pytest.param("rows = []\nwhile True: rows.append(bytearray(10**7))", {"exception", "limit"}, marks=posix),
-        pytest.param("import os\nos.kill(os.getpid(), 9)", {"exception", "limit"}, marks=posix),
-        ("import ctypes\nctypes.string_at(0)", {"exception"}),
+        pytest.param(
+            "rows = []\nwhile True: rows.append(bytearray(10**7))", {"exception", "limit"}, marks=[posix, exhaustive]
+        ),
+        pytest.param("import os\nos.kill(os.getpid(), 9)", {"exception", "limit"}, marks=[posix, exhaustive]),
+        pytest.param("import ctypes\nctypes.string_at(0)", {"exception"}, marks=exhaustive),
         (f"return {NAME}(dy, y)", {"exception"}),
-        ("rows = []\nrows.append(rows)\nreturn rows", {"exception"}),
+        pytest.param("rows = []\nrows.append(rows)\nreturn rows", {"exception"}, marks=exhaustive),
         ("return iter(int, 1)", {"type"}),
-        ("return np.array([object()])", {"type"}),
-        ("import threading\nthreading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()\nreturn y", {"value"}),
-        ("print('x' * 10**8)\nreturn y", {"value"}),
-        pytest.param("open('filler', 'wb').write(bytes(10**9))\nreturn y", {"exception", "limit"}, marks=posix),
+        pytest.param("return np.array([object()])", {"type"}, marks=exhaustive),
+        pytest.param(
+            "import threading\nthreading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()\nreturn y",
+            {"value"},
+            marks=exhaustive,
+        ),
+        pytest.param("print('x' * 10**8)\nreturn y", {"value"}, marks=exhaustive),
+        pytest.param(
+            "open('filler', 'wb').write(bytes(10**9))\nreturn y", {"exception", "limit"}, marks=[posix, exhaustive]
+        ),
         ("from minitransformer.course.exercises import find\nreturn 1", {"exception"}),
         ("raise NotImplementedError", {"stub"}),
         ("return 1 +", {"exception"}),
@@ -100,7 +115,7 @@ FORGERIES = [
 ]
 
 
-@pytest.mark.parametrize("trick", FORGERIES)
+@pytest.mark.parametrize("trick", extent(FORGERIES[::4], FORGERIES))
 def test_a_mark_cannot_be_forged_where_the_students_code_runs(tmp_path, trick):
     hand_in(tmp_path, "student", answer(f"{trick}\nreturn y"))
     (submission,) = submissions(tmp_path)

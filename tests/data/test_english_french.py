@@ -13,6 +13,8 @@ from minitransformer.data.english_french.sentences import TEMPLATES
 from minitransformer.data.english_french.spelling import contract, detokenize, tokenize
 from minitransformer.data.english_french.task import EnglishFrench, Example, held_out
 
+from ..extent import extent
+
 
 @pytest.fixture(scope="module")
 def task():
@@ -408,10 +410,10 @@ def test_no_english_sentence_has_two_translations(task, train, test):
     for example in train + test:
         english, french = (tuple(map(ids.get, t)) for ids, t in ((source, example.english), (target, example.french)))
         assert translations.setdefault(english, french) == french
-    for english_ids, french_ids in task.sample_ids(np.random.default_rng(13), 150_000, source, target):
+    for english_ids, french_ids in task.sample_ids(np.random.default_rng(13), extent(15_000, 150_000), source, target):
         french = tuple(french_ids)
         assert translations.setdefault(tuple(english_ids), french) == french
-    assert len(translations) > 170_000
+    assert len(translations) > extent(50_000, 170_000)
     assert {i for english in translations for i in english} == set(source.values())
     assert {i for french in translations.values() for i in french} == set(target.values())
 

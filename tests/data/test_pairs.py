@@ -1,6 +1,11 @@
+import bz2
+import gzip
+import io
 import itertools
+import lzma
 import os
 import unicodedata
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,8 +18,10 @@ from minitransformer.data import (
     WordVocabulary,
     read_aligned,
     read_pairs,
+    read_text,
     split_by_source,
 )
+from minitransformer.data.pairs import read_lines
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +251,60 @@ def test_real_sentences_are_split_without_leaks(tatoeba):
     assert abs(len(train) - 18_000) < 60
     assert abs(len(valid) - 1000) < 60
     assert not {source.casefold() for source, _ in train} & {source.casefold() for source, _ in valid + test}
+
+
+TEXT = "the cat\tle chat\nthe e\u0301\tl'\u00e9t\u00e9\n".encode()
+WANTED = ["the cat\tle chat", "the \u00e9\tl'\u00e9t\u00e9"]
+
+
+def zipped(*names):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, TEXT)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        TEXT,
+        gzip.compress(TEXT),
+        bz2.compress(TEXT),
+        lzma.compress(TEXT),
+        zipped("fra.txt"),
+        zipped("_about.txt", "fra.txt"),
+    ],
+    ids=["plain", "gzip", "bzip2", "xz", "zip", "zip with a note, as Anki's"],
+)
+def test_compressed_files_are_read_whatever_their_name(tmp_path, content):
+    path = tmp_path / "pairs.tsv"
+    path.write_bytes(content)
+    assert read_lines(path) == WANTED
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (zipped("a.txt", "b.txt"), "holds 2 files; allowed is one: unpack it"),
+        (zipped(), "holds 0 files"),
+        (gzip.compress(TEXT, mtime=0)[:-9], "is compressed, and damaged or locked"),
+        (bz2.compress(TEXT)[:20], "is compressed, and damaged or locked"),
+        (lzma.compress(TEXT)[:-8], "is compressed, and damaged or locked"),
+        (b"PK\x03\x04 no archive", "is compressed, and damaged or locked"),
+        (gzip.compress("caf\u00e9".encode("latin-1"), mtime=0), "byte 4 .0xe9. is not UTF-8"),
+    ],
+)
+def test_what_cannot_be_unpacked_is_said_in_one_line(tmp_path, content, words):
+    path = tmp_path / "pairs.zip"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=words) as caught:
+        read_lines(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_text_for_a_language_model_is_unpacked_too(tmp_path):
+    path = tmp_path / "text.gz"
+    path.write_bytes(gzip.compress(b"one\r\ntwo\n"))
+    assert read_text(str(path)) == "one\ntwo\n"

@@ -1,11 +1,8 @@
 """The one door for text: what is alike is read alike, and what is no text is refused with its line and byte."""
 
-import bz2
 import gzip
 import io
-import lzma
 import sys
-import zipfile
 
 import pytest
 from hypothesis import given
@@ -79,37 +76,8 @@ def test_an_argument_that_was_not_utf_8_is_refused():
         normalize(3, "after")
 
 
-def zipped(**files):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name.replace("__", "."), content)
-    return buffer.getvalue()
-
-
-PACKED = {
-    "gz": gzip.compress,
-    "bz2": bz2.compress,
-    "xz": lzma.compress,
-    "zip": lambda text: zipped(fra__txt=text, _about__txt=b"remarks"),  # as manythings.org packs it
-}
-
-
-@pytest.mark.parametrize("end", PACKED)
-def test_compressed_files_are_read(tmp_path, end):
-    path = tmp_path / f"text.{end}"
-    path.write_bytes(PACKED[end](b"\xef\xbb\xbfone\r\ntwo"))
-    assert read_lines(path) == ["one", "two"]
-    path.write_bytes(PACKED[end](b"one\n" * 1000)[:-9])
-    with pytest.raises(DataError, match=rf"text\.{end}: is compressed by .*, and damaged or encrypted"):
-        read_lines(path)
-
-
-def test_what_is_packed_twice_or_in_company_is_refused(tmp_path):
+def test_what_is_packed_twice_is_refused(tmp_path):
     path = tmp_path / "text"
     path.write_bytes(gzip.compress(gzip.compress(b"a")))
     with pytest.raises(DataError, match=r":1: the text is compressed by gzip; .*unpack it first"):
-        read_lines(path)
-    path.write_bytes(zipped(a="a", b="b"))
-    with pytest.raises(DataError, match="is a zip that holds 2 files; allowed is a zip with one text"):
         read_lines(path)

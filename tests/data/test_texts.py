@@ -81,5 +81,5 @@ def test_a_file_without_text_is_named(tmp_path, content, words):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"nowhere: no such file"):
+    with pytest.raises(DataError, match=r"nowhere: no such file; allowed is a UTF-8 text file"):
         read_text(str(tmp_path / "nowhere"))

@@ -7,6 +7,8 @@ import pytest
 from minitransformer.data import TASKS
 from minitransformer.data.tasks.written import FIRST_YEAR, LAST_YEAR, MONTHS, WAYS, WEEKDAYS, addition, dates, reverse
 
+from ..extent import exhaustive
+
 
 def test_every_sum_is_right_and_its_question_stands_backwards():
     for part in addition():
@@ -75,6 +77,7 @@ def test_a_part_may_be_empty():
     assert [len(part) for part in dates(sizes=(5, 0, 0))] == [5, 0, 0]
 
 
+@exhaustive
 def test_reversed_sequences():
     training, validation, test = reverse()
     assert [len(part) for part in (training, validation, test)] == [50_000, 1_000, 1_000]
@@ -83,6 +86,7 @@ def test_reversed_sequences():
     assert max(len(source.split()) for source, _ in test) == 30
 
 
+@exhaustive
 def test_every_task_is_the_same_in_every_run():
     for name, task in TASKS.items():
         assert task() == task(), name

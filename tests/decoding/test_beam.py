@@ -8,15 +8,16 @@ import pytest
 from minitransformer.decoding import Branch, beam_search, greedy, search_tree
 from minitransformer.layers import DecodingState, Layer
 
+from ..extent import extent
 from .recipes import EOS, MODELS, START, V, case, log_p, log_probability
 
 OTHERS = [token for token in range(V) if token != EOS]
 PENALTIES = (None, 0.0, 0.6, 2.0, -1.0)
 
 
-def test_a_beam_of_one_is_greedy_on_two_thousand_models():
+def test_a_beam_of_one_is_greedy_on_thousands_of_models():
     lengths = set()
-    for seed in range(2000):
+    for seed in range(extent(300, 2000)):
         model, source, start = case(seed)
         wanted = greedy(model, source, start=start, eos=EOS, max_new_tokens=5)
         got = beam_search(model, source, start=start, eos=EOS, num_beams=1, max_new_tokens=5)
@@ -41,9 +42,9 @@ def every_sequence(model, source, start, most):
     return found
 
 
-def test_a_beam_as_wide_as_the_tree_is_exhaustive_search_on_two_thousand_models():
+def test_a_beam_as_wide_as_the_tree_is_exhaustive_search_on_thousands_of_models():
     best_lengths = set()
-    for seed in range(2000):
+    for seed in range(extent(300, 2000)):
         model, source, start = case(seed, sentences=1)
         most, penalty = 3 if seed % 4 else 2, PENALTIES[seed % len(PENALTIES)]
         tree = every_sequence(model, source[0], start, most)
@@ -100,7 +101,7 @@ def test_between_them_it_is_its_definition_sentence_by_sentence(width):
 def test_every_score_is_the_model_s_own_log_probability_over_the_length_without_the_prompt(name):
     number = list(MODELS).index(name)
     finished = set()
-    for seed in range(number, number + 10 * len(MODELS), len(MODELS)):
+    for seed in range(number, number + extent(3, 10) * len(MODELS), len(MODELS)):
         model, source, start = case(seed, sentences=3)
         settings = {"num_beams": 4, "num_return_sequences": 4, "max_new_tokens": 6}
         for penalty in PENALTIES:

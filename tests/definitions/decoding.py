@@ -39,7 +39,7 @@ class Copyist(Layer):
         return logits
 
 
-@holds("a step of decoding gives the logits of the whole, from the first ids to the last, for the rows that go on")
+@holds("decoding with a state gives the logits of the whole, from the first ids to the last, for the rows that go on")
 def a_step_is_the_whole() -> None:
     rng = np.random.default_rng(0)
     source, target = rng.integers(1, 13, (4, 7)), rng.integers(1, 11, (4, 9))

@@ -19,7 +19,9 @@ from minitransformer.layers import (
     Dropout,
     Embedding,
     Identity,
+    InputEmbedding,
     LayerNorm,
+    LearnedPositions,
     Linear,
     MultiHeadAttention,
     PostNorm,
@@ -223,6 +225,20 @@ def embeddings_look_up() -> None:
     x = _random(2, 3)
     logits = [[0.5 * sum(x[n, j] * table[v, j] for j in range(3)) for v in range(7)] for n in range(2)]
     _equal(Unembedding(layer.weight, scale=0.5)(x), np.array(logits), "compared", 1e-14)
+
+
+@holds("an input embedding adds the position's vector to the id's, and drops from their sum")
+def input_embedding_is_its_formula() -> None:
+    ids, init = np.array([[6, 0, 6], [1, 2, 5]]), _float64()
+    tokens, positions = Embedding(7, 4, init), LearnedPositions(6, 4, init)
+    layer, start = InputEmbedding(tokens, positions, 0.5), 2
+    wanted = np.array(
+        [[tokens.weight.value[i] + positions.weight.value[start + t] for t, i in enumerate(row)] for row in ids]
+    )
+    _equal(layer.forward(ids, start=start)[0], wanted, "sum", 1e-15)
+    dropped, _ = layer.forward(ids, np.random.default_rng(0), start)
+    assert 0 < (dropped == 0).mean() < 1, "training drops nothing, or all"
+    _equal(dropped, np.where(dropped == 0, 0.0, 2.0 * wanted), "what is left, scaled up", 1e-14)
 
 
 @holds("the blocks of a decoder use each its own mask")

@@ -82,13 +82,19 @@ def recurrent_gradients_are_derivatives() -> None:
         check_directions(small(name), SOURCE, TARGET, n=3).raise_if_failed()
 
 
-@holds("the steps of recurrent translators give what their forward gives")
+@holds("recurrent translators decode with a state what their forward gives")
 def recurrent_translators_step_as_they_run() -> None:
     for name in RECIPES:
         model = small(name)
-        wanted, (state, _) = model(SOURCE, TARGET), model.begin(SOURCE, 0)
+        wanted, (state, _) = model(SOURCE, TARGET), model.start_decoding(SOURCE, 0)
         logits = [model.next_logits(part, state) for part in np.split(TARGET, [2, 3], axis=1)]
-        _equal(np.concatenate(logits, axis=1), wanted, f"logits of {name}", 1e-13 * float(np.abs(wanted).max()))
+        tolerance = 1e-13 * float(np.abs(wanted).max())
+        _equal(np.concatenate(logits, axis=1), wanted, f"logits of {name}", tolerance)
+        state, _ = model.start_decoding(SOURCE, 0)
+        model.next_logits(TARGET[:, :2], state)
+        rows = np.array([1, 0, 1])
+        logits_of_rows = model.next_logits(TARGET[rows, 2:], state.select(rows))
+        _equal(logits_of_rows, wanted[rows, 2:], f"logits of chosen rows of {name}", tolerance)
 
 
 @holds("recurrent translators have as many parameters as by hand")

@@ -31,7 +31,12 @@ MASK = np.array([[True, True, False, False], [True] * 4, [True, False, False, Fa
 
 def cell_by_definition(layer: LSTMLayer, x: Array, h: list[float], c: list[float]) -> tuple[list[float], list[float]]:
     """One step of one sentence, unit by unit: x (D,), h and c (H,) -> h' and c'."""
-    H, W, U, b = len(h), layer.input.weight.value, layer.recurrent.weight.value, layer.input.bias.value
+    H, W, U, b = (
+        len(h),
+        layer.input_projection.weight.value,
+        layer.hidden_projection.weight.value,
+        layer.input_projection.bias.value,
+    )
 
     def total(gate: int, unit: int) -> float:
         column = gate * H + unit  # the gates stand side by side: g, i, f, o
@@ -61,9 +66,9 @@ def lstm_by_definition(
 
 def both_by_definition(layer: Bidirectional, x: Array) -> tuple[Array, list[float], list[float]]:
     """Both directions of one sentence without padding: x (T, D) -> y (T, 2 H), h, c."""
-    assert isinstance(layer.ahead, LSTMLayer)
-    assert isinstance(layer.back, LSTMLayer)
-    ahead, back = lstm_by_definition(layer.ahead, x), lstm_by_definition(layer.back, x[::-1])
+    assert isinstance(layer.forward_layer, LSTMLayer)
+    assert isinstance(layer.backward_layer, LSTMLayer)
+    ahead, back = lstm_by_definition(layer.forward_layer, x), lstm_by_definition(layer.backward_layer, x[::-1])
     return np.concatenate([ahead[0], back[0][::-1]], axis=1), ahead[1] + back[1], ahead[2] + back[2]
 
 
@@ -98,7 +103,7 @@ def lstm_gates_saturate() -> None:
     layer = LSTMLayer(1, 1, _float64())
     for parameter in layer.parameters():
         parameter.value = np.zeros(parameter.shape, np.float32)
-    layer.input.weight.value[0] = [1e4, 1e4, 1e4, 1e4]
+    layer.input_projection.weight.value[0] = [1e4, 1e4, 1e4, 1e4]
     with np.errstate(all="raise", under="ignore"):
         (y, _, c), cache = layer.forward(np.array([[[1.0], [1.0], [-1.0]]], np.float32))
         gradients = layer.backward((np.ones_like(y), np.ones_like(c), np.ones_like(c)), cache)
@@ -157,7 +162,7 @@ def stacks_have_a_state_for_each_layer() -> None:
 
 @holds("an LSTM's forget gates begin open, and its other biases at zero")
 def forget_gates_begin_open() -> None:
-    bias = LSTMLayer(3, 2, _float64()).input.bias.value
+    bias = LSTMLayer(3, 2, _float64()).input_projection.bias.value
     _equal(bias, np.array([0.0, 0, 0, 0, 1, 1, 0, 0]), "biases g, i, f, o", 0.0)
     assert LSTMLayer(3, 2, Unallocated()).n_parameters() == 3 * 8 + 2 * 8 + 8
 
@@ -210,7 +215,7 @@ def recurrent_attention_is_its_definition() -> None:
             _equal(cache["weights"][b, 0, t], weights, f"weights of query {t}, sentence {b}")
 
 
-@holds("the attentional state is tanh of context and state, in this order")
+@holds("the attentional hidden state is tanh of context and state, in this order")
 def attentional_state_is_its_formula() -> None:
     layer, context, h = AttentionalHidden(3, 2, _float64()), _random(2, 4, 3), _random(2, 4, 2, seed=1)
     W = layer.mix.weight.value

@@ -114,8 +114,8 @@ def t5_by_definition(model: Any, gated: bool, source: Array, target: Array) -> A
     def feed_forward(name: str, x: Array) -> Array:
         x = normed(f"{name}.norm", x)
         wide = x @ P[f"{name}.up_proj.weight"]
-        bent = gelu(x @ P[f"{name}.gate_proj.weight"]) * wide if gated else np.maximum(wide, 0.0)
-        return bent @ P[f"{name}.down_proj.weight"]
+        activated = gelu(x @ P[f"{name}.gate_proj.weight"]) * wide if gated else np.maximum(wide, 0.0)
+        return activated @ P[f"{name}.down_proj.weight"]
 
     S, T = len(source), len(target)
     x, everything = table[source], np.ones((S, S), bool)
@@ -253,14 +253,14 @@ def recipes_are_counted_by_hand() -> None:
         assert n == by_hand, f"{name} has {n} parameters, by hand there are {by_hand}"
 
 
-@holds("the steps of T5, GPT and Llama give what their forward gives")
+@holds("T5, GPT and Llama decode with a state what their forward gives")
 def recipes_step_as_they_run() -> None:
     for name in ("T5", "T5 v1.1", "GPT", "Llama"):
         model = small(name)
         if isinstance(model, EncoderDecoder):
-            wanted, (state, _) = model(SOURCE, TARGET), model.begin(SOURCE, 0)
+            wanted, (state, _) = model(SOURCE, TARGET), model.start_decoding(SOURCE, 0)
         else:
-            wanted, (state, _) = model(TARGET), model.begin(TARGET)
+            wanted, (state, _) = model(TARGET), model.start_decoding(TARGET)
         logits = [model.next_logits(part, state) for part in np.split(TARGET, [3, 4, 5, 7], axis=1)]
         scale = float(np.abs(wanted).max())
         _equal(np.concatenate(logits, axis=1), wanted, f"logits of {name}", 1e-13 * max(scale, 1.0))

@@ -25,6 +25,7 @@ from minitransformer.layers import (
     SiLU,
     SinusoidalPositions,
     causal_mask,
+    masks,
     relative,
     rotary,
 )
@@ -53,19 +54,19 @@ def silu_is_its_formula() -> None:
     _equal(y, np.array([0.0, 1e4], np.float32), "far from zero", 0.0)
 
 
-@holds("a gated feed-forward layer bends its gate, and not what the gate lets through")
+@holds("a gated feed-forward layer activates its gate, and not what the gate lets through")
 def gated_feed_forward_is_its_formula() -> None:
     x = _random(3, 4)
-    for layer, bend in (
+    for layer, activation in (
         (GatedFeedForward(4, 5, _float64()), lambda z: z / (1 + math.exp(-z))),
         (
             GatedFeedForward(4, 5, _float64(), activation=GELU()),
             lambda z: z / 2 * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))),
         ),
     ):
-        gate, widen, narrow = (parameter.value for parameter in layer.parameters())
-        bent = np.array([[bend(float(z)) for z in row] for row in x @ gate])
-        _equal(layer(x), (bent * (x @ widen)) @ narrow, "output")
+        gate, up, down = (parameter.value for parameter in layer.parameters())
+        activated = np.array([[activation(float(z)) for z in row] for row in x @ gate])
+        _equal(layer(x), (activated * (x @ up)) @ down, "output")
 
 
 # Buckets by hand: 8 of them, up to a distance of 16. In a decoder 4 exact ones, then edges at 4, 5.7, 8, 11.3. In an
@@ -195,7 +196,7 @@ def grouped_query_attention_is_its_definition() -> None:
         _equal(y[b], np.concatenate(contexts, axis=1) @ W_o, f"output of sentence {b}")
 
 
-@holds("what steps give for new positions is what forward gives for all")
+@holds("what new positions give with a state is what forward gives for all")
 def steps_are_forward() -> None:
     B, T, D, init = 2, 9, 6, _float64()
     bias = RelativePositionBias(2, init, 4, 5, relative.causal_bucket)
@@ -215,15 +216,37 @@ def steps_are_forward() -> None:
         ),
     }
     x = _random(B, T, D)
-    for parts in ((3, 1, 4, 1), (1,) * T):
+    for parts in ((1,) * T, (3, 1, 4, 1)):
         starts = np.cumsum((0, *parts))
         for name, (layer, others) in layers.items():
             wanted, _ = layer.forward(x, *others)
             state, got = DecodingState(), []
             for start, end in pairwise(starts):
-                mask = causal_mask(end, end - start) if end - start > 1 else None
+                mask = masks.causal_mask(end, end - start) if end - start > 1 else None
                 got.append(layer.forward(x[:, start:end], mask, state=state)[0])
             _equal(np.concatenate(got, axis=1), wanted, f"{name}, {parts} at a time", 1e-13)
         for positions in (SinusoidalPositions(D), LearnedPositions(T, D, init)):
             got = [positions.forward(x[:, start:end], start=start)[0] for start, end in pairwise(starts)]
             _equal(np.concatenate(got, axis=1), positions(x), f"{type(positions).__name__}, {parts} at a time", 1e-13)
+
+
+@holds("chosen rows of a decoding state are those of everything in it, and it goes on with them")
+def chosen_rows_go_on() -> None:
+    memory, h, fed = _random(3, 4, 5), _random(3, 2), _random(3, 1, 2)
+    k, new = _random(3, 2, 3, 4), _random(3, 2, 1, 4, seed=4)
+    state = DecodingState(memory=(memory, h), fed=fed, mask=None)
+    for part in (k[:, :, :1], k[:, :, 1:]):  # the second leaves room in the buffer
+        state["blocks"][0].append("k", part)
+    state.advance(3)
+    for index in ([2, 0], [1, 1, 2], [True, False, True]):
+        rows = np.array(index)
+        chosen = state.select(rows)
+        for got, whole in zip((*chosen["memory"], chosen["fed"]), (memory, h, fed)):
+            _equal(got, whole[rows], f"rows {index}", 0.0)
+        _equal(chosen["blocks"][0]["k"].value, k[rows], f"rows {index} of a buffer", 0.0)
+        wanted = np.concatenate([k, new], axis=2)[rows]
+        _equal(
+            chosen["blocks"][0].append("k", new[rows]), wanted, f"rows {index} of a buffer, and one position more", 0.0
+        )
+        assert chosen.advance(1) == 3, "the positions so far are not counted any more"
+    _equal(state["blocks"][0]["k"].value, k, "what the rows were chosen from", 0.0)

@@ -19,6 +19,8 @@ import pictures  # noqa: E402
 from make import stale  # noqa: E402
 from pictures import PICTURES, Trained, block_gradients  # noqa: E402
 
+from ..extent import exhaustive  # noqa: E402
+
 QUICK = "schedules"
 
 
@@ -109,6 +111,7 @@ MAPS = {"antecedent", "attention_head", "attention_layers", "alignment_over_trai
         ("style", set(PICTURES)),
     ],
 )
+@exhaustive
 def test_a_change_of_the_code_that_draws_makes_a_picture_stale(untrained, monkeypatch, module, stale_ones):
     before = {name: picture.digest(untrained) for name, picture in PICTURES.items()}
     source, change = pictures.inspect.getsource, "edited = True\n"
@@ -123,6 +126,7 @@ def test_a_change_of_the_code_that_draws_makes_a_picture_stale(untrained, monkey
     assert {name: picture.digest(untrained) for name, picture in PICTURES.items()} == before
 
 
+@exhaustive
 def test_an_option_that_nobody_gave_changes_nothing(untrained, monkeypatch):
     before = {name: picture.digest(untrained) for name, picture in PICTURES.items()}
     monkeypatch.setattr(untrained.options, "new_option", None, raising=False)
@@ -130,6 +134,7 @@ def test_an_option_that_nobody_gave_changes_nothing(untrained, monkeypatch):
     assert {name: picture.digest(untrained) for name, picture in PICTURES.items()} == before
 
 
+@exhaustive
 def test_other_settings_of_the_demo_make_all_that_is_drawn_from_it_stale(untrained, monkeypatch):
     before = {name: picture.digest(untrained) for name, picture in PICTURES.items()}
     monkeypatch.setattr(untrained.options, "rate", 1.0)

@@ -267,4 +267,4 @@ def test_what_does_not_fit_a_parameter_is_refused_and_changes_nothing(array, err
 )
 def test_a_list_in_place_of_an_array_is_named(layer):
     with pytest.raises(TypeError, match=r"x is of type list: give a NumPy array, such as np\.array"):
-        layer([[1.0, 2.0]])
+        layer([[[1.0, 2.0]]])

@@ -10,6 +10,8 @@ from minitransformer.models import MODELS, BahdanauLSTM, InputFeedingLSTM, LSTMC
 from minitransformer.training import Adam, Trainer, WarmupCosine
 from minitransformer.verify import check_directions
 
+from ..extent import exhaustive
+
 CONFIG = LSTMConfig(13, 11, 6, 4, n_encoder_layers=2, n_decoder_layers=2, dropout=0.3)
 EVERY_RECIPE = pytest.mark.parametrize("recipe", [Seq2SeqLSTM, BahdanauLSTM, InputFeedingLSTM])
 
@@ -94,6 +96,7 @@ def test_encoding_then_decoding_is_the_whole(recipe):
     assert np.array_equal(logits, model(source, target))
 
 
+@exhaustive
 @EVERY_RECIPE
 def test_two_hundred_directions_of_a_larger_model_agree_to_1e_12(recipe):
     rng = np.random.default_rng(0)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from minitransformer.decoding import Translator
 from minitransformer.layers import (
     Decoder,
+    DecoderBlock,
     DecodingState,
-    Dense,
-    LayerNorm,
+    InputEmbedding,
     MultiHeadAttention,
+    PostNorm,
     PreNorm,
     Residual,
-    ScaledDotProductAttention,
     SelfAttention,
-    SinusoidalPositions,
-    Softmax,
+    decoding_state,
 )
 from minitransformer.layers.decoding_state import GrowingBuffer
 from minitransformer.models import EncoderDecoder
@@ -53,34 +52,57 @@ bug("a sentence that was cut counts as ended", greedy, "greedy",
 
 # ---- incremental decoding
 
-STEPS = "a step of decoding gives the logits of the whole, from the first ids to the last, for the rows that go on"
+STEPS = "decoding with a state gives the logits of the whole, from the first ids to the last, for the rows that go on"
 
-bug("decoding starts from padding", EncoderDecoder, "begin",
+bug("decoding starts from padding", EncoderDecoder, "start_decoding",
     "np.full((len(source), 1), start)", "np.zeros((len(source), 1), int)", STEPS)
-bug("decoding reads the source's padding", EncoderDecoder, "begin",
+bug("decoding reads the source's padding", EncoderDecoder, "start_decoding",
     "padding_mask(source, self.pad)", "padding_mask(source, -1)", STEPS)
-bug("a step's positions counted from 0", SinusoidalPositions, "step", "start = state.advance(T)", "start = 0", STEPS)
-bug("a step's keys not kept", SelfAttention, "step",
-    'state.extend("kv", qkv[:, H:])', "qkv[:, H:]", STEPS)
-bug("a step of several ids sees the future", SelfAttention, "step", "causal_mask(S, T)", "None", STEPS)
-bug("a step attends to the memory without its mask", MultiHeadAttention, "step",
-    'state["v"], mask)', 'state["v"], None)', STEPS)
-bug("a step's bias forgotten", Dense, "step", "y += self.bias.value", "pass", STEPS)
-bug("a step's norm leaves the mean", LayerNorm, "step", "rows - token_mean(rows)", "1.0 * rows", STEPS)
-bug("a step's norm without its gain", LayerNorm, "step", "x_hat * self.gain.value", "x_hat", STEPS)
-bug("a step's scores not scaled", ScaledDotProductAttention, "step",
-    "q * (self.scale or q.shape[-1] ** -0.5)", "q", STEPS)
-bug("a step's weights do not sum to one", Softmax, "step", "y /= ", "", STEPS)
-bug("a step's residual forgotten", Residual, "step", "x + self.sublayer", "self.sublayer", STEPS)
-bug("a step's norm behind the sublayer, not before", PreNorm, "step",
-    'self.sublayer.step(self.norm.step(x, state["norm"]), state, *others)',
-    "self.norm(self.sublayer.step(x, state, *others))", STEPS)
-bug("all blocks of a stack share one state", Decoder, "step", 'state["blocks"][i]', 'state["blocks"][0]', STEPS)
+bug("the memory's mask kept only where there is no padding", EncoderDecoder, "start_decoding",
+    "None if mask.all()", "None if mask.any()", STEPS)
+bug("decoding reads the source's embeddings", EncoderDecoder, "start_decoding",
+    "memory, _ = self.encode(source)", "memory = self.source_embedding(source)", STEPS)
+bug("positions counted from 0 at every call", EncoderDecoder, "decode",
+    "rng=rng, start=start)", "rng=rng, start=0)", STEPS)
+bug("new positions counted from where they end", DecodingState, "advance",
+    "return before", 'return self["positions"]', STEPS)
+bug("an embedding does not tell its positions where to begin", InputEmbedding, "forward",
+    "(x, start=start)", "(x)", STEPS)
+bug("keys not kept", SelfAttention, "forward", 'state.append("k", k)', "k", STEPS)
+bug("values kept among the keys", SelfAttention, "forward", 'state.append("v", v)', 'state.append("k", v)', STEPS)
+bug("several ids at a time see the future", EncoderDecoder, "decode", "if T > 1 else None", "if T > 99 else None", STEPS)
+bug("several ids at a time see the first positions alone", EncoderDecoder, "decode",
+    "causal_mask(start + T, T)", "np.tri(T, start + T, dtype=bool)[None, None]", STEPS)
+bug("the mask of several ids without the positions before them", EncoderDecoder, "decode",
+    "causal_mask(start + T, T)", "causal_mask(T, T)", STEPS)
+bug("decoding attends to the memory without its mask", EncoderDecoder, "next_logits",
+    'state["memory_mask"]', "None", STEPS)
+bug("the memory's keys of the sentence before", MultiHeadAttention, "forward",
+    'state["k"], state["v"], Cache()', 'state["k"][::-1], state["v"], Cache()', STEPS)
+bug("the memory's values kept as its keys", MultiHeadAttention, "forward",
+    'state["k"], state["v"], _ =', 'state["v"], state["k"], _ =', STEPS)
+bug("all blocks of a stack share one state", Decoder, "forward", "substate(state, i)", "substate(state, 0)", STEPS)
+bug("both attentions of a block share one state", DecoderBlock, "forward",
+    'substate(state, "cross_attention")', 'substate(state, "attention")', STEPS)
+bug("the state is not handed to the block's attention", DecoderBlock, "forward",
+    'state=substate(state, "attention")', "state=None", STEPS)
+bug("pre-norm does not hand on the state", PreNorm, "forward", "rng=rng, **state)", "rng=rng)", STEPS)
+bug("post-norm does not hand on the state", PostNorm, "forward", "rng=rng, **state)", "rng=rng)", STEPS)
+bug("a residual connection does not hand on the state", Residual, "forward", "rng=rng, **state)", "rng=rng)", STEPS)
 bug("rows chosen by their place, not by their index", DecodingState, "select", "_select(value, rows)",
     "_select(value, np.arange(len(rows)))", STEPS)
-bug("a grown buffer without what it held", GrowingBuffer, "extend",
+bug("chosen rows take the place of all rows", decoding_state, "_select",
+    "return GrowingBuffer(value.value[rows])", "value.buffer = value.value[rows]\nreturn value", STEPS)
+bug("chosen rows count a buffer's empty places", decoding_state, "_select",
+    "value.value[rows]", "value.buffer[rows]", STEPS)
+bug("the memory kept whole when rows are chosen", decoding_state, "_select",
+    "value[rows] if isinstance(value, np.ndarray) else value", "value", STEPS)
+bug("the count of positions lost when rows are chosen", decoding_state, "_select",
+    "if isinstance(value, np.ndarray) else value", "if isinstance(value, np.ndarray) else 0", STEPS)
+bug("a grown buffer without what it held", GrowingBuffer, "append",
     "longer[:, :, : self.length] = self.value", "longer[...] = 0", STEPS)
-bug("new positions written over the last one", GrowingBuffer, "extend",
+bug("a buffer gives back the new positions alone", GrowingBuffer, "append", "return self.value", "return new", STEPS)
+bug("new positions written over the last one", GrowingBuffer, "append",
     "self.buffer[:, :, self.length : end] = new", "self.buffer[:, :, self.length - 1 : end - 1] = new", STEPS)
 
 bug("translations in the order of their lengths", Translator, "search",

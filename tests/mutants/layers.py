@@ -13,6 +13,7 @@ from minitransformer.layers import (
     Encoder,
     EncoderBlock,
     FeedForward,
+    InputEmbedding,
     LayerNorm,
     LearnedPositions,
     Linear,
@@ -27,7 +28,6 @@ from minitransformer.layers import (
     Unembedding,
     attention,
     masks,
-    norm,
     positions,
 )
 
@@ -85,12 +85,12 @@ bug("upstream gradient changed in place", Linear, "backward",
     "d_rows = dy.reshape(-1, self.d_out)", "d_rows = dy.reshape(-1, self.d_out)\nd_rows *= 0.5", "Linear",
     "backward changed the upstream gradient in place")
 bug("input changed in place", Linear, "forward",
-    "y = rows @ self.weight.value", "rows -= rows.mean()\ny = rows @ self.weight.value", "Linear",
+    "y = flatten_tokens(x)", "x -= x.mean()\ny = flatten_tokens(x)", "Linear",
     "forward changed x in place")
 bug("input kept on the layer", Linear, "forward",
-    "y = rows @ self.weight.value", "self.x = x\ny = rows @ self.weight.value", "Linear", "belongs in the cache")
+    "y = flatten_tokens(x)", "self.x = x\ny = flatten_tokens(x)", "Linear", "belongs in the cache")
 bugs("input kept on the layer, and read from there",
-    [(Linear, "forward", "y = rows @ self.weight.value", "self.x = x\ny = rows @ self.weight.value"),
+    [(Linear, "forward", "y = flatten_tokens(x)", "self.x = x\ny = flatten_tokens(x)"),
      (Linear, "backward", 'x = cache["x"]', "x = self.x")],
     "Linear", "kept on the layer")
 bug("backward returns a tuple of one", Linear, "backward",
@@ -98,8 +98,7 @@ bug("backward returns a tuple of one", Linear, "backward",
 bug("backward returns nothing", Linear, "backward",
     "return dx.reshape(x.shape)", "pass", "Linear", "returned nothing")
 bug("computed in float64", Linear, "forward",
-    "y = rows @ self.weight.value", "y = rows.astype(np.result_type(rows, np.float64)) @ self.weight.value", "Linear",
-    "dtype change")
+    "flatten_tokens(x)", "flatten_tokens(x).astype(np.result_type(x, np.float64))", "Linear", "dtype change")
 bug("bias gradient averaged over the rows", Dense, "backward",
     "column_sum(dy)", "column_sum(dy) / (dy.size / dy.shape[-1])", "Dense", "1/all positions of x")
 bug("bias gradient summed over the sentences of the first position only", Dense, "backward",
@@ -116,90 +115,92 @@ bug("bias gradient subtracted", Dense, "backward",
 # ---- activations
 
 bug("ReLU masked by the gradient's sign", ReLU, "backward",
-    'cache["y"] > 0', "dy > 0", "ReLU")
+    "(y > 0)", "(dy > 0)", "ReLU")
 bug("ReLU with at least in place of above", ReLU, "backward",
-    'cache["y"] > 0', 'cache["y"] >= 0', "ReLU")
+    "(y > 0)", "(y >= 0)", "ReLU")
 bug("ReLU passed straight through", ReLU, "backward",
-    'return dy * (cache["y"] > 0)', "return dy", "ReLU")
+    "return dy * (y > 0)", "return dy", "ReLU")
 bug("ReLU multiplied by its output", ReLU, "backward",
-    '(cache["y"] > 0)', 'cache["y"]', "ReLU")
+    "(y > 0)", "y", "ReLU")
 bug("GELU without the 3 of the cube", GELU, "backward",
-    "3.0 * self.slope", "self.slope", "GELU")
+    "3.0 * self.cubic", "self.cubic", "GELU")
 bug("GELU without half of the product rule", GELU, "backward",
-    "dx += t", "dx -= 1.0", "GELU")
+    "1.0 + t + x * dt_du", "x * dt_du", "GELU")
 bug("GELU with 1 - t in place of 1 - t^2", GELU, "backward",
     "1.0 - t * t", "1.0 - t", "GELU")
 bug("GELU with a square in place of the cube", GELU, "forward",
-    "(x * x)", "x", "GELU")
+    "u = x * x", "u = 1.0 * x", "GELU")
 bug("GELU by the logistic approximation", GELU, "forward",
-    "t = np.tanh(u, out=u)", "t = 2.0 / (1.0 + np.exp(-1.702 * x)) - 1.0",
+    "t = np.tanh(u)", "t = 2.0 / (1.0 + np.exp(-1.702 * x)) - 1.0",
     "activations are what their formulas say, number by number")
 
 # ---- softmax
 
 bug("softmax divided by the batch", Softmax, "backward",
-    "return dx", "return dx / len(dx)", "Softmax", "1/x.shape[0]")
+    "return y * (dy", "return y / len(y) * (dy", "Softmax", "1/x.shape[0]")
 bug("softmax without the sum over the row", Softmax, "backward",
-    "dx -= y * row_sum(dx)", "pass", "Softmax")
+    "(dy - row_sum(dy * y))", "dy", "Softmax")
 bug("softmax with the sum of the upstream gradient alone", Softmax, "backward",
-    "y * row_sum(dx)", "y * row_sum(dy)", "Softmax")
+    "row_sum(dy * y)", "row_sum(dy)", "Softmax")
 bug("softmax with its sum over the wrong axis", Softmax, "backward",
-    "row_sum(dx)", "dx.sum(axis=0, keepdims=True)", "Softmax")
+    "row_sum(dy * y)", "(dy * y).sum(axis=0, keepdims=True)", "Softmax")
 bug("softmax as if each number were a logistic", Softmax, "backward",
-    "dx -= y * row_sum(dx)", "dx *= 1.0 - y", "Softmax")
+    "(dy - row_sum(dy * y))", "dy * (1.0 - y)", "Softmax")
 bug("softmax adds where it subtracts", Softmax, "backward",
-    "dx -= y", "dx += y", "Softmax")
+    "dy - row_sum", "dy + row_sum", "Softmax")
 bug("softmax writes into its cache", Softmax, "backward",
-    "dx = dy * y", "dx = y\ndx *= dy", "Softmax", "backward changed cache['y'] in place")
+    "return y * (dy - row_sum(dy * y))", "dy = dy - row_sum(dy * y)\ny *= dy\nreturn y", "Softmax",
+    "backward changed cache['y'] in place")
 bug("softmax without the shift by the maximum", Softmax, "forward",
-    "y = x - highest", "y = x + 0.0", LARGE)
+    "np.exp(x - np.maximum(row_max(x.real), LOWEST))", "np.exp(x)", LARGE)
 bug("softmax shifted by the maximum of all rows", Softmax, "forward",
     "row_max(x.real)", "x.real.max(keepdims=True)", LARGE)
 bug("softmax over the wrong axis", Softmax, "forward",
-    "total = row_sum(y)", "total = y.sum(axis=-2, keepdims=True)", "softmax is what its definition says, row by row")
+    "row_sum(y)", "y.sum(axis=-2, keepdims=True)", "softmax is what its definition says, row by row")
 bug("softmax of a wholly masked row is NaN", Softmax, "forward",
-    "(total + (total.real == 0))", "total", MASKED_ROWS)
+    "np.maximum(row_sum(y), 0.5)", "row_sum(y)", MASKED_ROWS)
 bug("softmax of a wholly masked row: -inf - -inf", Softmax, "forward",
-    "np.copyto(highest, 0, where=highest == -np.inf)", "pass", MASKED_ROWS)
+    "np.maximum(row_max(x.real), LOWEST)", "row_max(x.real)", MASKED_ROWS)
 
 # ---- layer normalization
 
 bugs("gain factored out of the sums",
-    [(LayerNorm, "backward", "d_x_hat = dy * self.gain.value", "d_x_hat = dy * 1.0"),
-     (LayerNorm, "backward", "dy_x_hat *= self.gain.value", "pass"),
-     (LayerNorm, "backward", "dx *= inv_std", "dx *= inv_std * self.gain.value")],
+    [(LayerNorm, "backward", "d_x_hat = d_rows * self.gain.value", "d_x_hat = d_rows"),
+     (LayerNorm, "backward", "* inv_std", "* inv_std * self.gain.value")],
     "LayerNorm", "right only while gain is all ones")
 bug("gain missing from the second sum", LayerNorm, "backward",
-    "dy_x_hat *= self.gain.value", "pass", "LayerNorm", "right only while gain is all ones")
+    "token_mean(d_x_hat * x_hat)", "token_mean(d_rows * x_hat)", "LayerNorm", "right only while gain is all ones")
 bug("mean's dependence on x forgotten", LayerNorm, "backward",
-    "d_x_hat - row_mean(d_x_hat)", "d_x_hat * 1.0", "LayerNorm", "all along the last axis")
+    "d_x_hat - token_mean(d_x_hat)", "d_x_hat", "LayerNorm", "all along the last axis")
 bug("variance's dependence on x forgotten", LayerNorm, "backward",
-    "dx -= x_hat * row_mean(dy_x_hat)", "pass", "LayerNorm")
+    " - x_hat * token_mean(d_x_hat * x_hat)", "", "LayerNorm")
 bug("both dependences forgotten", LayerNorm, "backward",
-    "dx = d_x_hat - row_mean(d_x_hat)\ndx -= x_hat * row_mean(dy_x_hat)", "dx = d_x_hat * 1.0", "LayerNorm")
+    "(d_x_hat - token_mean(d_x_hat) - x_hat * token_mean(d_x_hat * x_hat))", "d_x_hat", "LayerNorm")
 bug("variance's term added", LayerNorm, "backward",
-    "dx -= x_hat", "dx += x_hat", "LayerNorm")
+    "- x_hat * token_mean", "+ x_hat * token_mean", "LayerNorm")
 bug("standard deviation forgotten", LayerNorm, "backward",
-    "dx *= inv_std", "pass", "LayerNorm")
+    " * inv_std", "", "LayerNorm")
 bug("divided by the variance", LayerNorm, "backward",
-    "dx *= inv_std", "dx *= inv_std * inv_std", "LayerNorm")
-bug("gain's gradient is the shift's", LayerNorm, "backward",
-    "column_sum(dy_x_hat)", "column_sum(dy)", "LayerNorm", "wanted gradient of shift")
+    "* inv_std", "* inv_std * inv_std", "LayerNorm")
+bug("gain's gradient is the bias's", LayerNorm, "backward",
+    "column_sum(d_rows * x_hat)", "column_sum(d_rows)", "LayerNorm", "wanted gradient of bias")
 bug("gain's gradient after its product with the gain", LayerNorm, "backward",
-    "column_sum(dy_x_hat)", "column_sum(dy_x_hat * self.gain.value)", "LayerNorm", "wanted times gain")
-bug("shift's gradient forgotten", LayerNorm, "backward",
-    "self.bias.grad += column_sum(dy)", "pass", "LayerNorm", "never adds")
+    "column_sum(d_rows * x_hat)", "column_sum(d_rows * x_hat * self.gain.value)", "LayerNorm", "wanted times gain")
+bug("norm's bias gradient forgotten", LayerNorm, "backward",
+    "self.bias.grad += column_sum(d_rows)", "pass", "LayerNorm", "never adds")
 bug("gain's gradient assigned", LayerNorm, "backward",
     "self.gain.grad +=", "self.gain.grad =", "LayerNorm", "assigned")
 bug("normalized input overwritten in the cache", LayerNorm, "backward",
-    "dy_x_hat = dy * x_hat", "dy_x_hat = x_hat\ndy_x_hat *= dy", "LayerNorm", "changed cache['x_hat'] in place")
+    "x_hat * token_mean(d_x_hat * x_hat)", "np.multiply(x_hat, token_mean(d_x_hat * x_hat), out=x_hat)", "LayerNorm",
+    "changed cache['x_hat'] in place")
 bug("eps outside the root", LayerNorm, "forward",
-    "np.sqrt(row_mean(x_hat * x_hat) + self.eps)", "(np.sqrt(row_mean(x_hat * x_hat)) + self.eps)", "LayerNorm")
-bug("variance over D - 1", norm, "row_mean",
-    "1.0 / x.shape[-1]", "1.0 / (x.shape[-1] - 1)",
+    "np.sqrt(token_mean(x_hat * x_hat) + self.eps)", "(np.sqrt(token_mean(x_hat * x_hat)) + self.eps)",
+    "layer normalization is what its definition says, vector by vector")
+bug("variance over D - 1", LayerNorm, "forward",
+    "token_mean(x_hat * x_hat)", "token_mean(x_hat * x_hat) * (self.d_model / (self.d_model - 1))",
     "layer normalization is what its definition says, vector by vector")
 bug("standard deviation detached from the gradient's graph", LayerNorm, "forward",
-    "x_hat * x_hat) + self.eps", "(x_hat * x_hat).real) + self.eps", "LayerNorm", "central differences agree")
+    "x_hat * x_hat)", "(x_hat * x_hat).real)", "LayerNorm", "central differences agree")
 
 # ---- dropout
 
@@ -212,7 +213,7 @@ bug("dropout's backward scales twice", Dropout, "backward",
 bug("dropout's backward draws another mask", Dropout, "backward",
     'cache["keep"] if', 'np.roll(cache["keep"], 1) if', "Dropout")
 bugs("dropout's mask kept on the layer",
-    [(Dropout, "forward", "return x * keep", "self.keep = keep\nreturn x * keep"),
+    [(Dropout, "forward", "return x * scaled_keep", "self.keep = scaled_keep\nreturn x * scaled_keep"),
      (Dropout, "backward", 'dy * cache["keep"]', "dy * self.keep")],
     "Dropout", "kept on the layer")
 bug("dropout does not scale up", Dropout, "forward",
@@ -222,9 +223,10 @@ bug("dropout scales down", Dropout, "forward",
 bug("dropout keeps what it should drop", Dropout, "forward",
     ">= dropped", "< dropped", DROPOUT)
 bug("dropout goes on in evaluation", Dropout, "forward",
-    "if rng is None or self.p == 0.0:\n    return x, Cache()", "rng = rng or np.random.default_rng(0)", DROPOUT)
+    "if rng is None or self.p == 0.0:\n    return x, Cache(shape=x.shape)",
+    "rng = rng or np.random.default_rng(0)", DROPOUT)
 bug("one dropout mask for the whole batch", Dropout, "forward",
-    "rng, x.shape", "rng, x.shape[1:]", DROPOUT)
+    "65536, x.shape,", "65536, x.shape[1:],", DROPOUT)
 bug("dropout's mask in float64", Dropout, "forward",
     "x.real.dtype.type(", "np.float64(", "Dropout", "dtype change")
 
@@ -270,6 +272,23 @@ bug("unembedding's weight gradient scaled twice", Unembedding, "backward",
 bug("unembedding's weight gradient transposed and reshaped", Unembedding, "backward",
     "d_rows.T @ x.reshape(-1, D)", "(x.reshape(-1, D).T @ d_rows).reshape(V, D)", "Unembedding", "transpose")
 
+INPUT = "InputEmbedding with learned positions and dropout"
+SUM = "an input embedding adds the position's vector to the id's, and drops from their sum"
+bug("input embedding's dropout forgotten in backward", InputEmbedding, "backward",
+    'self.dropout.backward(dy, cache["dropout"])', "dy", INPUT, "right without dropout")
+bug("input embedding's positions get no gradient", InputEmbedding, "backward",
+    'dx = self.positions.backward(dx, cache["positions"])', "pass", INPUT, "never adds")
+bug("input embedding's positions get the gradient before dropout", InputEmbedding, "backward",
+    "self.positions.backward(dx", "self.positions.backward(dy", INPUT, "right without dropout")
+bug("input embedding's ids get no gradient", InputEmbedding, "backward",
+    'self.tokens.backward(dx, cache["tokens"])', "pass", INPUT, "never adds")
+bug("input embedding's dropout forgotten", InputEmbedding, "forward",
+    "self.dropout.forward(x, rng=rng)", "self.dropout.forward(x)", SUM)
+bug("input embedding drops from the ids' vectors alone", InputEmbedding, "forward",
+    "x, tokens_cache = self.tokens.forward(ids)",
+    "x, tokens_cache = self.tokens.forward(ids)\nx, _ = self.dropout.forward(x, rng=rng)\nrng = None", SUM)
+bug("input embedding does not hand on where it begins", InputEmbedding, "forward", "start=start", "start=0", SUM)
+
 # ---- positions
 
 bug("learned positions average over the batch", LearnedPositions, "backward",
@@ -277,11 +296,11 @@ bug("learned positions average over the batch", LearnedPositions, "backward",
 bug("learned positions of the first sentence alone", LearnedPositions, "backward",
     "dy.sum(axis=0)", "dy[0]", "LearnedPositions")
 bug("learned positions assigned", LearnedPositions, "backward",
-    "self.weight.grad[:T] +=", "self.weight.grad[:T] =", "LearnedPositions", "assigned")
+    "+= dy.sum", "= dy.sum", "LearnedPositions", "assigned")
 bug("learned positions counted from the end", LearnedPositions, "backward",
-    "self.weight.grad[:T]", "self.weight.grad[-T:]", "LearnedPositions")
+    "[start : start + T]", "[-T:]", "LearnedPositions")
 bug("learned positions off by one", LearnedPositions, "backward",
-    "self.weight.grad[:T]", "self.weight.grad[1 : T + 1]", "LearnedPositions", "shifted by one along axis 0")
+    "[start : start + T]", "[start + 1 : start + T + 1]", "LearnedPositions", "shifted by one along axis 0")
 bug("sinusoids with n frequencies in place of n/2", positions, "sinusoids",
     "np.arange(0, d_model, 2) / d_model", "np.arange(0, d_model, 2) / (2 * d_model)", SINUSOIDS)
 bug("sinusoids with base 1000", positions, "sinusoids",
@@ -302,15 +321,18 @@ bug("dV with the undropped weights", ScaledDotProductAttention, "backward",
 bug("dropout of the weights forgotten in backward", ScaledDotProductAttention, "backward",
     'self.dropout.backward(d_dropped, cache["dropout"])', "d_dropped * 1.0", ATTENTION, "right without dropout")
 bug("scale forgotten in backward", ScaledDotProductAttention, "backward",
-    "d_scores *= scale", "pass", ATTENTION, "sqrt(q.shape[3])")
+    "self.scale_for(q)", "1.0", ATTENTION, "sqrt(q.shape[3])")
+bug("scale forgotten in dk", ScaledDotProductAttention, "backward",
+    "q * scale", "q", ATTENTION, "sqrt(q.shape[3])")
+bug("scale forgotten in dq", ScaledDotProductAttention, "backward",
+    "matmul_heads(d_scores, k) * scale", "matmul_heads(d_scores, k)", ATTENTION, "sqrt(q.shape[3])")
 bug("scale applied twice to dk", ScaledDotProductAttention, "backward",
-    "matmul_heads(d_scores.swapaxes(-1, -2), q)", "matmul_heads(d_scores.swapaxes(-1, -2), q * scale)", ATTENTION,
-    "1/sqrt(q.shape[3])")
+    "q * scale", "q * scale * scale", ATTENTION, "1/sqrt(q.shape[3])")
 bug("divided by d in place of its root in backward", ScaledDotProductAttention, "backward",
-    "** -0.5", "** -1.0", ATTENTION, "1/sqrt(q.shape[3])")
+    "self.scale_for(q)", "self.scale_for(q) ** 2", ATTENTION, "1/sqrt(q.shape[3])")
 bug("dK computed as Q^T dS and reshaped", ScaledDotProductAttention, "backward",
-    "dk = matmul_heads(d_scores.swapaxes(-1, -2), q)",
-    "dk = np.matmul(q.swapaxes(-1, -2), d_scores).reshape(k.shape)", ATTENTION, "transpose")
+    "dk = matmul_heads(d_scores.swapaxes(-1, -2), q * scale)",
+    "dk = np.matmul((q * scale).swapaxes(-1, -2), d_scores).reshape(k.shape)", ATTENTION, "transpose")
 bug("softmax's backward skipped", ScaledDotProductAttention, "backward",
     'self.softmax.backward(d_weights, cache["softmax"])', 'd_weights * cache["weights"]', ATTENTION)
 bug("dk and dv exchanged", ScaledDotProductAttention, "backward",
@@ -321,14 +343,10 @@ bug("dq from q", ScaledDotProductAttention, "backward",
     "dq = matmul_heads(d_scores, k)", "dq = matmul_heads(d_scores, v)", ATTENTION)
 bug("dropout before the softmax is undone", ScaledDotProductAttention, "forward",
     "context = matmul_heads(dropped, v)", "context = matmul_heads(weights, v)", ATTENTION)
-bugs("scores unscaled",
-    [(ScaledDotProductAttention, "forward", "q.shape[-1] ** -0.5", "1.0"),
-     (ScaledDotProductAttention, "backward", "q.shape[-1] ** -0.5", "1.0")],
-    BY_DEFINITION)
-bugs("scores divided by sqrt(D), not sqrt(d)",
-    [(ScaledDotProductAttention, "forward", "q.shape[-1] ** -0.5", "(q.shape[-1] * q.shape[1]) ** -0.5"),
-     (ScaledDotProductAttention, "backward", "q.shape[-1] ** -0.5", "(q.shape[-1] * q.shape[1]) ** -0.5")],
-    BY_DEFINITION)
+bug("scores unscaled", ScaledDotProductAttention, "scale_for",
+    "q.shape[-1] ** -0.5", "1.0", BY_DEFINITION)
+bug("scores divided by sqrt(D), not sqrt(d)", ScaledDotProductAttention, "scale_for",
+    "q.shape[-1] ** -0.5", "(q.shape[-1] * q.shape[1]) ** -0.5", BY_DEFINITION)
 bug("mask forgotten", ScaledDotProductAttention, "forward",
     "if mask is not None:", "if False:", CAUSAL)
 bug("mask multiplied after the softmax", ScaledDotProductAttention, "forward",
@@ -361,14 +379,13 @@ bug("memory's gradient through the values forgotten", MultiHeadAttention, "backw
     "d_memory = d_memory + self.key", "d_memory = self.key", "MultiHeadAttention")
 bug("x and memory exchanged in backward", MultiHeadAttention, "backward",
     "return dx, d_memory", "return d_memory, dx", "MultiHeadAttention", "shape")
-bug("key and value caches exchanged", MultiHeadAttention, "forward",
-    "key=key_cache,\nvalue=value_cache", "key=value_cache,\nvalue=query_cache", "MultiHeadAttention")
+bug("query and key caches exchanged", MultiHeadAttention, "attend",
+    "query=query_cache,", 'query=cache["key"],\nkey=query_cache,', "MultiHeadAttention")
 bug("output projection skipped in backward", MultiHeadAttention, "backward",
     'self.output.backward(dy, cache["output"])', "dy", "MultiHeadAttention", "never adds")
 bug("queries, keys and values from the memory", MultiHeadAttention, "forward",
-    "q, query_cache = self.query.forward(x)", "q, query_cache = self.query.forward(memory[:, : x.shape[1]])",
-    BY_DEFINITION)
-bug("keys and values exchanged", MultiHeadAttention, "forward",
+    "self.attend(x,", "self.attend(memory[:, : x.shape[1]],", BY_DEFINITION)
+bug("keys and values exchanged", MultiHeadAttention, "keys_and_values",
     "k, key_cache = self.key.forward(memory)\nv, value_cache = self.value.forward(memory)",
     "v, key_cache = self.key.forward(memory)\nk, value_cache = self.value.forward(memory)", BY_DEFINITION)
 bug("self-attention forgets that x is the memory too", SelfAttention, "backward",
@@ -383,7 +400,7 @@ bug("self-attention takes the mean of its two gradients", SelfAttention, "backwa
 bug("feed-forward forgets its dropout in backward", FeedForward, "backward",
     'self.dropout.backward(d_dropped, cache["dropout"])', "d_dropped", "FeedForward", "right without dropout")
 bug("feed-forward forgets its activation in backward", FeedForward, "backward",
-    'self.activation.backward(d_bent, cache["activation"])', "d_bent", "FeedForward")
+    'self.activation.backward(d_activated, cache["activation"])', "d_activated", "FeedForward")
 bug("residual path forgotten", Residual, "backward",
     "add_to_first(dy, self.sublayer.backward(dfx, cache))", "self.sublayer.backward(dfx, cache)", "Residual",
     "lacks exactly the upstream gradient")
@@ -417,8 +434,8 @@ bug("encoder block skips its feed-forward in backward", EncoderBlock, "backward"
     'self.feed_forward.backward(dy, cache["feed_forward"])', "dy", "EncoderBlock", "never adds")
 bug("decoder block gives the wrong gradient to self-attention", DecoderBlock, "backward",
     "self.attention.backward(dh,", "self.attention.backward(dg,", "DecoderBlock")
-bug("decoder block's masks exchanged", DecoderBlock, "forward",
-    "self.attention.forward(x, mask, rng=rng)", "self.attention.forward(x, None, rng=rng)",
+bug("decoder block's self-attention without its mask", DecoderBlock, "forward",
+    "self.attention.forward(x, mask,", "self.attention.forward(x, None,",
     "the blocks of a decoder use each its own mask")
 bug("encoder runs its blocks forward in backward", Encoder, "backward",
     'zip(reversed(self.blocks), reversed(cache["blocks"]))', 'zip(self.blocks, cache["blocks"])', "Encoder")
@@ -434,7 +451,7 @@ bug("memory's gradient averaged over the blocks", Decoder, "backward",
 # ---- loss
 
 bug("loss averaged over tokens forward and sentences backward", CrossEntropy, "backward",
-    'cache["normalizer"]', "len(logits)", "CrossEntropy", "got / wanted")
+    'cache["normalizer"]', "shape[0]", "CrossEntropy", "got / wanted")
 bug("loss not averaged in backward", CrossEntropy, "backward",
     'float(d_loss) / cache["normalizer"]', "float(d_loss)", "CrossEntropy", "nonzero ids of targets")
 bug("upstream gradient of the loss ignored", CrossEntropy, "backward",
@@ -442,22 +459,24 @@ bug("upstream gradient of the loss ignored", CrossEntropy, "backward",
 bug("given normalizer ignored in backward", CrossEntropy, "backward",
     'cache["normalizer"]', "len(truth)", SHARED_LOSS, "got / wanted")
 bug("label smoothing forgotten in backward", CrossEntropy, "backward",
-    "p -= e / V", "p -= 0.0", "CrossEntropy")
+    "d_rows -= e / V", "pass", "CrossEntropy")
 bug("label smoothing forgotten at the target", CrossEntropy, "backward",
     "-= 1.0 - e", "-= 1.0", "CrossEntropy")
 bug("loss's gradient with the wrong sign", CrossEntropy, "backward",
-    "p *= float", "p *= -float", "CrossEntropy", "sign")
-bug("logits overwritten in the cache", CrossEntropy, "backward",
-    "np.exp(p, out=p)", "np.exp(p, out=p)\nrows[counted[block]] = p", "CrossEntropy",
-    "changed cache['logits'] in place")
+    "d_rows *= float", "d_rows *= -float", "CrossEntropy", "sign")
+bug("log-probabilities overwritten in the cache", CrossEntropy, "backward",
+    "np.exp(log_p)", "np.exp(log_p, out=log_p)", "CrossEntropy", "changed cache['log_p'] in place")
 bug("logits overwritten", CrossEntropy, "forward",
-    "np.exp(x, out=x)", "np.exp(x, out=x)\nrows[counted[block]] = x", "CrossEntropy", "in place")
+    "rows = logits.reshape(-1, V)[counted]",
+    "rows = logits.reshape(-1, V)\nrows -= row_max(rows.real)\nrows = rows[counted]",
+    "CrossEntropy", "in place")
 bug("padding gets a gradient", CrossEntropy, "backward",
-    "np.zeros_like(rows)", "np.full_like(rows, 1e-3)", "CrossEntropy")
+    "np.zeros((int(np.prod(shape)), V), d_rows.dtype)", "np.full((int(np.prod(shape)), V), 1e-3, d_rows.dtype)",
+    "CrossEntropy")
 bug("targets found by value", CrossEntropy, "backward",
-    "p[np.arange(len(p)), truth[block]] -= 1.0 - e", "p[:, truth[block]] -= 1.0 - e", "CrossEntropy")
+    "d_rows[np.arange(len(truth)), truth] -=", "d_rows[:, truth] -=", "CrossEntropy")
 bug("gradients of the first rows, whichever count", CrossEntropy, "backward",
-    "d_rows[counted[block]]", "d_rows[block]", "CrossEntropy")
+    "d_rows[counted]", "d_rows[: len(counted)]", "CrossEntropy")
 bugs("padding in the denominator",
     [(CrossEntropy, "forward", "N = len(counted) if", "N = targets.size if")],
     LOSS)
@@ -465,13 +484,13 @@ bugs("padding counted",
     [(CrossEntropy, "forward", "targets.reshape(-1) != self.pad", "targets.reshape(-1) >= 0")],
     LOSS)
 bug("targets shifted by one", CrossEntropy, "forward",
-    "truth = targets.reshape(-1)[counted]", "truth = np.roll(targets.reshape(-1), 1)[counted]", LOSS)
+    "truth, e = targets.reshape(-1)[counted]", "truth, e = np.roll(targets.reshape(-1), 1)[counted]", LOSS)
 bug("label smoothing spread over all but one id", CrossEntropy, "forward",
     "(e / V) * row_sum", "(e / (V - 1)) * row_sum", LOSS)
 bug("loss summed, not averaged", CrossEntropy, "forward",
     ".sum() / N", ".sum()", LOSS)
 bug("loss without the shift by the maximum", CrossEntropy, "forward",
-    "x.real.max(axis=-1, keepdims=True)", "0.0", LARGE)
+    "rows - row_max(rows.real)", "rows - 0.0", LARGE)
 bug("given normalizer ignored", CrossEntropy, "forward",
     "N = len(counted) if normalizer is None else normalizer", "N = len(counted)", SHARES)
 

@@ -7,17 +7,17 @@ from minitransformer.layers import (
     InputFeedingDecoder,
     LuongDecoder,
     RecurrentEncoder,
-    RecurrentStack,
+    decoding_state,
 )
-from minitransformer.models import BahdanauLSTM, InputFeedingLSTM, Seq2SeqLSTM, lstm
+from minitransformer.models import BahdanauLSTM, EncoderDecoder, InputFeedingLSTM, Seq2SeqLSTM, lstm
 
-from .injection import bug, bugs
+from .injection import bug
 
 # fmt: off
 
 DIAGRAM = "recurrent translators are what their diagram says, sentence by sentence"
 GRADIENTS = "the gradients of recurrent translators are their derivatives"
-STEPPED = "the steps of recurrent translators give what their forward gives"
+STEPPED = "recurrent translators decode with a state what their forward gives"
 COUNTED = "recurrent translators have as many parameters as by hand"
 
 bug("source padding read by the LSTM", RecurrentEncoder, "forward",
@@ -33,34 +33,36 @@ bug("decoder begins at zero", LuongDecoder, "forward",
 bug("decoder's first h and c exchanged", LuongDecoder, "forward",
     "self.lstm.forward(x, None, h, c, rng=rng)", "self.lstm.forward(x, None, c, h, rng=rng)", DIAGRAM)
 bug("attention to the source's padding", LuongDecoder, "forward",
-    "states, memory, mask)", "states, memory, None)", DIAGRAM)
-bug("attention asks with the state of another step", LuongDecoder, "forward",
-    "self.cross_attention.forward(states,", "self.cross_attention.forward(np.roll(states, 1, axis=1),", DIAGRAM)
+    "states, memory, mask,", "states, memory, None,", DIAGRAM)
+bug("attention queries with the state of another step", LuongDecoder, "forward",
+    "states, memory, mask,", "np.roll(states, 1, axis=1), memory, mask,", DIAGRAM)
 bug("input feeding feeds zeros", InputFeedingDecoder, "forward",
     "[x[:, t : t + 1], fed]", "[x[:, t : t + 1], 0.0 * fed]", DIAGRAM)
 bug("input feeding feeds the state", InputFeedingDecoder, "forward",
     "[x[:, t : t + 1], fed]", "[x[:, t : t + 1], states if t else fed]", DIAGRAM)
 bug("input feeding with a padded memory", InputFeedingDecoder, "forward",
     "self.cross_attention.read(states, k, memory, mask)", "self.cross_attention.read(states, k, memory, None)", DIAGRAM)
-bug("Bahdanau's model with Luong's score", BahdanauLSTM, "new_attention",
-    "AdditiveAttention(D, 2 * D, D, init)", "DotAttention(Linear(2 * D, D, init))", COUNTED)
-bugs("input feeding left out",
-     [(InputFeedingLSTM, "new_decoder", "InputFeedingDecoder(", "LuongDecoder("),
-      (InputFeedingLSTM, "new_decoder", "LSTM(c.width + D,", "LSTM(c.width,")], COUNTED)
+bug("Bahdanau's model with Luong's score", BahdanauLSTM, "__init__",
+    "attention=bahdanau_attention", "attention=luong_attention", COUNTED)
+bug("input feeding left out", InputFeedingLSTM, "__init__", "decoder=InputFeedingDecoder", "", COUNTED)
 bug("one layer in place of many in the encoder", Seq2SeqLSTM, "__init__",
     "init, c.n_encoder_layers,", "init, 1,", COUNTED)
 bug("recurrent model's shared table copied", lstm, "token_embeddings",
     "weight=source.weight", "weight=type(source.weight)(source.weight.value.copy())", COUNTED)
-bug("recurrent embeddings not scaled", lstm, "token_embeddings", "config.width**0.5", "1.0", DIAGRAM)
+bug("recurrent embeddings not scaled", lstm, "token_embeddings", "d_model**0.5", "1.0", DIAGRAM)
 bug("recurrent model's target embedding gets no gradient", Seq2SeqLSTM, "backward_decode",
     'self.target_embedding.backward(dx, cache["target_embedding"])', "pass", GRADIENTS)
 bug("encoder gets no gradient from the decoder's first state", Seq2SeqLSTM, "backward_decode",
     "return tuple(d_memory)", "return d_memory[0], 0.0 * d_memory[1], 0.0 * d_memory[2]", GRADIENTS)
-bug("a step forgets the state", RecurrentStack, "step", "state.update(zip(self.states, last))", "pass", STEPPED)
-bug("a step begins at zero", Seq2SeqLSTM, "begin", ".update(h=h, c=c)", ".update(h=0.0 * h, c=0.0 * c)", STEPPED)
-bug("a step feeds zeros", InputFeedingDecoder, "step",
-    "[x_t, fed]", "[x_t, 0.0 * fed]", STEPPED)
-bug("a step attends to padding", LuongDecoder, "step",
-    'state["cross_attention"], memory, mask)', 'state["cross_attention"], memory, None)', STEPPED)
-bug("a step's keys are the memory", CrossAttention, "step",
-    "self.key(memory)", "self.key(memory * 0.0)", STEPPED)
+bug("decoding forgets the state", LuongDecoder, "forward", "state.update(h=h, c=c)", "pass", STEPPED)
+bug("decoding forgets the cell, with input feeding", InputFeedingDecoder, "forward",
+    "state.update(h=h, c=c, fed=fed)", "state.update(h=h, fed=fed)", STEPPED)
+bug("the decoder gets no state", Seq2SeqLSTM, "decode", 'state=substate(state, "decoder")', "state=None", STEPPED)
+bug("a memory of several arrays kept whole when rows are chosen", decoding_state, "_select",
+    "tuple(_select(item, rows) for item in value)", "value", STEPPED)
+bug("decoding begins at zero", LuongDecoder, "forward",
+    'state.get("h", h), state.get("c", c)', 'state.get("h", 0.0 * h), state.get("c", 0.0 * c)', STEPPED)
+bug("decoding feeds zeros", InputFeedingDecoder, "forward", 'state.get("fed", fed)', "fed", STEPPED)
+bug("decoding attends to padding", EncoderDecoder, "next_logits", 'state["memory_mask"]', "None", STEPPED)
+bug("decoding attends with other keys than the first ones", CrossAttention, "keys",
+    'return state["k"]', 'return 0.0 * state["k"]', STEPPED)

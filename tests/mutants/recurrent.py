@@ -37,7 +37,7 @@ bug("input and forget gates exchanged in backward", LSTMLayer, "backward",
     "g, i, f, o = split_gates(gates)", "g, f, i, o = split_gates(gates)", "LSTMLayer")
 bug("gates in PyTorch's order", lstm, "split_gates",
     "for k in range(4)", "for k in (2, 0, 1, 3)", EQUATIONS)
-bugs("candidate bent by a sigmoid, output gate by a tanh",
+bugs("candidate through a sigmoid, output gate through a tanh",
      [(LSTMLayer, "forward", "np.tanh(gates[t, :, :H], out=gates[t, :, :H])",
        "np.tanh(gates[t, :, 3 * H :], out=gates[t, :, 3 * H :])"),
       (LSTMLayer, "forward", "gates[t, :, H:]", "gates[t, :, : 3 * H]")], EQUATIONS)
@@ -83,11 +83,11 @@ bug("output gate moved by c's gradient", LSTMLayer, "backward",
 bug("recurrent weights' gradient with the h behind each step", LSTMLayer, "backward",
     "h[:-1].reshape", "h[1:].reshape", "LSTMLayer")
 bug("recurrent weights' gradient assigned", LSTMLayer, "backward",
-    "self.recurrent.weight.grad += h", "self.recurrent.weight.grad = h", "LSTMLayer", "assigned")
+    "self.hidden_projection.weight.grad += h", "self.hidden_projection.weight.grad = h", "LSTMLayer", "assigned")
 bug("cell's states overwritten by backward", LSTMLayer, "backward",
     "d_gates = np.empty_like(gates)", "d_gates = gates", "LSTMLayer")
 bug("gradient of x left in the order of time", LSTMLayer, "backward",
-    'cache["input"]).swapaxes(0, 1)', 'cache["input"]).reshape(B, T, -1)', "LSTMLayer")
+    'cache["input_projection"]).swapaxes(0, 1)', 'cache["input_projection"]).reshape(B, T, -1)', "LSTMLayer")
 bug("tanh's slope at x", Tanh, "backward", "1.0 - y * y", "1.0 - np.tanh(y) ** 2", "Tanh")
 
 # ---- padding
@@ -117,25 +117,25 @@ THREE = "LSTM of three layers"
 TWICE = "RecurrentStack with one layer used twice"
 
 bugs("reversed direction not reversed back",
-     [(Bidirectional, "forward", "[y_ahead, y_back[:, ::-1]]", "[y_ahead, y_back]"),
+     [(Bidirectional, "forward", "[y_forward, y_backward[:, ::-1]]", "[y_forward, y_backward]"),
       (Bidirectional, "backward", "dy[:, ::-1, H:]", "dy[:, :, H:]")], BOTH)
 bug("reversed direction not reversed back in backward", Bidirectional, "backward",
     "dy[:, ::-1, H:]", "dy[:, :, H:]", "Bidirectional")
 bug("x's gradient not reversed back", Bidirectional, "backward",
-    "dx_ahead + dx_back[:, ::-1]", "dx_ahead + dx_back", "Bidirectional")
+    "dx_forward + dx_backward[:, ::-1]", "dx_forward + dx_backward", "Bidirectional")
 bug("x's gradient of one direction only", Bidirectional, "backward",
-    "dx_ahead + dx_back[:, ::-1]", "dx_ahead", "Bidirectional")
-bugs("both directions read ahead",
-     [(Bidirectional, "forward", "self.back.forward(x[:, ::-1], reversed_mask,", "self.back.forward(x, mask,"),
-      (Bidirectional, "forward", "[y_ahead, y_back[:, ::-1]]", "[y_ahead, y_back]")], BOTH)
+    "dx_forward + dx_backward[:, ::-1]", "dx_forward", "Bidirectional")
+bugs("both directions read from the start",
+     [(Bidirectional, "forward", "x[:, ::-1], reversed_mask,", "x, mask,"),
+      (Bidirectional, "forward", "[y_forward, y_backward[:, ::-1]]", "[y_forward, y_backward]")], BOTH)
 bug("mask not reversed with its sentence", Bidirectional, "forward",
-    "self.back.forward(x[:, ::-1], reversed_mask,", "self.back.forward(x[:, ::-1], mask,", BOTH)
+    "x[:, ::-1], reversed_mask,", "x[:, ::-1], mask,", BOTH)
 bug("reversed direction without its mask", Bidirectional, "forward",
-    "self.back.forward(x[:, ::-1], reversed_mask,", "self.back.forward(x[:, ::-1], None,", BOTH)
+    "x[:, ::-1], reversed_mask,", "x[:, ::-1], None,", BOTH)
 bug("one direction's weights for both", Bidirectional, "forward",
-    "self.back.forward(", "self.ahead.forward(", BOTH)
+    "self.backward_layer.forward(", "self.forward_layer.forward(", BOTH)
 bug("directions' first states exchanged in backward", Bidirectional, "backward",
-    "zip(d_state_ahead, d_state_back)", "zip(d_state_back, d_state_ahead)", "Bidirectional")
+    "zip(d_state_forward, d_state_backward)", "zip(d_state_backward, d_state_forward)", "Bidirectional")
 bug("every layer begins with the first layer's state", RecurrentStack, "forward",
     "*(s[:, n] for s in state))", "*(s[:, 0] for s in state))", STACKED)
 bug("every layer's last state gets the last layer's gradient", RecurrentStack, "backward",
@@ -153,16 +153,16 @@ bug("the input is dropped from too", RecurrentStack, "forward", "if n:", "if Tru
 # ---- attention
 
 ATTENTIONS = "the attentions of Luong and Bahdanau are what their formulas say, query by query"
-COMBINED = "the attentional state is tanh of context and state, in this order"
+COMBINED = "the attentional hidden state is tanh of context and state, in this order"
 
 bug("dot score scaled", DotScore, "forward", "np.matmul(q, ", "np.matmul(q * q.shape[-1] ** -0.5, ", ATTENTIONS)
 bug("dot score's queries get the keys of another sentence", DotScore, "backward",
-    'd_scores, cache["k"]', 'd_scores, cache["k"][::-1]', "DotScore")
+    "d_scores, k)", "d_scores, k[::-1])", "DotScore")
 bug("dot score's keys get the queries of another sentence", DotScore, "backward",
-    'cache["q"])', 'cache["q"][::-1])', "DotScore")
+    "swapaxes(-1, -2), q)", "swapaxes(-1, -2), q[::-1])", "DotScore")
 bug("additive score without its tanh", AdditiveScore, "forward", "np.tanh(", "(", ATTENTIONS)
 bug("additive score's slope forgotten", AdditiveScore, "backward",
-    "d_sum *= 1.0 - bent * bent", "pass", "AdditiveScore")
+    "d_sum *= 1.0 - activated * activated", "pass", "AdditiveScore")
 bug("additive score's gradient averaged over keys", AdditiveScore, "backward",
     "d_sum.sum(axis=2)", "d_sum.mean(axis=2)", "AdditiveScore", "1/")
 bug("recurrent attention without its mask", CrossAttention, "read", "if mask is not None:", "if False:", ATTENTIONS)
@@ -176,11 +176,11 @@ bug("recurrent attention's softmax skipped in backward", CrossAttention, "backwa
     'self.softmax.backward(d_weights[:, None], cache["softmax"])[:, 0]', "d_weights", "DotAttention")
 bug("recurrent attention's query projection skipped in backward", CrossAttention, "backward_read",
     'self.query.backward(dq, cache["query"])', "dq @ self.query.weight.value.T", "AdditiveAttention", "never adds")
-bug("attention's step with the memory's keys computed from the query", CrossAttention, "step",
-    "self.key(memory)", "self.key(memory[:, ::-1])", ATTENTIONS)
+bug("the state keeps the memory in place of its keys", CrossAttention, "keys",
+    'state["k"] = k', 'state["k"] = memory', ATTENTIONS)
 bugs("state and context exchanged",
      [(AttentionalHidden, "forward", "[context, h]", "[h, context]")], COMBINED)
-bug("attentional state's gradients exchanged", AttentionalHidden, "backward",
+bug("attentional hidden state's gradients exchanged", AttentionalHidden, "backward",
     "return d_both[..., : self.d_context], d_both[..., self.d_context :]",
     "return d_both[..., self.d_context :], d_both[..., : self.d_context]", "AttentionalHidden", "shape")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from minitransformer.models import GPT, T5, DecoderOnly, EncoderDecoder, T5v11, TiedLlama, llama, t5
+from minitransformer.layers import EncoderBlock
+from minitransformer.models import GPT, T5, DecoderOnly, EncoderDecoder, Llama, T5v11, TiedLlama, llama, t5
 
 from .injection import bug
 
@@ -13,7 +14,7 @@ OF_T5_V1_1 = "T5 v1.1 is what its paper says, sentence by sentence"
 OF_GPT = "GPT-2 is what its paper says, text by text"
 OF_LLAMA = "Llama is what its paper says, text by text"
 COUNTED = "T5, GPT and Llama have as many parameters as by hand"
-STEPPED = "the steps of T5, GPT and Llama give what their forward gives"
+STEPPED = "T5, GPT and Llama decode with a state what their forward gives"
 
 bug("T5's scores scaled by sqrt(d)", t5, "attention", "scale=1.0, ", "", OF_T5)
 bug("T5's decoder with the encoder's buckets", t5, "decoder", "causal_bucket", "bidirectional_bucket", OF_T5)
@@ -28,24 +29,25 @@ bug("T5's self-attention without its bias", t5, "encoder",
 bug("T5's head not rescaled", T5, "__init__", "scale=D**-0.5", "scale=1.0", OF_T5)
 bug("T5's head divided by D", T5, "__init__", "scale=D**-0.5", "scale=D**-1.0", OF_T5)
 bug("T5 v1.1's head rescaled and tied", T5v11, "__init__",
-    "Linear(D, c.vocab, init)", "Unembedding(tokens.weight, scale=D**-0.5)", COUNTED)
-bug("T5's gated layer with SiLU", T5v11, "__init__", "activation=GELU()", "activation=None", OF_T5_V1_1)
-bug("T5 with gates in v1.0", T5, "__init__",
-    "FeedForward(D, c.d_ff, init, c.dropout, projection=Linear)", "GatedFeedForward(D, c.d_ff, init)", COUNTED)
-bug("T5 with biases", T5, "__init__", ", projection=Linear", "", COUNTED)
+    "head=UNTIED", "head=None", COUNTED)
+bug("T5's gated layer with SiLU", t5, "gated_gelu_feed_forward", ", activation=GELU()", "", OF_T5_V1_1)
+bug("T5 with gates in v1.0", t5, "relu_feed_forward",
+    "FeedForward(config.d_model, config.d_ff, init, config.dropout, projection=Linear)",
+    "GatedFeedForward(config.d_model, config.d_ff, init)", COUNTED)
+bug("T5 with biases", t5, "relu_feed_forward", ", projection=Linear", "", COUNTED)
 bug("T5's last norm left out", t5, "last_norm",
     "scale=RMSNorm(config.d_model, init, config.eps), ", "", COUNTED)
 bug("T5's eps ignored", t5, "norm_and_add", ", config.eps", "", OF_T5)
 bug("T5's heads as wide as D / H", t5, "attention", "d_head=c.d_kv", "d_head=c.d_model // c.n_heads", COUNTED)
-bug("T5's tables of both sides apart", t5, "embedding", ", weight=tokens.weight", "", COUNTED)
-bug("T5's embeddings scaled by sqrt(D)", t5, "embedding",
-    "init, weight", "init, config.d_model**0.5, weight", OF_T5)
+bug("T5's tables of both sides apart", T5, "__init__", ", weight=tokens.weight", "", COUNTED)
+bug("T5's embeddings scaled by sqrt(D)", T5, "__init__",
+    "init, weight", "init, D**0.5, weight", OF_T5)
 bug("GPT without its last norm", GPT, "__init__", "norm=LayerNorm(D, init, c.eps)", "norm=None", COUNTED)
 bug("GPT with ReLU", GPT, "__init__", "activation=GELU(), ", "", OF_GPT)
 bug("GPT without positions", GPT, "__init__",
-    "positions=LearnedPositions(c.max_length, D, init), ", "", COUNTED)
+    ", LearnedPositions(c.max_length, D, init), c.dropout)", ", dropout=c.dropout)", COUNTED)
 bug("GPT's head apart from its table", GPT, "__init__",
-    "Unembedding(tokens.weight)", "Dense(D, c.vocab, init)", COUNTED)
+    "c.head.build(tokens, init)", "Dense(D, c.vocab, init)", COUNTED)
 bug("GPT with one head", GPT, "__init__", "SelfAttention(D, c.n_heads,", "SelfAttention(D, 1,", OF_GPT)
 bug("Llama without positions", llama, "decoder", ", rotary=rotary", "", OF_LLAMA)
 bug("Llama's rotary base ignored", llama, "decoder",
@@ -58,14 +60,19 @@ bug("Llama without gates", llama, "decoder",
     "GatedFeedForward(D, c.d_ff, init, output=output)",
     "Linear(D, D, init)", COUNTED)
 bug("Llama without its last norm", llama, "decoder", "norm=RMSNorm(D, init, c.eps)", "norm=None", COUNTED)
-bug("Llama's head not its own", TiedLlama, "__init__",
-    "Unembedding(tokens.weight)", "Linear(config.d_model, config.vocab, init)", COUNTED)
+bug("Llama's tied head apart from its table", TiedLlama, "__init__", "head=TIED", "head=UNTIED", COUNTED)
+bug("Llama's head not its own", Llama, "__init__", "Untied | Tied = UNTIED", "Untied | Tied = TIED", COUNTED)
 bug("a language model sees what it is to predict", DecoderOnly, "forward",
-    "causal_mask(ids.shape[1])", "None", OF_GPT)
+    "causal_mask(start + T, T) if T > 1 else None", "None", OF_GPT)
 bug("a language model's embedding gets no gradient", DecoderOnly, "backward",
     'self.embedding.backward(dx, cache["embedding"])', "pass",
     "the gradients of T5, GPT and Llama are their derivatives")
-bug("a step keeps nothing of the blocks before", DecoderOnly, "step",
-    'self.decoder.step(x, state["decoder"])', 'self.decoder.step(x, DecodingState())', STEPPED)
-bug("a translator's step keeps nothing of the target before", EncoderDecoder, "step",
-    'self.decoder.step(x, state["decoder"],', 'self.decoder.step(x, DecodingState(),', STEPPED)
+bug("decoding keeps nothing of the texts before", DecoderOnly, "forward",
+    'state=substate(state, "decoder")', "state=None", STEPPED)
+bug("a language model forgets its state", DecoderOnly, "next_logits", "(ids, state=state)", "(ids)", STEPPED)
+bug("a language model's attention gets no state", EncoderBlock, "forward",
+    'state=substate(state, "attention")', "state=None", STEPPED)
+bug("a language model counts positions from 0 at every call", DecoderOnly, "forward",
+    ", start=start)", ")", STEPPED)
+bug("decoding keeps nothing of the target before", EncoderDecoder, "decode",
+    'state=substate(state, "decoder")', "state=None", STEPPED)

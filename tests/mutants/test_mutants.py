@@ -13,10 +13,12 @@ from minitransformer.layers import LayerNorm, Linear
 
 from ..cases import CASES
 from ..definitions import PROPERTIES
+from ..extent import extent
 from . import MUTANTS, Edit, Mutant, injected, rejected_by, verdict
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
+# All of them with --exhaustive; without it one in four.
+@pytest.mark.parametrize("mutant", MUTANTS[:: extent(4, 1)], ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_mutant_is_rejected(mutant):
     words = rejected_by(mutant)
     assert words, f"not caught by {mutant.check!r}:\n{mutant.diff()}"
@@ -51,12 +53,12 @@ def test_a_mutant_is_taken_out_again_even_after_an_error():
 
 def test_several_edits_of_one_function_build_on_each_other():
     edits = (
-        Edit(LayerNorm, "backward", "dx *= inv_std", "dx *= 2.0"),
-        Edit(LayerNorm, "backward", "dx *= 2.0", "dx *= 3.0"),
+        Edit(LayerNorm, "backward", ") * inv_std", ") * 2.0"),
+        Edit(LayerNorm, "backward", ") * 2.0", ") * 3.0"),
     )
     original = LayerNorm.backward
     with injected(Mutant("twice", edits, "LayerNorm")):
-        assert "dx *= 3.0" in LayerNorm.backward.mutated_source
+        assert ") * 3.0" in LayerNorm.backward.mutated_source
     assert LayerNorm.backward is original
 
 

@@ -84,11 +84,11 @@ bug("clipping to a norm of one, whatever was asked", optimizers, "clip_by_global
 bug("each tensor clipped by itself", Trainer, "train_step",
     "clip_by_global_norm(self.grad, np.inf if self.clip is None else self.clip)",
     "sum(clip_by_global_norm(p.grad.reshape(-1), self.clip) for p in self.model.parameters())", TRAINING)
-bug("gradient clipped after the step", Trainer, "train_step",
-    "norm = clip_by_global_norm(self.grad, np.inf if self.clip is None else self.clip)\n"
-    "rate = self.schedule(self.step + 1)\nself.optimizer.step(self.value, self.grad, rate)",
-    "rate = self.schedule(self.step + 1)\nself.optimizer.step(self.value, self.grad, rate)\n"
-    "norm = clip_by_global_norm(self.grad, self.clip)", TRAINING)
+bugs("gradient clipped after the step",
+     [(Trainer, "train_step", "norm = clip_by_global_norm(self.grad, np.inf if self.clip is None else self.clip)",
+       "norm = 0.0"),
+      (Trainer, "train_step", "self.optimizer.step(self.value, self.grad, rate)",
+       "self.optimizer.step(self.value, self.grad, rate)\nclip_by_global_norm(self.grad, self.clip)")], TRAINING)
 bug("gradient not clipped", Trainer, "train_step",
     "np.inf if self.clip is None else self.clip", "np.inf", TRAINING)
 
@@ -120,8 +120,8 @@ WORKERS = "two workers take the steps that one takes"
 bug("gradient not zeroed", Trainer, "compute_gradient", "self.grad[...] = 0", "pass", TRAINING)
 bug("a worker's gradient not zeroed", workers, "compute_share", "grad[...] = 0", "pass", WORKERS)
 bug("the batch of the step before", Trainer, "fit",
-    "data.batch(self.step)", "data.batch(max(self.step - 1, 0))", TRAINING)
-bug("the same batch at every step", Trainer, "fit", "data.batch(self.step)", "data.batch(0)", TRAINING)
+    "batch_of(self.step)", "batch_of(max(self.step - 1, 0))", TRAINING)
+bug("the same batch at every step", Trainer, "fit", "batch_of(self.step)", "batch_of(0)", TRAINING)
 bug("the rate of the step before", Trainer, "train_step", "self.schedule(self.step + 1)", "self.schedule(self.step)",
     TRAINING)
 bug("steps counted twice", Trainer, "train_step", "self.step += 1", "self.step += 2", TRAINING)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from minitransformer.layers import (
     ALiBi,
     DecodingState,
+    Encoder,
+    EncoderBlock,
     GatedFeedForward,
     GroupedQueryAttention,
     LearnedPositions,
@@ -15,14 +17,15 @@ from minitransformer.layers import (
     SelfAttention,
     SiLU,
     SinusoidalPositions,
-    attention,
+    decoding_state,
     grouped_query,
+    masks,
     relative,
     rotary,
 )
 from minitransformer.layers.decoding_state import GrowingBuffer
 
-from .injection import bug
+from .injection import bug, bugs
 
 # fmt: off
 
@@ -30,44 +33,45 @@ from .injection import bug
 
 RMS = "RMS normalization is what its definition says, vector by vector"
 SILU = "SiLU is what its formula says, number by number, also where an exponential would overflow"
-GATED = "a gated feed-forward layer bends its gate, and not what the gate lets through"
+GATED = "a gated feed-forward layer activates its gate, and not what the gate lets through"
 
 bug("RMS norm's gain factored out of the sum", RMSNorm, "backward",
-    "dy_x_hat *= self.gain.value", "pass", "RMSNorm")
+    "token_mean(d_x_hat * x_hat)", "token_mean(d_rows * x_hat)", "RMSNorm")
 bug("RMS norm's gain left out of the input's gradient", RMSNorm, "backward",
-    "dx = dy * self.gain.value", "dx = dy.copy()", "RMSNorm")
+    "d_x_hat = d_rows * self.gain.value", "d_x_hat = d_rows", "RMSNorm")
 bug("RMS norm's gain gradient before normalization", RMSNorm, "backward",
-    "self.gain.grad += column_sum(dy_x_hat)", "self.gain.grad += column_sum(dy_x_hat / inv_rms)", "RMSNorm")
+    "column_sum(d_rows * x_hat)", "column_sum(d_rows * x_hat / inv_rms)", "RMSNorm")
 bug("RMS norm's gain gradient assigned", RMSNorm, "backward",
     "self.gain.grad += column_sum", "self.gain.grad = column_sum", "RMSNorm", "assigned")
 bug("root mean square taken for a constant", RMSNorm, "backward",
-    "dx -= x_hat * row_mean(dy_x_hat)", "pass", "RMSNorm")
+    " - x_hat * token_mean(d_x_hat * x_hat)", "", "RMSNorm")
 bug("RMS norm's projection summed, not averaged", RMSNorm, "backward",
-    "row_mean(dy_x_hat)", "row_mean(dy_x_hat) * self.d_model", "RMSNorm")
+    "token_mean(d_x_hat * x_hat)", "token_mean(d_x_hat * x_hat) * self.d_model", "RMSNorm")
 bug("RMS norm's eps outside the root", RMSNorm, "forward",
-    "1.0 / np.sqrt(row_mean(x * x) + self.eps)", "1.0 / (np.sqrt(row_mean(x * x)) + self.eps)", RMS)
+    "np.sqrt(token_mean(rows * rows) + self.eps)", "(np.sqrt(token_mean(rows * rows)) + self.eps)", RMS)
 bug("RMS norm subtracts the mean", RMSNorm, "forward",
-    "inv_rms = 1.0", "x = x - row_mean(x)\ninv_rms = 1.0", RMS)
+    "inv_rms = 1.0", "rows = rows - token_mean(rows)\ninv_rms = 1.0", RMS)
 bug("RMS norm divides by the length of the vector", RMSNorm, "forward",
-    "row_mean(x * x)", "self.d_model * row_mean(x * x)", RMS)
-bug("SiLU's derivative without the product rule", SiLU, "backward", "s * (1.0 + x * (1.0 - s))", "s", "SiLU")
-bug("SiLU's derivative with the sign of x forgotten", SiLU, "backward", "(1.0 + x *", "(1.0 - x *", "SiLU")
+    "token_mean(rows * rows)", "self.d_model * token_mean(rows * rows)", RMS)
+bug("SiLU's derivative without the product rule", SiLU, "backward", "s + x * s * (1.0 - s)", "s", "SiLU")
+bug("SiLU's derivative with the sign of x forgotten", SiLU, "backward", "s + x * s", "s - x * s", "SiLU")
 bug("sigmoid in place of SiLU", SiLU, "forward", "return x * s,", "return s + 0.0 * x,", SILU)
 bug("tanh of x in place of x / 2", SiLU, "forward", "0.5 * x", "x", SILU)
 bug("sigmoid by an exponential that overflows", SiLU, "forward",
     "0.5 * (1.0 + np.tanh(0.5 * x))", "1.0 / (1.0 + np.exp(-x))", SILU)
-bug("gate and widened exchanged, forward", GatedFeedForward, "forward",
-    "self.activation.forward(gate)\nwide, widen_cache = self.up_proj.forward(x)",
-    "self.activation.forward(self.up_proj.forward(x)[0])\nwide, widen_cache = gate, self.up_proj.forward(x)[1]", GATED)
-bug("gate and widened exchanged, backward", GatedFeedForward, "backward",
-    'd_wide = d_product * cache["bent"]\nd_bent = d_product * cache["wide"]',
-    'd_wide = d_product * cache["wide"]\nd_bent = d_product * cache["bent"]', "GatedFeedForward")
-bug("gate added, not multiplied", GatedFeedForward, "forward", "bent * wide", "bent + wide", GATED)
+bugs("gate and up projection exchanged, forward",
+     [(GatedFeedForward, "forward", "self.gate_proj.forward(x)", "self.up_proj.forward(x)"),
+      (GatedFeedForward, "forward", "up, up_cache = self.up_proj.forward(x)",
+       "up, up_cache = self.gate_proj.forward(x)")], GATED)
+bug("gate and up projection exchanged, backward", GatedFeedForward, "backward",
+    'd_up = d_product * cache["activated"]\nd_activated = d_product * cache["up"]',
+    'd_up = d_product * cache["up"]\nd_activated = d_product * cache["activated"]', "GatedFeedForward")
+bug("gate added, not multiplied", GatedFeedForward, "forward", "activated * up", "activated + up", GATED)
 bug("gradient through the gate forgotten", GatedFeedForward, "backward",
-    'return dx + self.gate.backward(d_gate, cache["gate_proj"])', 'self.gate.backward(d_gate, cache["gate_proj"])\nreturn dx',
-    "GatedFeedForward")
+    'return dx + self.gate_proj.backward(d_gate, cache["gate_proj"])',
+    'self.gate_proj.backward(d_gate, cache["gate_proj"])\nreturn dx', "GatedFeedForward")
 bug("gate's activation not differentiated", GatedFeedForward, "backward",
-    'self.activation.backward(d_bent, cache["activation"])', "d_bent", "GatedFeedForward")
+    'self.activation.backward(d_activated, cache["activation"])', "d_activated", "GatedFeedForward")
 bug("gradient of what was dropped, with a gate", GatedFeedForward, "backward",
     'self.dropout.backward(d_dropped, cache["dropout"])', "d_dropped", "GatedFeedForward")
 
@@ -112,12 +116,12 @@ bug("bias's gradient averaged over the sentences", ScaledDotProductAttention, "b
     "d_scores.sum(axis=0, keepdims=True)", "d_scores.mean(axis=0, keepdims=True)", UNSCALED)
 bug("bias's gradient scaled as the queries'", ScaledDotProductAttention, "backward",
     "self.bias.backward(d_scores", "self.bias.backward(scale * d_scores", SHARED)
-bug("bias scaled by sqrt(d)", ScaledDotProductAttention, "forward", "scores += bias", "scores += bias * scale", BIASED)
+bug("bias scaled by sqrt(d)", ScaledDotProductAttention, "forward", "scores += bias", "scores += bias * self.scale_for(q)", BIASED)
 bug("bias subtracted", ScaledDotProductAttention, "forward", "scores += bias", "scores -= bias", BIASED)
 bug("scores scaled by sqrt(d), whatever was asked", ScaledDotProductAttention, "forward",
-    "self.scale or q.shape[-1] ** -0.5", "q.shape[-1] ** -0.5", BIASED)
+    "self.scale_for(q)", "q.shape[-1] ** -0.5", BIASED)
 bug("gradients scaled by sqrt(d), whatever was asked", ScaledDotProductAttention, "backward",
-    "self.scale or q.shape[-1] ** -0.5", "q.shape[-1] ** -0.5", UNSCALED)
+    "self.scale_for(q)", "q.shape[-1] ** -0.5", UNSCALED)
 bug("ALiBi rewards distance", ALiBi, "forward", "slopes[:, None, None] *", "-slopes[:, None, None] *", ALIBI)
 bug("ALiBi of the last queries taken for the first", ALiBi, "forward", "np.arange(S - T, S)", "np.arange(T)", ALIBI)
 bug("ALiBi with the slopes of another number of heads", relative, "alibi_slopes",
@@ -140,8 +144,9 @@ bug("all pairs turn as fast", rotary, "rotations",
 bug("frequencies of half the pairs", rotary, "rotations",
     "-np.arange(0, d_head, 2) / d_head", "-np.arange(d_head // 2) / d_head", ROTARY)
 bug("base ignored", Rotary, "forward", "self.base, x.real.dtype", "10000.0, x.real.dtype", ROTARY)
-bug("gradient turned forward again", Rotary, "backward", "-sin", "sin", "Rotary")
-bug("gradient not turned back", Rotary, "backward", "return rotate(dy, cos, -sin)", "return dy + 0.0", "Rotary")
+bug("gradient turned forward again", Rotary, "backward", '-cache["sin"]', 'cache["sin"]', "Rotary")
+bug("gradient not turned back", Rotary, "backward",
+    'rotate(dy, cache["cos"], -cache["sin"])', "dy + 0.0", "Rotary")
 bug("halves taken for pairs that are there already", rotary, "pairs_from_halves",
     "halves.swapaxes(-1, -2)", "halves", CONVERTED)
 bug("halves converted across the heads", rotary, "pairs_from_halves",
@@ -154,50 +159,85 @@ bug("pairs brought to halves as halves to pairs", rotary, "halves_from_pairs",
 GROUPED = "grouped-query attention is what its definition says: neighbouring query heads share a key head"
 GROUP = "GroupedQueryAttention"
 
-bug("query heads of a group stand apart", GroupedQueryAttention, "forward",
-    "np.repeat(k, G, axis=1), np.repeat(v, G, axis=1)", "np.tile(k, (1, G, 1, 1)), np.tile(v, (1, G, 1, 1))", GROUPED)
+bugs("query heads of a group stand apart",
+     [(GroupedQueryAttention, "forward", "q.reshape(B, H_kv, G * T, d)",
+       "q.reshape(B, G, H_kv, T, d).swapaxes(1, 2).reshape(B, H_kv, G * T, d)"),
+      (GroupedQueryAttention, "forward", "context.reshape(B, H, T, d)",
+       "context.reshape(B, H_kv, G, T, d).swapaxes(1, 2).reshape(B, H, T, d)")], GROUPED)
 bug("queries turned, keys not", GroupedQueryAttention, "forward",
-    "self.rotary.forward(split_heads(k, H // G))", "split_heads(k, H // G), Cache()", GROUPED)
+    "k, key_rotary_cache = self.rotate(k, start)", "key_rotary_cache = Cache()", GROUPED)
 bug("values turned too", GroupedQueryAttention, "forward",
-    "v = split_heads(v, H // G)", "v = self.rotary(split_heads(v, H // G))", GROUPED)
-bug("sum over the group forgotten: its first head's gradient", grouped_query, "sum_groups",
-    ".sum(axis=2)", "[:, :, 0]", GROUP)
-bug("mean over the group", grouped_query, "sum_groups", ".sum(axis=2)", ".mean(axis=2)", GROUP)
-bug("sum over the key heads, not the group", grouped_query, "sum_groups",
-    "dx.reshape(B, H // group, group, T, d).sum(axis=2)", "dx.reshape(B, group, H // group, T, d).sum(axis=1)", GROUP)
-bug("values' gradients not summed over the group", GroupedQueryAttention, "backward",
-    "sum_groups(dk, G), sum_groups(dv, G)", "sum_groups(dk, G), dv[:, ::G]", GROUP)
+    "if state is not None:", "v, _ = self.rotate(v, start)\nif state is not None:", GROUPED)
+bug("a group's gradients in the order of positions, not of heads", GroupedQueryAttention, "backward",
+    'cache["output"]), H).reshape', 'cache["output"]), H_kv).reshape', GROUP)
+bug("keys' gradients averaged over the group", GroupedQueryAttention, "backward",
+    "merge_heads(dk)", "merge_heads(dk) * H_kv / H", GROUP)
+bug("queries' gradients taken apart by position, not by head", GroupedQueryAttention, "backward",
+    "dq.reshape(B, H, T, d)", "dq.reshape(B, T, H, d).swapaxes(1, 2)", GROUP)
+bug("values' gradients averaged over the group", GroupedQueryAttention, "backward",
+    "merge_heads(dv)", "merge_heads(dv) * H_kv / H", GROUP)
+bug("gradient through a group's values forgotten", GroupedQueryAttention, "backward",
+    "dx = self.value.backward", "dx = 0.0 * self.value.backward", GROUP)
+bug("gradient through a group's keys forgotten", GroupedQueryAttention, "backward",
+    "dx = dx + self.key.backward", "self.key.backward", GROUP)
 bug("keys' gradients not turned back", GroupedQueryAttention, "backward",
-    'dk = self.rotary.backward(dk, cache["key_rotary"])', "pass", GROUP)
+    'dk = self.rotate_backward(dk, cache["key_rotary"])', "pass", GROUP)
 bug("queries' gradients not turned back", GroupedQueryAttention, "backward",
-    'dq = self.rotary.backward(dq, cache["query_rotary"])', "pass", GROUP)
+    'self.rotate_backward(dq.reshape(B, H, T, d), cache["query_rotary"])', "dq.reshape(B, H, T, d)", GROUP)
 
-# ---- steps
+# ---- decoding: new positions alone, and the state that holds those before
 
-STEPS = "what steps give for new positions is what forward gives for all"
+STEPS = "what new positions give with a state is what forward gives for all"
+TEXTS = "T5, GPT and Llama decode with a state what their forward gives"
+ROWS = "chosen rows of a decoding state are those of everything in it, and it goes on with them"
 
-bug("rotary offset forgotten in a step", Rotary, "step", "cos[start : start + T], sin[start : start + T]",
-    "cos[:T], sin[:T]", STEPS)
-bug("one rotary count for queries and keys", GroupedQueryAttention, "step",
-    'state["key_rotary"]', 'state["query_rotary"]', STEPS)
-bug("groups mixed up in a step", GroupedQueryAttention, "step",
-    "q.reshape(B, H_kv, G * T, d)", "q.reshape(B, G, H_kv * T, d).reshape(B, H_kv, G * T, d)[:, ::-1]", STEPS)
-bug("a prompt sees what comes after it, in groups", GroupedQueryAttention, "step",
-    "if T > 1 else None", "if T < 1 else None", STEPS)
-bug("a group's mask repeated row by row", GroupedQueryAttention, "step",
-    "np.tile(causal_mask(k.shape[2], T), (1, 1, G, 1))", "np.repeat(causal_mask(k.shape[2], T), G, axis=2)", STEPS)
-bug("keys kept before they are turned", GroupedQueryAttention, "step",
-    'k = state.extend("k", k)', 'k = state.extend("k", split_heads(self.key(x), H_kv))', STEPS)
-bug("a prompt sees what comes after it", SelfAttention, "step", "if T > 1 else None", "if T < 1 else None", STEPS)
-bug("new positions see the first ones alone", attention, "causal_mask", "length - new,", "0,", STEPS)
-bug("keys of the newest positions alone", SelfAttention, "step",
-    'state.extend("kv", qkv[:, H:])', "qkv[:, H:]", STEPS)
-bug("sinusoids begin again at every step", SinusoidalPositions, "step",
+bug("rotary positions begin again at every call", Rotary, "forward",
+    "cos[start:end], sin[start:end]", "cos[: end - start], sin[: end - start]", STEPS)
+bug("keys' rotary positions begin again at every call", GroupedQueryAttention, "forward",
+    "self.rotate(k, start)", "self.rotate(k, 0)", STEPS)
+bug("queries' rotary positions begin again at every call", GroupedQueryAttention, "forward",
+    "self.rotate(q, start)", "self.rotate(q, 0)", STEPS)
+bug("context of a group taken apart by position, not by head", GroupedQueryAttention, "forward",
+    "context.reshape(B, H, T, d)", "context.reshape(B, T, H, d).swapaxes(1, 2)", STEPS)
+bug("heads and positions of a group mixed up", GroupedQueryAttention, "forward",
+    "q.reshape(B, H_kv, G * T, d)", "q.swapaxes(1, 2).reshape(B, H_kv, G * T, d)", STEPS)
+bug("a prompt sees what comes after it, in groups", GroupedQueryAttention, "forward",
+    "mask_of_groups(mask, G)", "mask_of_groups(mask if state is None else None, G)", STEPS)
+bug("a group's mask repeated row by row", grouped_query, "mask_of_groups",
+    "np.concatenate([mask] * G, axis=-2)", "np.repeat(mask, G, axis=-2)", STEPS)
+bug("keys kept before they are turned", GroupedQueryAttention, "forward",
+    'k, key_rotary_cache = self.rotate(k, start)\nif state is not None:\n'
+    '    k, v = state.append("k", k), state.append("v", v)',
+    'if state is not None:\n    k, v = state.append("k", k), state.append("v", v)\n'
+    "k, key_rotary_cache = self.rotate(k, start)", STEPS)
+bug("a group's keys of the newest positions alone", GroupedQueryAttention, "forward",
+    "k, v = state.append", "state.append", STEPS)
+bug("a prompt sees what comes after it", SelfAttention, "forward",
+    "cache, mask, rng", "cache, mask if state is None else None, rng", STEPS)
+bug("new positions see the first ones alone", masks, "causal_mask", "length - new,", "0,", STEPS)
+bug("keys of the newest positions alone", SelfAttention, "forward", "k, v = state.append", "state.append", STEPS)
+bug("all blocks of an encoder keep one state", Encoder, "forward",
+    "substate(state, i)", "substate(state, 0)", TEXTS)
+bug("an encoder block forgets its state", EncoderBlock, "forward",
+    ', state=substate(state, "attention")', "", TEXTS)
+bug("sinusoids begin again at every call", SinusoidalPositions, "forward",
     "table[start : start + T]", "table[:T]", STEPS)
-bug("learned positions begin again at every step", LearnedPositions, "step",
-    "self.weight.value[start : start + T]", "self.weight.value[:T]", STEPS)
-bug("positions counted once a step", DecodingState, "advance", "before + n", "before + 1", STEPS)
-bug("kept keys lost when the buffer grows", GrowingBuffer, "extend",
+bug("learned positions begin again at every call", LearnedPositions, "forward",
+    "self.weight.value[start:end]", "self.weight.value[:T]", STEPS)
+bug("positions counted once a call", DecodingState, "advance", "before + n", "before + 1", STEPS)
+bug("kept keys lost when the buffer grows", GrowingBuffer, "append",
     "longer[:, :, : self.length] = self.value", "longer[...] = 0.0", STEPS)
-bug("new keys last first", GrowingBuffer, "extend",
-    "self.buffer[:, :, self.length : end] = new", "self.buffer[:, :, self.length : end] = new[:, :, ::-1]", STEPS)
+bug("new keys last first", GrowingBuffer, "append",
+    "self.buffer[:, :, self.length : end] = new", "self.buffer[:, :, self.length : end] = new[:, :, ::-1]",
+    STEPS)
+bug("kept keys with the rest of their buffer", GrowingBuffer, "append", "return self.value", "return self.buffer",
+    STEPS)
+bug("every call begins anew under the name", DecodingState, "append", "if name not in self:", "if True:", STEPS)
+bug("rows chosen of the outermost state alone", decoding_state, "_select",
+    "return value.select(rows)", "return value", ROWS)
+bug("the buffer's rows not chosen", decoding_state, "_select", "value.value[rows]", "value.value[: len(rows)]", ROWS)
+bug("chosen rows of a buffer with what it has not filled", decoding_state, "_select",
+    "value.value[rows]", "value.buffer[rows]", ROWS)
+bug("a tuple's rows not chosen", decoding_state, "_select", "_select(item, rows) for item", "item for item", ROWS)
+bug("chosen arrays keep their rows", decoding_state, "_select",
+    "value[rows] if isinstance(value, np.ndarray) else value", "value", ROWS)

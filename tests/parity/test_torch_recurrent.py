@@ -21,9 +21,9 @@ def in_their_order(ours):
 def directions(stack):
     """(PyTorch's suffix, our layer of one direction), layer by layer."""
     for n, layer in enumerate(stack.layers):
-        if hasattr(layer, "ahead"):
-            yield f"_l{n}", layer.ahead
-            yield f"_l{n}_reverse", layer.back
+        if hasattr(layer, "forward_layer"):
+            yield f"_l{n}", layer.forward_layer
+            yield f"_l{n}_reverse", layer.backward_layer
         else:
             yield f"_l{n}", layer
 
@@ -31,18 +31,26 @@ def directions(stack):
 def fill(theirs, suffix, ours):
     """Their second bias is for another library's sake: the two are only ever added."""
     for name, value in (
-        ("weight_ih", in_their_order(ours.input.weight.value).T),
-        ("weight_hh", in_their_order(ours.recurrent.weight.value).T),
-        ("bias_ih", in_their_order(ours.input.bias.value)),
-        ("bias_hh", np.zeros(len(ours.input.bias.value))),
+        ("weight_ih", in_their_order(ours.input_projection.weight.value).T),
+        ("weight_hh", in_their_order(ours.hidden_projection.weight.value).T),
+        ("bias_ih", in_their_order(ours.input_projection.bias.value)),
+        ("bias_hh", np.zeros(len(ours.input_projection.bias.value))),
     ):
         getattr(theirs, name + suffix).data = tensor(value)
 
 
 def compare(theirs, suffix, ours):
-    agree(in_their_order(ours.input.weight.grad).T, getattr(theirs, f"weight_ih{suffix}").grad, f"input{suffix}")
-    agree(in_their_order(ours.recurrent.weight.grad).T, getattr(theirs, f"weight_hh{suffix}").grad, f"states{suffix}")
-    agree(in_their_order(ours.input.bias.grad), getattr(theirs, f"bias_ih{suffix}").grad, f"bias{suffix}")
+    agree(
+        in_their_order(ours.input_projection.weight.grad).T,
+        getattr(theirs, f"weight_ih{suffix}").grad,
+        f"input{suffix}",
+    )
+    agree(
+        in_their_order(ours.hidden_projection.weight.grad).T,
+        getattr(theirs, f"weight_hh{suffix}").grad,
+        f"states{suffix}",
+    )
+    agree(in_their_order(ours.input_projection.bias.grad), getattr(theirs, f"bias_ih{suffix}").grad, f"bias{suffix}")
 
 
 def by_layer(states, n_layers):
@@ -116,7 +124,7 @@ def test_gru_with_padding_layers_directions_and_first_states(kind, n_layers, pac
     randomize(ours)
     theirs = torch.nn.GRU(D, H, n_layers, batch_first=True, bidirectional=both, dtype=torch.float64)
     for suffix, layer in directions(ours):
-        for name, part in (("ih", layer.input), ("hh", layer.recurrent)):
+        for name, part in (("ih", layer.input_projection), ("hh", layer.hidden_projection)):
             getattr(theirs, f"weight_{name}{suffix}").data = tensor(part.weight.value.T)
             getattr(theirs, f"bias_{name}{suffix}").data = tensor(part.bias.value)
     x = rng.standard_normal((B, T, D))
@@ -143,6 +151,6 @@ def test_gru_with_padding_layers_directions_and_first_states(kind, n_layers, pac
     agree(dx, their_x.grad, "dx")
     agree(by_layer(dh_first, n_layers), their_h.grad, "first h")
     for suffix, layer in directions(ours):
-        for name, part in (("ih", layer.input), ("hh", layer.recurrent)):
+        for name, part in (("ih", layer.input_projection), ("hh", layer.hidden_projection)):
             agree(part.weight.grad.T, getattr(theirs, f"weight_{name}{suffix}").grad, f"weight_{name}{suffix}")
             agree(part.bias.grad, getattr(theirs, f"bias_{name}{suffix}").grad, f"bias_{name}{suffix}")

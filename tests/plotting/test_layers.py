@@ -6,6 +6,8 @@ import pytest
 
 from minitransformer.plotting import alignment_over_training, attention_layers
 
+from ..extent import extent
+
 
 def words_on(axis):
     return [label.get_text() for label in axis.get_ticklabels()]
@@ -33,8 +35,8 @@ def test_keys_stand_above_where_they_fit_and_else_in_the_caption(weights, englis
     assert "I got my" in many[0, 0].figure.get_supxlabel()
 
 
-def test_twelve_layers_of_twelve_heads_are_legible(weights, english, assert_legible):
-    layers = [weights(12, 6, 6) for _ in range(12)]
+def test_many_layers_of_twelve_heads_are_legible(weights, english, assert_legible):
+    layers = [weights(12, 6, 6) for _ in range(extent(4, 12))]
     assert_legible(attention_layers(layers, english[:6], english[:6])[0, 0].figure)
 
 

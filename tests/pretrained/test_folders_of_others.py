@@ -256,7 +256,6 @@ def test_a_t5_translates_in_three_lines(t5_folder):
     found = translator.translate(["the cat sleeps", "", "le chat"], max_new_tokens=8)
     assert isinstance(translator, PretrainedTranslator)
     assert found[1] == ""
-    assert found[0]
     assert type(load(t5_folder)) is PretrainedTranslator
     ids = translator.translate_ids([[4, 5, 6]], max_new_tokens=8)[0]
     assert found[0] == translator.target_vocabulary.decode(ids)

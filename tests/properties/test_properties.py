@@ -35,11 +35,14 @@ from minitransformer.models import (
     TransformerConfig,
 )
 from tests.cases import CASES
+from tests.extent import extent
 
 V, U = 7, 5  # source and target ids
 
 
-thousand = settings(max_examples=1000, derandomize=True, deadline=None, database=None)  # the same ones in every run
+thousand = settings(
+    max_examples=extent(100, 1000), derandomize=True, deadline=None, database=None
+)  # the same ones in every run
 
 
 @functools.cache

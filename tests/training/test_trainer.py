@@ -2,13 +2,21 @@
 
 import inspect
 import io
+import sys
 
 import numpy as np
 import pytest
 
 from minitransformer.data import Batch, FreshBatches, ToyTask
 from minitransformer.layers import CrossEntropy, Glorot
-from minitransformer.models import MinimalConfig, MinimalTransformer, PreNormTransformer, TransformerConfig
+from minitransformer.models import (
+    GPT,
+    GPTConfig,
+    MinimalConfig,
+    MinimalTransformer,
+    PreNormTransformer,
+    TransformerConfig,
+)
 from minitransformer.training import (
     SGD,
     Adam,
@@ -234,3 +242,21 @@ def test_evaluate_counts_tokens_and_sentences_by_hand():
 def test_settings_out_of_range_are_named(option, message):
     with pytest.raises(ValueError, match=message):
         ParallelTrainer(model(), **option)
+
+
+def test_a_debugger_that_steps_into_a_training_step_is_in_the_model_s_forward_two_frames_later():
+    batch = Batch((np.array([[1, 2, 3]]),), np.array([[2, 3, 4]]))
+    config = GPTConfig(vocab=7, max_length=5, d_model=6, n_heads=2, n_blocks=1)
+    trainer, depth = Trainer(GPT(config, np.random.default_rng(0))), []
+
+    class Watched(GPT):
+        def forward(self, *inputs, **options):
+            frame = sys._getframe().f_back
+            while frame.f_code is not Trainer.train_step.__code__:
+                depth.append(frame.f_code.co_name)
+                frame = frame.f_back
+            return super().forward(*inputs, **options)
+
+    trainer.model = Watched(config, np.random.default_rng(0))
+    trainer.train_step(batch)
+    assert depth == ["compute_gradient"]  # train_step, compute_gradient, forward

@@ -251,7 +251,7 @@ def _lstm_reference(
     cell = LSTMCell(4 * H, H, Glorot(np.random.default_rng(0), np.float64))
     for parameter in cell.parameters():
         parameter.value[...] = 0
-    cell.input.weight.value[...] = np.eye(4 * H)
+    cell.input_projection.weight.value[...] = np.eye(4 * H)
     sums = np.concatenate([np.arctanh(g), *(np.log(gate / (1.0 - gate)) for gate in (i, f, o))], axis=-1)
     _, cache = cell.forward(sums, np.zeros_like(c), c)
     d_sums, _, dc_before = cell.backward((dh, dc), cache)

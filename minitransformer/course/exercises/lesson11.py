@@ -38,10 +38,10 @@ def _relative_bias_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
 
 def _relative_bias_reference(d_scores: Array, buckets: Array, n_buckets: int) -> Array:
     layer = RelativePositionBias(d_scores.shape[1], np.random.default_rng(0), n_buckets)
-    layer.table.grad = np.zeros(layer.table.shape)
+    layer.weight.grad = np.zeros(layer.weight.shape)
     _, cache = layer.forward(*buckets.shape)
     layer.backward(d_scores.sum(axis=0, keepdims=True), Cache(cache, buckets=buckets))
-    return layer.table.grad
+    return layer.weight.grad
 
 
 def _overwritten(d_scores: Array, buckets: Array, n_buckets: int) -> Array:
@@ -130,18 +130,18 @@ def swiglu_backward(dy: Array, x: Array, Wg: Array, W1: Array, W2: Array) -> tup
 
     dy (M, D), x (M, D), Wg (D, F), W1 (D, F), W2 (F, D) -> dx, dWg, dW1, dW2, shaped alike
     """
-    gate, wide = x @ Wg, x @ W1
+    gate, up = x @ Wg, x @ W1
     sigmoid = 1 / (1 + np.exp(-gate))
-    bent = gate * sigmoid
-    product = bent * wide
+    activated = gate * sigmoid
+    product = activated * up
 
     dW2 = product.T @ dy
     d_product = dy @ W2.T
-    d_wide = d_product * bent
-    d_gate = d_product * wide * sigmoid * (1 + gate * (1 - sigmoid))
-    dW1 = x.T @ d_wide
+    d_up = d_product * activated
+    d_gate = d_product * up * sigmoid * (1 + gate * (1 - sigmoid))
+    dW1 = x.T @ d_up
     dWg = x.T @ d_gate
-    dx = d_wide @ W1.T + d_gate @ Wg.T
+    dx = d_up @ W1.T + d_gate @ Wg.T
     return dx, dWg, dW1, dW2
 
 
@@ -165,12 +165,12 @@ def _swiglu_with(
     dy: Array, x: Array, Wg: Array, W1: Array, W2: Array, slope: Callable[[Array, Array], Array]
 ) -> tuple[Array, ...]:
     """The whole backward with another slope of silu, (gate, sigmoid) -> array."""
-    gate, wide = x @ Wg, x @ W1
+    gate, up = x @ Wg, x @ W1
     sigmoid = 1 / (1 + np.exp(-gate))
     d_product = dy @ W2.T
-    d_wide, d_gate = d_product * gate * sigmoid, d_product * wide * slope(gate, sigmoid)
-    dx = d_wide @ W1.T + d_gate @ Wg.T
-    return dx, x.T @ d_gate, x.T @ d_wide, (gate * sigmoid * wide).T @ dy
+    d_up, d_gate = d_product * gate * sigmoid, d_product * up * slope(gate, sigmoid)
+    dx = d_up @ W1.T + d_gate @ Wg.T
+    return dx, x.T @ d_gate, x.T @ d_up, (gate * sigmoid * up).T @ dy
 
 
 def _silu_as_sigmoid(dy: Array, x: Array, Wg: Array, W1: Array, W2: Array) -> tuple[Array, ...]:
@@ -187,8 +187,8 @@ def _one_use(dy: Array, x: Array, Wg: Array, W1: Array, W2: Array) -> tuple[Arra
     """x gets the gradient of one of its two uses: that of the gate is forgotten."""
     _, dWg, dW1, dW2 = swiglu_backward(dy, x, Wg, W1, W2)
     gate = x @ Wg
-    d_wide = (dy @ W2.T) * gate / (1 + np.exp(-gate))
-    return d_wide @ W1.T, dWg, dW1, dW2
+    d_up = (dy @ W2.T) * gate / (1 + np.exp(-gate))
+    return d_up @ W1.T, dWg, dW1, dW2
 
 
 def _exchanged(dy: Array, x: Array, Wg: Array, W1: Array, W2: Array) -> tuple[Array, ...]:
@@ -208,7 +208,7 @@ def llama_parameters(vocab: int, d_model: int, n_heads: int, n_kv_heads: int, d_
     """
     d_kv = n_kv_heads * d_model // n_heads  # all key heads side by side
     attention = 2 * d_model * d_model + 2 * d_model * d_kv  # queries and output; keys and values
-    feed_forward = 3 * d_model * d_ff  # gate, widen, narrow
+    feed_forward = 3 * d_model * d_ff  # gate, up, down
     block = attention + feed_forward + 2 * d_model
     return 2 * vocab * d_model + n_blocks * block + d_model
 
@@ -295,12 +295,12 @@ EXERCISES = [
         reference=_swiglu_reference,
         wrong=(_silu_as_sigmoid, _silu_factor_only, _one_use, _exchanged),
         hints=(
-            "Name the parts: gate = x Wg, bent = silu(gate), wide = x W1, product = bent * wide, y = product W2. Go "
-            "back through them in reverse; x was used twice.",
+            "Name the parts: gate = x Wg, activated = silu(gate), up = x W1, product = activated * up, y = product W2. "
+            "Go back through them in reverse; x was used twice.",
             "A product of two arrays: each factor's gradient is d_product times the other factor. "
             "silu(z) = z s with s = sigmoid(z), and s' = s (1 - s).",
-            "silu'(z) = s + z s (1 - s); d_wide = d_product * bent; d_gate = d_product * wide * silu'(gate); "
-            "dx = d_wide W1^T + d_gate Wg^T.",
+            "silu'(z) = s + z s (1 - s); d_up = d_product * activated; d_gate = d_product * up * silu'(gate); "
+            "dx = d_up W1^T + d_gate Wg^T.",
         ),
         backward=True,
     ),
@@ -315,7 +315,7 @@ EXERCISES = [
         hints=(
             "Count one block: four matrices of attention, two of which are narrower; three of the feed-forward "
             "layer; two norms of one number a feature.",
-            "A head is d_model / n_heads wide, so keys and values are n_kv_heads * d_model / n_heads wide together.",
+            "A head is d_model / n_heads up, so keys and values are n_kv_heads * d_model / n_heads up together.",
             "2 vocab d_model + n_blocks (2 d_model^2 + 2 d_model d_kv + 3 d_model d_ff + 2 d_model) + d_model",
         ),
         backward=False,

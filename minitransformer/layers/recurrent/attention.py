@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..base import Array, Cache, Layer
+from ..checks import check_axes, check_gradient
 from ..containers import Identity
 from ..decoding_state import DecodingState
 from ..initializers import Init, as_initializer
@@ -28,11 +29,15 @@ class DotScore(Layer):
     """
 
     def forward(self, q: Array, k: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_axes("q", q, "B T A")
+        check_axes("k", k, "B S A")
         return np.matmul(q, k.swapaxes(-1, -2)), Cache(q=q, k=k)
 
     def backward(self, d_scores: Array, cache: Cache) -> tuple[Array, Array]:
-        dk = np.matmul(d_scores.swapaxes(-1, -2), cache["q"])
-        dq = np.matmul(d_scores, cache["k"])
+        q, k = cache["q"], cache["k"]
+        check_gradient(self, d_scores, (*q.shape[:-1], k.shape[-2]))
+        dk = np.matmul(d_scores.swapaxes(-1, -2), q)
+        dq = np.matmul(d_scores, k)
         return dq, dk
 
 
@@ -55,12 +60,15 @@ class AdditiveScore(Layer):
         self.vector = Linear(d_attention, 1, init)
 
     def forward(self, q: Array, k: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_axes("q", q, "B T A")
+        check_axes("k", k, "B S A")
         activated = np.tanh(q[:, :, None] + k[:, None])  # (B, T, 1, A) + (B, 1, S, A) -> (B, T, S, A)
         scores, vector_cache = self.vector.forward(activated)
         return scores[..., 0], Cache(vector=vector_cache)  # (B, T, S, 1) -> (B, T, S)
 
     def backward(self, d_scores: Array, cache: Cache) -> tuple[Array, Array]:
         activated = cache["vector"]["x"]
+        check_gradient(self, d_scores, activated.shape[:-1])
         d_sum = self.vector.backward(d_scores[..., None], cache["vector"])
         d_sum *= 1.0 - activated * activated
         return d_sum.sum(axis=2), d_sum.sum(axis=1)  # q was added for every s, k for every t
@@ -94,6 +102,8 @@ class CrossAttention(Layer):
         rng: np.random.Generator | None = None,
         state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
+        check_axes("x", x)
+        check_axes("memory", memory)
         if x.ndim != 3 or memory.ndim != 3 or len(x) != len(memory):
             raise ValueError(f"memory has shape {memory.shape}: give (B, S, M) with the B of an x of shape {x.shape}")
         k, key_cache = self.keys(memory, state)
@@ -131,6 +141,7 @@ class CrossAttention(Layer):
     def backward_read(self, d_context: Array, cache: Cache) -> tuple[Array, Array, Array]:
         """The gradients of x, k and memory."""
         weights, memory = cache["weights"][:, 0], cache["memory"]
+        check_gradient(self, d_context, (*weights.shape[:2], memory.shape[-1]))
         d_memory = np.matmul(weights.swapaxes(-1, -2), d_context)
         d_weights = np.matmul(d_context, memory.swapaxes(-1, -2))
         d_scores = self.softmax.backward(d_weights[:, None], cache["softmax"])[:, 0]  # where masked, this is 0

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..activations import sigmoid_in_place
 from ..base import Array, Cache, Layer
+from ..checks import check_gradients
 from ..initializers import Init, as_initializer
 from ..linear import Dense
 from ..reductions import column_sum
@@ -80,9 +81,10 @@ class GRULayer(Layer):
         return (h[1:].swapaxes(0, 1), h[T]), cache  # (T, B, H) -> (B, T, H)
 
     def backward(self, d_output: tuple[Array, ...], cache: Cache) -> Any:
-        dy, dh = d_output
         gates, h, seen, padded = (cache[name] for name in ("gates", "h", "seen", "padded"))
         T, B, H = seen.shape
+        check_gradients(self, d_output, ((B, T, H), (B, H)))
+        dy, dh = d_output
         U = self.hidden_projection.weight.value
         r, z, n = (gates[..., k * H : (k + 1) * H] for k in range(3))
         # The slopes of h' of all steps at once: by the sum within n, by that of z, and of n's sum by that of r.

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..activations import sigmoid_in_place
 from ..base import Array, Cache, Layer
+from ..checks import check_axes, check_gradients
 from ..initializers import Init, as_initializer
 from ..linear import Dense, Linear
 from .stack import Bidirectional, RecurrentStack, first_states, padded_steps, time_major
@@ -86,9 +87,10 @@ class LSTMLayer(Layer):
         return (h[1:].swapaxes(0, 1), h[T], c[T]), cache  # (T, B, H) -> (B, T, H)
 
     def backward(self, d_output: tuple[Array, ...], cache: Cache) -> Any:
-        dy, dh, dc = d_output
         gates, h, c, tanh_c, padded = (cache[name] for name in ("gates", "h", "c", "tanh_c", "padded"))
         T, B, H = tanh_c.shape
+        check_gradients(self, d_output, ((B, T, H), (B, H), (B, H)))
+        dy, dh, dc = d_output
         U = self.hidden_projection.weight.value
         g, i, f, o = split_gates(gates)
         # The slopes of all steps at once: of c' by the sums of g, i and f, of h' by that of o, of h' by c'.
@@ -130,12 +132,15 @@ class LSTMCell(LSTMLayer):
     def forward(  # type: ignore[override]
         self, x: Array, h: Array, c: Array, rng: np.random.Generator | None = None
     ) -> tuple[tuple[Array, ...], Cache]:
+        check_axes("x", x)
         if x.ndim != 2:
             raise ValueError(f"x has shape {x.shape}: give (B, D), one step")
         (_, h, c), cache = super().forward(x[:, None], None, h, c)  # (B, D) -> (B, 1, D)
         return (h, c), cache
 
     def backward(self, d_output: tuple[Array, ...], cache: Cache) -> tuple[Array, Array, Array]:
+        _, *shape = cache["tanh_c"].shape  # (1, B, H)
+        check_gradients(self, d_output, [tuple(shape)] * 2)
         dh, dc = d_output
         dx, dh, dc = super().backward((np.zeros_like(dh)[:, None], dh, dc), cache)
         return dx[:, 0], dh, dc

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..activations import Tanh
 from ..base import Array, Cache, Layer
+from ..checks import check_axes, check_gradient, check_gradients
 from ..containers import Chain
 from ..decoding_state import DecodingState, substate
 from ..dropout import Dropout
@@ -47,15 +48,20 @@ class RecurrentEncoder(Layer):
     def forward(
         self, x: Array, mask: Array | None = None, rng: np.random.Generator | None = None
     ) -> tuple[tuple[Array, ...], Cache]:
+        check_axes("x", x, "B T D")
+        if mask is not None:
+            check_axes("mask", mask, "B 1 1 S")
         shape = (len(x), self.n_layers, self.d_hidden)
         tokens = None if mask is None else mask[:, 0, 0]  # (B, 1, 1, S) -> (B, S)
         (memory, h_last, c_last), lstm_cache = self.lstm.forward(x, tokens, rng=rng)
         h, h_cache = self.bridge_h.forward(h_last[:, -1])
         c, c_cache = self.bridge_c.forward(c_last[:, -1])
-        cache = Cache(lstm=lstm_cache, bridge_h=h_cache, bridge_c=c_cache)
+        shapes = [memory.shape, shape, shape]
+        cache = Cache(lstm=lstm_cache, bridge_h=h_cache, bridge_c=c_cache, shapes=shapes)
         return (memory, h.reshape(shape), c.reshape(shape)), cache  # (B, N H) -> (B, N, H)
 
     def backward(self, d_output: tuple[Array, ...], cache: Cache) -> Array:
+        check_gradients(self, d_output, cache["shapes"])
         d_memory, dh, dc = d_output
         B, N = len(dh), len(self.lstm.layers)
         d_last = np.zeros((2, B, N, self.lstm.d_hidden), dh.dtype)  # only the last layer's states are used
@@ -84,6 +90,10 @@ class AttentionalHidden(Layer):
         self.activation = Tanh()
 
     def forward(self, context: Array, h: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        check_axes("context", context, "B T M")
+        check_axes("h", h, "B T H")
+        if context.shape[:2] != h.shape[:2]:
+            raise ValueError(f"h has shape {h.shape}: it must have the B and T of a context of shape {context.shape}")
         mixed, mix_cache = self.mix.forward(np.concatenate([context, h], axis=-1))  # (B, T, M + H) -> (B, T, H)
         y, activation_cache = self.activation.forward(mixed)
         return y, Cache(mix=mix_cache, activation=activation_cache)
@@ -187,6 +197,7 @@ class InputFeedingDecoder(LuongDecoder):
         rng: np.random.Generator | None = None,
         state: DecodingState | None = None,
     ) -> tuple[Array, Cache]:
+        check_axes("x", x, "B T D")
         B, T, _ = x.shape
         fed = np.zeros((B, 1, self.lstm.d_hidden), x.dtype)
         if state is not None:  # what the last call left, or the encoder's h and c
@@ -207,10 +218,12 @@ class InputFeedingDecoder(LuongDecoder):
             state.update(h=h, c=c, fed=fed)
         weights = np.concatenate([step["cross_attention"]["weights"] for step in steps], axis=2)
         block = Cache(cross_attention=Cache(weights=weights, key=key_cache), steps=steps)
-        return np.concatenate(ys, axis=1), Cache(blocks=[block], shape=h.shape, key_shape=k.shape, memory=memory)
+        y = np.concatenate(ys, axis=1)
+        return y, Cache(blocks=[block], shape=h.shape, key_shape=k.shape, memory=memory, output_shape=y.shape)
 
     def backward(self, dy: Array, cache: Cache) -> tuple[Array, Array, Array, Array]:
         (block,) = cache["blocks"]
+        check_gradient(self, dy, cache["output_shape"])
         T, H = dy.shape[1:]
         dh, dc = np.zeros((2, *cache["shape"]), dy.dtype)  # nobody reads the decoder's last state
         d_fed = np.zeros_like(dy[:, :1])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..base import Array, Cache, Layer
+from ..checks import check_axes, check_gradients
 from ..dropout import Dropout
 from ..residual import as_tuple
 
@@ -41,6 +42,9 @@ class Bidirectional(Layer):
     def forward(
         self, x: Array, mask: Array | None = None, *state: Array, rng: np.random.Generator | None = None
     ) -> tuple[tuple[Array, ...], Cache]:
+        check_axes("x", x, "B T D")
+        padded_steps(x, mask)  # raises what it has to say of the mask
+        check_states(state, self.states if state else (), (len(x), self.d_hidden))
         H: int = self.forward_layer.d_hidden  # type: ignore[attr-defined]
         reversed_mask = None if mask is None else mask[:, ::-1]
         (y_forward, *last_forward), forward_cache = self.forward_layer.forward(x, mask, *(s[:, :H] for s in state))
@@ -48,11 +52,13 @@ class Bidirectional(Layer):
             x[:, ::-1], reversed_mask, *(s[:, H:] for s in state)
         )
         y = np.concatenate([y_forward, y_backward[:, ::-1]], axis=-1)  # (B, T, H) twice -> (B, T, 2 H)
-        last = (np.concatenate(pair, axis=-1) for pair in zip(last_forward, last_backward))
-        return (y, *last), Cache(forward_layer=forward_cache, backward_layer=backward_cache)
+        last = [np.concatenate(pair, axis=-1) for pair in zip(last_forward, last_backward)]
+        shapes = [array.shape for array in (y, *last)]
+        return (y, *last), Cache(forward_layer=forward_cache, backward_layer=backward_cache, shapes=shapes)
 
     def backward(self, d_output: tuple[Array, ...], cache: Cache) -> Any:
         H: int = self.forward_layer.d_hidden  # type: ignore[attr-defined]
+        check_gradients(self, d_output, cache["shapes"])
         dy, *d_last = d_output
         d_backward = (dy[:, ::-1, H:], *(d[:, H:] for d in d_last))
         dx_backward, *d_state_backward = as_tuple(self.backward_layer.backward(d_backward, cache["backward_layer"]))
@@ -91,6 +97,7 @@ class RecurrentStack(Layer):
     def forward(
         self, x: Array, mask: Array | None = None, *state: Array, rng: np.random.Generator | None = None
     ) -> tuple[tuple[Array, ...], Cache]:
+        check_axes("x", x, "B T D")
         N, last, layer_caches, dropout_caches = len(self.layers), [], [], []
         if state:
             check_states(state, self.states, (len(x), N, self.d_hidden))
@@ -101,10 +108,12 @@ class RecurrentStack(Layer):
             (x, *last_of_layer), layer_cache = layer.forward(x, mask, *(s[:, n] for s in state))
             layer_caches.append(layer_cache)
             last.append(last_of_layer)
-        stacked = (np.stack(states, axis=1) for states in zip(*last))  # N of (B, H) -> (B, N, H)
-        return (x, *stacked), Cache(layers=layer_caches, dropouts=dropout_caches)
+        stacked = [np.stack(states, axis=1) for states in zip(*last)]  # N of (B, H) -> (B, N, H)
+        shapes = [array.shape for array in (x, *stacked)]
+        return (x, *stacked), Cache(layers=layer_caches, dropouts=dropout_caches, shapes=shapes)
 
     def backward(self, d_output: tuple[Array, ...], cache: Cache) -> Any:
+        check_gradients(self, d_output, cache["shapes"])
         dx, *d_last = d_output
         d_states: list[list[Array]] = []
         for n in reversed(range(len(self.layers))):
@@ -138,7 +147,9 @@ def padded_steps(x: Array, mask: Array | None) -> Array | None:
 
 
 def check_states(state: Sequence[Array], names: Sequence[str], shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless there is an array of this shape for each name."""
+    """Raise TypeError unless all are arrays of numbers, ValueError unless there is one of this shape for each name."""
+    for name, array in zip(names, state):
+        check_axes(name, array)
     shapes = [np.shape(s) for s in state]
     if shapes != [shape] * len(names):
         raise ValueError(f"{', '.join(names)} have shapes {shapes}: give {len(names)} of {shape}, or none")
@@ -146,8 +157,7 @@ def check_states(state: Sequence[Array], names: Sequence[str], shape: tuple[int,
 
 def first_states(state: Sequence[Array], names: Sequence[str], x: Array, d_hidden: int) -> Sequence[Array]:
     """The states before the first step: those given, or zeros (B, H)."""
-    if x.ndim != 3:
-        raise ValueError(f"x has shape {x.shape}: give (B, T, D)")
+    check_axes("x", x, "B T D")
     if not state:
         return [np.zeros((len(x), d_hidden), x.dtype)] * len(names)
     check_states(state, names, (len(x), d_hidden))
