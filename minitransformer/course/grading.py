@@ -14,7 +14,6 @@ import contextlib
 import json
 import os
 import pickle
-import re
 import signal
 import stat
 import subprocess
@@ -24,7 +23,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +32,10 @@ from .checking import judge
 from .exercise import Exercise
 from .exercises import exercises
 from .result import Result
-from .worker import ANSWER, JOB, LARGEST_FILE, STARTED, decode_attempt
+from .worker import ANSWER, BINDING, JOB, LARGEST_FILE, STARTED, bound_by, decode_attempt
 
 CHECKOUT = Path(__file__).parents[2]
+RUN_PYTHON = ("time", "timeit", "capture", "prun", "python", "python3", "memit", "lprun", "snakeviz")
 STARTING = 10.0  # seconds that a process may need before the student's code runs, on a busy machine
 
 
@@ -70,7 +70,7 @@ class Submission:
         """Every function by name, with the cells of the notebook that defines it, the last one where several do."""
         found: dict[str, list[str]] = {}
         for cells in self.notebooks:
-            for name in re.findall(r"^def\s+(\w+)", "\n".join(cells), re.MULTILINE):
+            for name in bound(cells):
                 found[name] = list(cells)
         return found
 
@@ -102,27 +102,66 @@ def _submission(student: str, paths: Sequence[Path]) -> Submission:
 
 
 def code_cells(path: Path) -> list[str]:
-    """The sources of a notebook's code cells, without the lines that only IPython understands.
+    """The sources of a notebook's code cells as Python, as IPython reads them. Formats 3 and 4.
 
     ValueError where the file is no notebook, OSError where it cannot be read.
     """
     try:
-        book = json.loads(path.read_text(encoding="utf-8"))
-        cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
-        sources = [s if isinstance(s := cell["source"], str) else "".join(s) for cell in cells]
+        book = json.loads(path.read_text(encoding="utf-8-sig"))
+        sheets = [book] if "cells" in book else book["worksheets"]
+        cells = [cell for sheet in sheets for cell in sheet["cells"] if cell["cell_type"] == "code"]
+        found = [cell["source"] if "source" in cell else cell["input"] for cell in cells]
+        sources = [source if isinstance(source, str) else "".join(source) for source in found]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError("this is no notebook") from None
     return [_plain(source) for source in sources]
 
 
 def _plain(source: str) -> str:
-    """A cell as Python: magics and shell commands become `pass`; a cell that is one magic becomes nothing."""
-    if source.lstrip().startswith("%%"):
-        return ""
-    with contextlib.suppress(SyntaxError, ValueError):
-        ast.parse(source)
-        return source  # a % that begins a line of a longer expression is no magic
-    return re.sub(r"^(\s*)[%!?].*$", r"\1pass", source, flags=re.MULTILINE)
+    """A cell as Python: what IPython makes of it. Magics that run Python give their Python; others become nothing."""
+    try:
+        code = _ipython().transform_cell(source)
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return source  # whoever runs it says what is wrong
+    match tree.body:
+        case [
+            ast.Expr(ast.Call(ast.Attribute(attr="run_cell_magic"), [ast.Constant(name), _, ast.Constant(str(body))]))
+        ]:
+            return _plain(body) if name in RUN_PYTHON else ""
+    return ast.unparse(_Timed().visit(tree)) if "run_line_magic('time'" in code else code
+
+
+class _Timed(ast.NodeTransformer):
+    """`%time y = 1` is the statement that it times."""
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        match node.value:
+            case ast.Call(ast.Attribute(attr="run_line_magic"), [ast.Constant("time"), ast.Constant(str(code))]):
+                with contextlib.suppress(SyntaxError, ValueError):
+                    return ast.parse(code).body or ast.Pass()
+        return node
+
+
+@cache
+def _ipython() -> Any:
+    """IPython's own reader of cells."""
+    try:
+        from IPython.core.inputtransformer2 import TransformerManager
+    except ImportError:
+        raise ValueError('IPython is missing, which reads cells: pip install "minitransformer[notebooks]"') from None
+    return TransformerManager()
+
+
+def bound(cells: Sequence[str]) -> list[str]:
+    """The names that a notebook's code binds to a function or a value, imports aside, once for each time."""
+    names: list[str] = []
+    for cell in cells:
+        try:
+            names += bound_by(ast.parse(cell).body)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            names += BINDING.findall(cell)
+    return names
 
 
 def grade(
@@ -159,7 +198,7 @@ def _grade(exercise: Exercise, cells: list[str], limits: Limits, seed: int, ends
     left = ends - time.monotonic()
     if left <= 0:
         return Result(exercise.name, "limit", f"The submission's {limits.total:g} seconds were over before it.")
-    if sum(cell.count(f"def {exercise.name}(") for cell in cells) == sum(exercise.stub in cell for cell in cells):
+    if bound(cells).count(exercise.name) == sum(exercise.stub in cell for cell in cells):
         return Result(exercise.name, "stub", "It is as it was handed out.")
     own = Limits(min(limits.seconds, left), limits.total, limits.megabytes)
     try:

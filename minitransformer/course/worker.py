@@ -11,9 +11,10 @@ import base64
 import json
 import os
 import pickle
+import re
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ JOB, STARTED, ANSWER = "job.pickle", "started", "answer.json"
 PLAIN_KINDS = "biufcSU"  # dtypes without Python objects
 MEGABYTE = 1 << 20
 LARGEST_FILE = 64 * MEGABYTE
+BINDING = re.compile(r"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+|(?=\w+[ \t]*=[^=]))(\w+)", re.MULTILINE)
 FAILURES = ("", "name", "stub", "exception", "type")  # stages that an attempt may have: none of them is a pass
 
 
@@ -48,34 +50,99 @@ def main(folder: Path) -> None:
 def load(cells: list[str], name: str) -> dict[str, Any] | Attempt:
     """What a notebook defines: of its cells only imports, functions, classes and plain constants run, one by one.
 
-    A statement that raises is left out, but for the exercise's own.
+    What stands under `if`, `try` or `with` is taken as if it stood alone where it would be reached. The exercise's own
+    name may be bound to anything. A statement that raises is left out, but for those that bind the exercise's name.
     """
     _hide_solutions()
     module = types.ModuleType("__main__")
+    vars(module).update(get_ipython=_NoIPython, display=lambda *arguments, **settings: None)
     sys.modules["__main__"] = module
+    failed: Attempt | None = None
     for cell in cells:
         try:
-            tree = ast.parse(cell)
+            statements = ast.parse(cell).body
         except SyntaxError as error:
-            if f"def {name}" in cell:
-                return Attempt(stage="exception", message=f"SyntaxError in line {error.lineno}: {error.msg}")
+            if name in BINDING.findall(cell):
+                failed = Attempt(stage="exception", message=f"SyntaxError in line {error.lineno}: {error.msg}")
             continue
-        for statement in tree.body:
-            if not _defines(statement):
+        for statement in _reached(statements, vars(module)):
+            own = name in bound_by([statement])
+            if not own and not _defines(statement):
                 continue
+            failed = None if own else failed  # the last definition counts
             try:
                 exec(compile(ast.Module([statement], []), "<submission>", "exec"), vars(module))
             except BaseException as error:
-                if isinstance(statement, ast.FunctionDef) and statement.name == name:
+                if own:
                     message = f"{safe_type(error)} where it is defined: {safe_text(error)}"
-                    return Attempt(stage="exception", message=message)
-    return vars(module)
+                    failed = Attempt(stage="exception", message=message)
+    return failed or vars(module)
+
+
+def bound_by(statements: Sequence[ast.stmt]) -> list[str]:
+    """The names that statements of a module bind, imports aside."""
+    names: list[str] = []
+    for statement in statements:
+        match statement:
+            case ast.FunctionDef(name) | ast.AsyncFunctionDef(name) | ast.ClassDef(name):
+                names.append(name)
+            case ast.Assign(targets):
+                names += [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+            case ast.AnnAssign(ast.Name(name), value=ast.expr()):
+                names.append(name)
+        for part in ("body", "orelse", "finalbody"):
+            if isinstance(statement, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
+                names += bound_by(getattr(statement, part, []))
+        for handler in getattr(statement, "handlers", []):
+            names += bound_by(handler.body)
+    return names
+
+
+def _reached(statements: Sequence[ast.stmt], namespace: dict[str, Any]) -> Iterator[ast.stmt]:
+    """The statements, with those under `if`, `try` and `with` in their place."""
+    for statement in statements:
+        if isinstance(statement, ast.If):
+            try:
+                taken = eval(compile(ast.Expression(statement.test), "<submission>", "eval"), namespace)
+            except BaseException:  # what it asks was not run here
+                taken = True
+            yield from _reached(statement.body if taken else statement.orelse, namespace)
+        elif isinstance(statement, ast.Try) and not _imports_only(statement.body):
+            yield from _reached([*statement.body, *statement.orelse, *statement.finalbody], namespace)
+        elif isinstance(statement, ast.With):
+            yield from _reached(statement.body, namespace)
+        else:
+            yield statement
+
+
+def _imports_only(statements: Sequence[ast.stmt]) -> bool:
+    return all(isinstance(statement, (ast.Import, ast.ImportFrom)) for statement in statements)
 
 
 def _defines(statement: ast.stmt) -> bool:
     if isinstance(statement, (ast.Assign, ast.AnnAssign)):  # a constant; not a training run
-        return statement.value is not None and not any(isinstance(n, ast.Call) for n in ast.walk(statement.value))
-    return isinstance(statement, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef))
+        return statement.value is not None and not _calls(statement.value)
+    if isinstance(statement, ast.Try):
+        return _imports_only(statement.body)
+    return isinstance(statement, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+
+
+def _calls(node: ast.AST) -> bool:
+    """Whether an expression calls anything but what makes a function of a function; a lambda's body is not run."""
+    if isinstance(node, ast.Lambda):
+        return any(_calls(default) for default in (*node.args.defaults, *filter(None, node.args.kw_defaults)))
+    if isinstance(node, ast.Call):
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if called not in ("partial", "vectorize"):
+            return True
+    return any(_calls(child) for child in ast.iter_child_nodes(node))
+
+
+class _NoIPython:
+    """In the place of IPython, for what its magics became: they do nothing and give nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *arguments, **settings: [] if name == "getoutput" else None
 
 
 class _NoCourse(MetaPathFinder):
