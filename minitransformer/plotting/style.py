@@ -5,8 +5,10 @@ Nothing here touches matplotlib's global settings: sizes are given to each text,
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import ScaledTranslation
 
@@ -61,9 +64,12 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     if path.suffix.lower() not in _FORMATS:
         raise ValueError(f"path={str(path)!r} ends in {path.suffix!r}: it must end in {', '.join(_FORMATS)}")
     kind, metadata = _FORMATS[path.suffix.lower()]
+    missing = dress(figure)
+    if missing:
+        warnings.warn(f"no font of this system has {missing}: they are drawn as boxes; install one", stacklevel=2)
     settings: Any = {"svg.hashsalt": "minitransformer", "pdf.fonttype": 42, "savefig.bbox": None}
     try:
-        with plt.rc_context(settings), whole_file(path) as file:
+        with plt.rc_context(settings), whole_file(path) as file, _said_once():
             figure.savefig(file, format=kind, dpi=150, metadata=metadata)
     finally:
         plt.close(figure)
@@ -123,7 +129,57 @@ class Canvas:
 @lru_cache(maxsize=4096)
 def text_width(text: str, size: float = TICK_SIZE, weight: str = "normal") -> float:
     """How wide one line of text will be, in points."""
-    return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=size, weight=weight), False)[0])
+    font = FontProperties(family=[*FontProperties().get_family(), *fallbacks(text)], size=size, weight=weight)
+    with _said_once():
+        return float(text_to_path.get_text_width_height_descent(text, font, False)[0])
+
+
+@contextlib.contextmanager
+def _said_once() -> Iterator[None]:
+    """Without matplotlib's warning for each missing character, each time: `save` names all of them once."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph \d+ ", category=UserWarning)
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support", category=UserWarning)
+        yield
+
+
+def dress(figure: Figure) -> str:
+    """Give texts of the figure the fonts that have their characters; returns the characters that no font has."""
+    missing: set[str] = set()
+    for text in figure.findobj(Text):
+        content = text.get_text()
+        if content.isascii():
+            continue
+        others = fallbacks(content)
+        families = text.get_fontfamily()
+        text.set_fontfamily([*families, *(name for name in others if name not in families)])
+        missing |= {c for c in content if _font_with(c) is None}
+    return "".join(sorted(missing))[:40]
+
+
+def fallbacks(text: str) -> list[str]:
+    """Families that have what the usual one lacks, for the characters of a text."""
+    return [] if text.isascii() else sorted({name for c in text if (name := _font_with(c))})
+
+
+@lru_cache(maxsize=4096)
+def _font_with(character: str) -> str | None:
+    """A family of this system that has the character: empty where the usual one has it, None where none has."""
+    if character.isspace() or not character.isprintable() or _has(findfont(FontProperties()), character):
+        return ""
+    for font in sorted(fontManager.ttflist, key=lambda font: (font.style != "normal", font.weight != 400, font.name)):
+        if ("Emoji" in font.name and "Color" in font.name) or "Last" in font.name:
+            continue  # of coloured pictures, which matplotlib does not draw; of boxes
+        if _has(font.fname, character):
+            return font.name
+    return None
+
+
+def _has(path: str, character: str) -> bool:
+    try:
+        return bool(get_font(path).get_char_index(ord(character)))
+    except (OSError, RuntimeError):  # a font that was removed, or that matplotlib cannot read
+        return False
 
 
 def widest(texts: Sequence[str], size: float = TICK_SIZE) -> float:
@@ -208,11 +264,20 @@ def ink_on(colour: Any) -> str:
     return "black" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "white"
 
 
+def visible(word: str) -> str:
+    """The word with marks for white space that would not be seen, or would break the label: ␣, ↵, ⇥."""
+    inner = word.strip(" ")
+    begins = len(word) - len(word.lstrip(" ")) if inner else len(word)
+    word = "␣" * begins + inner + "␣" * (len(word) - begins - len(inner))
+    word = word.replace("\n", "↵").replace("\t", "⇥")
+    return "".join(c if c.isprintable() or c in "\u200c\u200d" else ascii(c)[1:-1] for c in word)
+
+
 def as_words(name: str, words: Any, length: int, what: str) -> list[str]:
     """The words as a list of strings; ValueError unless there are `length` of them."""
     if isinstance(words, str):
         raise ValueError(f"{name}={words!r} is one string: give a list of {length} words, for example text.split()")
-    words = [str(word) for word in words]
+    words = [visible(str(word)) for word in words]
     if len(words) != length:
         raise ValueError(f"{name} has {len(words)} words: {what} asks for {length}")
     return words
