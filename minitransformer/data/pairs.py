@@ -21,7 +21,8 @@ def read_pairs(path: Path, columns: Sequence[str] | None = None) -> list[Pair]:
 
     Further columns (the attributions of Anki's exports) and blank lines are passed over; white space around a sentence
     is dropped. A first line of column names is known by its words. Files that end in .csv are read as CSV, those in
-    .jsonl or .ndjson as JSON lines, and text that Anki exports as its first lines (`#separator:tab`, `#html:true`) say.
+    .jsonl, .ndjson or .json as JSON, and text that Anki exports as its first lines (`#separator:tab`, `#html:true`)
+    say.
 
     Parameters
     ----------

@@ -97,6 +97,8 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> Table:
     """
     lines = read_lines(path)
     kind = suffix(path)
+    if kind == ".json":
+        lines, kind = _elements(lines), ".jsonl"
     if kind in (".jsonl", ".ndjson"):
         return _of_json_lines(path, lines, columns)
     settings: dict[str, str] = {}
@@ -192,6 +194,15 @@ def _plain(cell: str) -> str:
     broken = re.sub(r"<(br|/?div|/?p)\b[^>]*>", " ", cell, flags=re.IGNORECASE)
     without = re.sub(r"</?[a-zA-Z][^>]*>|\[sound:[^\]]*\]", "", broken)
     return re.sub(" {2,}", " ", normalize(html.unescape(without)).replace("\n", " "))
+
+
+def _elements(lines: list[str]) -> list[str]:
+    """The elements of a JSON list, a line each; what is none is left as it is, to be read as JSON lines."""
+    try:
+        content = json.loads("\n".join(lines))
+    except (ValueError, RecursionError):
+        return lines
+    return [json.dumps(element) for element in content] if isinstance(content, list) else lines
 
 
 def _of_json_lines(path: Path, lines: list[str], columns: Sequence[str] | None) -> Table:

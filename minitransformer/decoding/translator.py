@@ -101,11 +101,11 @@ class Translator:
 
     def encode(self, text: str) -> list[int]:
         """Ids of a sentence to translate, normalised as the sentences were that the model learned from."""
-        return self.source_vocabulary.encode(normalize(text))
+        return self.source_vocabulary.encode(sentence(text))
 
     def unknown(self, text: str) -> list[str]:
         """The pieces of a sentence that the source vocabulary lacks, each once."""
-        return self.source_vocabulary.unknown(normalize(text))
+        return self.source_vocabulary.unknown(sentence(text))
 
     def translate_ids(
         self, sources: Sequence[Sequence[int]], max_new_tokens: int | None = None, batch_size: int = 64
@@ -249,6 +249,11 @@ class Translator:
             raise CheckpointError(f"{path}: its description does not fit this program: {error!r}") from None
         fill(path, name, model, arrays)
         return cls(name, model, source_vocabulary, target_vocabulary, start)
+
+
+def sentence(text: str) -> str:
+    """A sentence as files have it: normalised, on one line, without white space around it."""
+    return normalize(text).replace("\n", " ").strip()
 
 
 def check_vocabularies(config: dict[str, Any], source: int, target: int, start: int) -> None:

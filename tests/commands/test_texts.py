@@ -24,11 +24,15 @@ def translated(run, trained, monkeypatch):
 def test_decomposed_and_composed_text_are_translated_alike(run, trained, translated):
     status, plain, _ = run("translate", trained, "The cat sleeps.")
     assert status == 0
-    for other in ("The\u00a0cat sleeps.", "\ufeffThe ca\u200bt sleeps.", "\uff34he cat sleeps."):
+    for other in ("The\u00a0cat sleeps.", "\ufeffThe ca\u200bt sleeps.", "  The cat sleeps. ", "\uff34he cat sleeps."):
         assert run("translate", trained, other) == (0, plain, "")
         assert translated(f"{other}\r\n".encode()) == (0, plain, "")
     accented = [run("translate", trained, text)[2] for text in ("cafe\u0301", "caf\u00e9")]
     assert accented[0] == accented[1] == "note: not in the vocabulary, translated as unknown: caf\u00e9\n"
+
+
+def test_an_argument_of_several_lines_is_one_sentence(run, trained):
+    assert run("translate", trained, "The cat\r\nsleeps.\n") == run("translate", trained, "The cat sleeps.")
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def write(tmp_path, content, name="pairs.tsv"):
             "a.ndjson",
             '{"translation": {"en": "Go.", "fr": "Va !"}}\n{"translation": {"en": "Hi, you.", "fr": "Salut, toi."}}\n',
         ),
+        ("a.json", '[{"en": "Go.", "fr": "Va !"},\n {"en": "Hi, you.", "fr": "Salut, toi."}]\n'),
         ("a.jsonl", '["Go.", "Va !"]\n["Hi, you.", "Salut, toi."]\n'),
         ("a.txt", '#separator:tab\n#html:false\nGo.\tVa !\n"Hi, you."\tSalut, toi.\n'),
         ("a.txt", f"{ANKI}x1\tGo.\tVa&nbsp;!\tverbs\nx2\tHi,<br>you.\t<b>Salut</b>, toi.[sound:a.mp3]\t\n"),
