@@ -93,23 +93,30 @@ def read_tokenizer(folder: str | os.PathLike[str]) -> PretrainedTokenizer:
 
 def _open(folder: Path) -> Any:
     """The tokenizer of a folder: tokenizer.json, or GPT-2's vocab.json with merges.txt."""
-    tokenizers = library("tokenizers")
     path, vocabulary, merges = folder / FILE, folder / "vocab.json", folder / "merges.txt"
-    try:
-        if path.is_file():
-            return tokenizers.Tokenizer.from_file(str(path))
+    if not path.is_file():
         if vocabulary.is_file() and merges.is_file():
             path = vocabulary
+        else:
+            raise WeightsError(f"{path}: {_missing(folder)}")
+    tokenizers = library("tokenizers")
+    try:
+        if path is vocabulary:
             return _of_gpt2(tokenizers, vocabulary, merges)
+        return tokenizers.Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises no narrower class
         raise WeightsError(f"{path}: is no tokenizer: {str(error)[:200]}") from None
+
+
+def _missing(folder: Path) -> str:
+    """What to say of a folder without a tokenizer that we read."""
     pieces = next((name for name in ("tokenizer.model", "spiece.model") if (folder / name).is_file()), None)
     if pieces is None:
-        raise WeightsError(f"{path}: cannot be read: no such file")
+        return "cannot be read: no such file"
     place = repr(str(folder))
     convert = f"from transformers import AutoTokenizer as A; A.from_pretrained({place}).save_pretrained({place})"
-    raise WeightsError(
-        f"{path}: no such file; {pieces} is SentencePiece's, which becomes {FILE} by "
+    return (
+        f"no such file; {pieces} is SentencePiece's, which becomes {FILE} by "
         f'python -c "{convert}" (with pip install transformers sentencepiece)'
     )
 
