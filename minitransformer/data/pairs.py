@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 
+from ..arguments import checked
 from .errors import DataError
 from .reading import Path, read_lines
 from .tables import read_table
@@ -16,7 +17,8 @@ from .tables import read_table
 Pair = tuple[str, str]
 
 
-def read_pairs(path: Path, columns: Sequence[str] | None = None) -> list[Pair]:
+@checked
+def read_pairs(path: Path, columns: Sequence[str | int] | None = None) -> list[Pair]:
     """Sentence pairs of a table: a pair a line, its columns separated by tabs.
 
     Further columns (the attributions of Anki's exports) and blank lines are passed over; white space around a sentence
@@ -55,6 +57,7 @@ def read_pairs(path: Path, columns: Sequence[str] | None = None) -> list[Pair]:
     return pairs
 
 
+@checked
 def read_aligned(source_path: Path, target_path: Path) -> list[Pair]:
     """Sentence pairs of two files, line by line; lines blank in both are passed over.
 
@@ -85,6 +88,7 @@ def read_aligned(source_path: Path, target_path: Path) -> list[Pair]:
     return pairs
 
 
+@checked
 def split_by_source(
     pairs: Iterable[Pair], fractions: Sequence[float] = (0.9, 0.05, 0.05), seed: int = 0
 ) -> tuple[list[Pair], ...]:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..arguments import checked
 from .base import Array, Cache, Layer
 from .checks import check_gradient
 from .decoding_state import DecodingState
@@ -23,6 +24,7 @@ from .masks import additive, check_mask
 from .softmax import Softmax
 
 
+@checked
 class ScaledDotProductAttention(Layer):
     """context = softmax(q k^T / sqrt(d) + mask) v.
 
@@ -91,6 +93,7 @@ class ScaledDotProductAttention(Layer):
         return q.shape[-1] ** -0.5 if self.scale is None else self.scale
 
 
+@checked
 class MultiHeadAttention(Layer):
     """y = concat(context_1 ... context_H) W_o: queries from x, keys and values from the memory.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..arguments import checked
 from .attention import ScaledDotProductAttention, merge_heads, split_heads
 from .base import Array, Cache, Layer
 from .checks import check_axes
@@ -17,6 +18,7 @@ from .initializers import Init, as_initializer
 from .linear import Linear
 
 
+@checked
 class GroupedQueryAttention(Layer):
     """Self-attention with H query heads and H_kv key and value heads: H is multi-head, 1 is multi-query attention.
 

@@ -23,6 +23,7 @@ from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import ScaledTranslation
 
+from ..arguments import checked
 from ..files import whole_file
 
 Array = np.ndarray
@@ -55,6 +56,7 @@ _FORMATS: dict[str, tuple[str, dict[str, None]]] = {  # what would differ from o
 }
 
 
+@checked
 def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     """Write a figure and close it: PNG (150 dots an inch), SVG or PDF, by the suffix of `path`; return the path.
 
@@ -271,6 +273,16 @@ def visible(word: str) -> str:
     word = "␣" * begins + inner + "␣" * (len(word) - begins - len(inner))
     word = word.replace("\n", "↵").replace("\t", "⇥")
     return "".join(c if c.isprintable() or c in "\u200c\u200d" else ascii(c)[1:-1] for c in word)
+
+
+def as_numbers(name: str, values: Any, finite: bool = False) -> Array:
+    """The values as an array; TypeError unless they are real numbers, ValueError for NaN or infinity if `finite`."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {array.dtype}: give real numbers")
+    if finite and not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity: give finite numbers")
+    return array + 0.0 if array.dtype.kind == "b" else array
 
 
 def as_words(name: str, words: Any, length: int, what: str) -> list[str]:

@@ -229,7 +229,7 @@ def test_fractions_that_are_none_are_refused(fractions):
 
 
 def test_a_seed_that_is_no_whole_number_is_refused():
-    with pytest.raises(TypeError, match=r"seed is 0\.5"):
+    with pytest.raises(TypeError, match=r"seed=0\.5: must be an integer"):
         split_by_source([("a", "b")], (1.0,), seed=0.5)
 
 
