@@ -32,7 +32,9 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(seed=GRADING_SEED)
     limits = Limits()
     parser.add_argument("folder", metavar="DIR", type=path_name, help="what was handed in")
-    parser.add_argument("--out", metavar="FILE", type=path_name, help="where to write the table (default: standard output)")
+    parser.add_argument(
+        "--out", metavar="FILE", type=path_name, help="where to write the table (default: standard output)"
+    )
     parser.add_argument("--reasons", metavar="FILE", type=path_name, help="a second table: why each zero is one")
     parser.add_argument("--lesson", type=number(int, 1), action="append", help="only this lesson; may be repeated")
     parser.add_argument("--seconds", type=number(float, 0.1), default=limits.seconds, help="for one exercise")

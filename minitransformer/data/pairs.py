@@ -7,6 +7,7 @@ translates line n of the other.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 
 from ..arguments import checked
@@ -46,7 +47,9 @@ def read_pairs(path: Path, columns: Sequence[str | int] | None = None) -> list[P
     for number, row in table.rows:
         if len(row) <= max(chosen):
             one = "one column" if len(row) == 1 else f"{len(row)} columns"
-            raise DataError(f"{path}:{number}: {one}; allowed is {wanted}")
+            raise DataError(
+                f"{path}:{number}: {one}; allowed is {wanted}{_conversion(row[0]) if len(row) == 1 else ''}"
+            )
         source, target = (row[i] for i in chosen)
         for name, sentence in (("source", source), ("target", target)):
             if not sentence:
@@ -55,6 +58,17 @@ def read_pairs(path: Path, columns: Sequence[str | int] | None = None) -> list[P
     if not pairs:
         raise DataError(f"{path}: no sentence pairs; at least one line with {wanted} is needed")
     return pairs
+
+
+def _conversion(line: str) -> str:
+    """How a line of another format becomes a line with a tab."""
+    if line.startswith(("<?xml", "<tmx")):
+        return "; the file is XML: export it as text with tabs, or as CSV"
+    if " ||| " in line:
+        return r"; write tabs in place of |||, as with: sed 's/ ||| /\t/' FILE"
+    if re.search(r"\S {2,}\S", line):
+        return r"; write tabs in place of several spaces, as with: sed -E 's/ {2,}/\t/' FILE"
+    return ""
 
 
 @checked

@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.font_manager import FontEntry, FontProperties, findfont, findSystemFonts, fontManager, get_font
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import ScaledTranslation
@@ -169,12 +169,26 @@ def _font_with(character: str) -> str | None:
     """A family of this system that has the character: empty where the usual one has it, None where none has."""
     if character.isspace() or not character.isprintable() or _has(findfont(FontProperties()), character):
         return ""
-    for font in sorted(fontManager.ttflist, key=lambda font: (font.style != "normal", font.weight != 400, font.name)):
+    return _among(fontManager.ttflist, character) or _among(_installed_since(), character)
+
+
+def _among(fonts: Sequence[FontEntry], character: str) -> str | None:
+    for font in sorted(fonts, key=lambda font: (font.style != "normal", font.weight != 400, font.name)):
         if ("Emoji" in font.name and "Color" in font.name) or "Last" in font.name:
             continue  # of coloured pictures, which matplotlib does not draw; of boxes
         if _has(font.fname, character):
             return font.name
     return None
+
+
+@lru_cache(maxsize=1)
+def _installed_since() -> list[FontEntry]:
+    """Fonts of this system that matplotlib's list of fonts, which it keeps in a file, does not have yet."""
+    known = len(fontManager.ttflist)
+    for path in set(findSystemFonts()) - {font.fname for font in fontManager.ttflist}:
+        with contextlib.suppress(OSError, RuntimeError, KeyError, ValueError):  # one that it cannot read
+            fontManager.addfont(path)
+    return list(fontManager.ttflist[known:])
 
 
 def _has(path: str, character: str) -> bool:

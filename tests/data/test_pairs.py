@@ -79,6 +79,9 @@ def test_huge_lines_are_read(write):
     ("content", "message"),
     [
         (b"a\tb\nc\n", ":2: one column; allowed is source, a tab, target"),
+        (b"a ||| b\n", r":1: one column; allowed is source, a tab, target; write tabs in place of |||, as with: sed"),
+        (b"a b    c d\n", ":1: one column; allowed is source, a tab, target; write tabs in place of several spaces"),
+        (b"<?xml version='1.0'?>\n<tmx>\n", ":1: one column; allowed is source, a tab, target; the file is XML"),
         (b"a\tb\n\n\tc\n", ":3: the source is empty"),
         (b"a\t \t(by me)\n", ":1: the target is empty"),
         (b"\t\n", ":1: the source is empty"),

@@ -105,7 +105,7 @@ def test_what_is_no_setting_is_refused_when_the_trainer_is_built(settings, error
 
 
 def test_a_model_that_is_no_layer_is_refused():
-    with pytest.raises(TypeError, match="model=.*: must be a Layer"):
+    with pytest.raises(TypeError, match=r"model=.*: must be a Layer"):
         Trainer(model)
 
 
