@@ -1,6 +1,6 @@
 """What is drawn has its stated distribution: chi-square tests with fixed seeds, at a level of one in ten thousand.
 
-A correct generator fails such a test with probability 1e-4 for a seed; the seeds are fixed, so it passes always or never.
+A correct generator fails such a test with probability 1e-4 for a seed. The seeds are fixed, so it passes always or never.
 """
 
 import itertools
@@ -107,7 +107,7 @@ def test_epochs_of_one_seed_are_shuffled_apart():
     source = PairBatches([([i], [i]) for i in range(3, 9)], 6, seed=0, bucket=False)
     first = [tuple(source.batch(step).inputs[0][:, 0]) for step in range(3000)]
     assert_uniform(np.bincount([order[0] - 3 for order in first], minlength=6))
-    again = np.mean([a == b for a, b in zip(first, first[1:])])
+    again = np.mean([a == b for a, b in itertools.pairwise(first)])
     assert again < 0.01  # 1 / 720
 
 
