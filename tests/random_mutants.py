@@ -136,28 +136,33 @@ def killed(mutant: Mutant, room: str, workspace: Path, limit: float) -> str | No
     path.write_text(mutant.code, encoding="utf-8")
     try:
         for stage in tests_for(room, mutant.file, workspace):
-            child = os.fork()
-            if child == 0:
-                status = 3  # an error of pytest itself
-                try:
-                    status = _run(stage, workspace)
-                finally:
-                    os._exit(status)
-            end = time.monotonic() + limit
-            status = None
-            while status is None and time.monotonic() < end:
-                time.sleep(0.02)
-                done, code = os.waitpid(child, os.WNOHANG)
-                status = code if done else None
-            if status is None:
-                os.killpg(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-                return "time limit"
-            if status not in (0, 5 << 8):  # 5: no tests there
-                return ", ".join(Path(name).name for name in stage[:2])
+            if by := fails(stage, workspace, limit):
+                return by
         return None
     finally:
         path.write_text(before, encoding="utf-8")
+
+
+def fails(stage: list[str], workspace: Path, limit: float) -> str | None:
+    """What failed of a stage of tests, in a process of its own; None where they passed."""
+    child = os.fork()
+    if child == 0:
+        status = 3  # an error of pytest itself
+        try:
+            status = _run(stage, workspace)
+        finally:
+            os._exit(status)
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        time.sleep(0.02)
+        done, code = os.waitpid(child, os.WNOHANG)
+        if done:
+            return (
+                None if code in (0, 5 << 8) else ", ".join(Path(name).name for name in stage[:2])
+            )  # 5: no tests there
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "time limit"
 
 
 def _run(stage: list[str], workspace: Path) -> int:
@@ -185,8 +190,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=float, default=240.0, help="seconds for a stage of tests (default: 240)")
     options = parser.parse_args()
-    import hypothesis  # noqa: F401  what every child needs, once
-    import matplotlib
+    import matplotlib  # what every child needs, once; not hypothesis, which pytest has to import itself
     import numpy  # noqa: F401
     import pytest  # noqa: F401
 
@@ -198,7 +202,12 @@ def main() -> int:
         for room in ROOMS if options.room == "all" else [options.room]:
             counts: Counter[str] = Counter()
             began = time.monotonic()
-            for mutant in sample(room, options.n, options.seed):
+            mutants = sample(room, options.n, options.seed)
+            stages = {tuple(stage) for mutant in mutants for stage in tests_for(room, mutant.file, workspace)}
+            for stage in sorted(stages):
+                if by := fails(list(stage), workspace, options.limit):
+                    raise SystemExit(f"{stage}: fails without a change ({by}); run pytest first")
+            for mutant in mutants:
                 by = killed(mutant, room, workspace, options.limit)
                 why = mutant.reason()
                 verdict = "killed" if by else "equivalent" if why else "survived"

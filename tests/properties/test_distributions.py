@@ -1,6 +1,6 @@
 """What is drawn has its stated distribution: chi-square tests with fixed seeds, at a level of one in ten thousand.
 
-A correct generator fails such a test with probability 1e-4 for a seed. The seeds are fixed, so it passes always or never.
+A correct generator fails such a test with probability 1e-4 for a seed. Seeds are fixed: it passes always or never.
 """
 
 import itertools
