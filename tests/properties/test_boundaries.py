@@ -44,7 +44,7 @@ def test_the_rate_of_each_step_is_the_schedule_s_at_that_step():
         assert record["learning_rate"] == rates[step]
         by_hand.zero_grad()
         logits, cache = by_hand.forward(*BATCH.inputs)
-        loss, loss_cache = CrossEntropy(pad=0).forward(logits, BATCH.targets)
+        _, loss_cache = CrossEntropy(pad=0).forward(logits, BATCH.targets)
         by_hand.backward(CrossEntropy(pad=0).backward(1.0, loss_cache), cache)
         for parameter in by_hand.parameters():
             parameter.value -= rates[step] * parameter.grad
