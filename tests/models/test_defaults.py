@@ -96,3 +96,59 @@ def test_whatever_can_be_dropped_is_kept_by_default(name):
         return
     parameters = inspect.signature(thing).parameters if "__init__" in vars(thing) else {}
     assert parameters.get("dropout") is None or parameters["dropout"].default == 0.0
+
+
+# As published: (vocab, max_length, d_model, n_heads, n_kv_heads, d_ff, n_blocks, base), (d_model, n_heads, n_blocks),
+# and (d_model, d_kv, n_heads, d_ff, n_blocks).
+LLAMAS = {
+    "stories260k": (512, 512, 64, 8, 4, 172, 5, 10_000),
+    "llama2_7b": (32_000, 4096, 4096, 32, None, 11_008, 32, 10_000),
+    "llama2_13b": (32_000, 4096, 5120, 40, None, 13_824, 40, 10_000),
+    "llama2_70b": (32_000, 4096, 8192, 64, 8, 28_672, 80, 10_000),
+    "llama3_8b": (128_256, 8192, 4096, 32, 8, 14_336, 32, 500_000),
+}
+GPTS = {
+    "gpt2": (768, 12, 12),
+    "gpt2_medium": (1024, 16, 24),
+    "gpt2_large": (1280, 20, 36),
+    "gpt2_xl": (1600, 25, 48),
+}
+T5S = {
+    "small": (512, 64, 8, 2048, 6),
+    "base": (768, 64, 12, 3072, 12),
+    "large": (1024, 64, 16, 4096, 24),
+    "xl": (1024, 128, 32, 16_384, 24),
+    "xxl": (1024, 128, 128, 65_536, 24),
+    "v1_1_small": (512, 64, 6, 1024, 8),
+    "v1_1_base": (768, 64, 12, 2048, 12),
+    "v1_1_large": (1024, 64, 16, 2816, 24),
+    "v1_1_xl": (2048, 64, 32, 5120, 24),
+    "v1_1_xxl": (4096, 64, 64, 10_240, 24),
+}
+
+
+@pytest.mark.parametrize("name", LLAMAS)
+def test_llamas_have_their_published_sizes(name):
+    c = getattr(models.LlamaConfig, name)()
+    got = (c.vocab, c.max_length, c.d_model, c.n_heads, c.n_kv_heads, c.d_ff, c.n_blocks, c.base)
+    assert (got, c.eps) == (LLAMAS[name], 1e-5)
+
+
+@pytest.mark.parametrize("name", GPTS)
+def test_gpts_have_their_published_sizes(name):
+    c = getattr(models.GPTConfig, name)()
+    assert (c.d_model, c.n_heads, c.n_blocks) == GPTS[name]
+    assert (c.vocab, c.max_length, c.d_ff, c.dropout, c.eps) == (50_257, 1024, None, 0.1, 1e-5)
+
+
+@pytest.mark.parametrize("name", T5S)
+def test_t5s_have_their_published_sizes(name):
+    c = getattr(models.T5Config, name)()
+    assert (c.d_model, c.d_kv, c.n_heads, c.d_ff, c.n_encoder_blocks) == T5S[name]
+    assert (c.vocab, c.n_decoder_blocks, c.n_buckets, c.max_distance) == (32_128, c.n_encoder_blocks, 32, 128)
+
+
+def test_the_transformers_of_the_paper_have_their_published_sizes():
+    base, big = models.TransformerConfig.base(37_000), models.TransformerConfig.big(37_000)
+    assert (base.d_model, base.n_heads, base.d_ff, base.n_encoder_blocks, base.dropout) == (512, 8, 2048, 6, 0.1)
+    assert (big.d_model, big.n_heads, big.d_ff, big.n_decoder_blocks, big.dropout) == (1024, 16, 4096, 6, 0.3)
