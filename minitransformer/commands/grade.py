@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("folder", metavar="DIR", type=Path, help="what was handed in")
     parser.add_argument("--out", metavar="FILE", type=Path, help="where to write the table (default: standard output)")
     parser.add_argument("--reasons", metavar="FILE", type=Path, help="a second table: why each zero is one")
-    parser.add_argument("--lesson", type=number(int, 1), action="append", help="only this lesson; may be repeated")
+    parser.add_argument("--lesson", type=_lesson, action="append", help="only this one, as 4 or 09b; may be repeated")
     parser.add_argument("--seconds", type=number(float, 0.1), default=limits.seconds, help="for one exercise")
     parser.add_argument("--total", type=number(float, 0.1), default=limits.total, help="seconds for one student")
     parser.add_argument("--memory", type=number(int, 256), default=limits.megabytes, help="megabytes of one process")
@@ -80,7 +80,12 @@ def _tell(submission: Submission, row: dict[str, Result]) -> None:
 
 
 def _lessons() -> str:
-    return ", ".join(str(n) for n in sorted({exercise.lesson for exercise in exercises().values()}))
+    return ", ".join(sorted({exercise.lesson for exercise in exercises().values()}))
+
+
+def _lesson(text: str) -> str:
+    """A lesson's number as its exercises have it: 4 is 04, 9b is 09b."""
+    return f"0{text}" if text[1:2].isalpha() or len(text) == 1 else text
 
 
 def _write(heading: Sequence[str], rows: Iterable[Sequence[Any]], path: Path | None) -> None:

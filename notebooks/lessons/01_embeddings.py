@@ -48,9 +48,6 @@ print(len(vocabulary.tokens), "words; ids of the sentence:", ids[0])
 # so an embedding is a linear layer, with $E$ as its weight, whose input happens to be nearly all zeros. Nobody
 # multiplies by the zeros: the code takes rows.
 
-# %%
-show_source(Embedding.forward)
-
 # %% [markdown]
 # **Predict before you run.** 10,000 words, 256 features, a batch of 32 sentences of 32 words. How many
 # multiplications does the one-hot product need, and how many the lookup? About how much faster will the lookup be?
@@ -77,6 +74,9 @@ print(f"the lookup is {(middle - start) / (end - middle):,.0f} times faster here
 
 # %% exercise="embed"
 
+# %%
+show_source(Embedding.forward)
+
 # %% [markdown]
 # ## 3 · The way back: scatter-add
 #
@@ -96,15 +96,12 @@ dy = np.ones((1, ids.shape[1], 4))
 
 buffered = np.zeros((len(vocabulary.tokens), 4))
 buffered[ids] += dy
-added = np.zeros_like(buffered)
-np.add.at(added, ids, dy)
 print("rows of        the                cat")
 print("[ids] += dy   ", buffered[the], buffered[cat])
-print("np.add.at     ", added[the], added[cat])
 
 # %% [markdown]
 # `d_table[ids] += dy` reads all rows, adds, and writes all rows: of two occurrences the second overwrites the first.
-# No error is raised, and on sentences without repeated words it is even right. `np.add.at` adds every occurrence.
+# No error is raised, and on sentences without repeated words it is even right.
 #
 # ### Exercise: scatter-add
 

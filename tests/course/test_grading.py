@@ -230,12 +230,12 @@ def test_an_object_travels_by_its_name_alone():
 def test_the_command_writes_a_table_of_students_and_exercises(tmp_path, capsys):
     handed_in = tmp_path / "in"
     handed_in.mkdir()
-    hand_in(handed_in, "able", *(e.source for e in ALL.values() if e.lesson == 5))
+    hand_in(handed_in, "able", *(e.source for e in ALL.values() if e.lesson == "05"))
     hand_in(handed_in, "=cmd()", ALL["split_heads"].source)
     options = ["--lesson", "5", "--out", str(tmp_path / "marks.csv"), "--reasons", str(tmp_path / "why.csv")]
     assert main(["grade", str(handed_in), *options]) == 0
     heading, *rows = csv.reader((tmp_path / "marks.csv").read_text(encoding="utf-8").splitlines())
-    names = [name for name, exercise in ALL.items() if exercise.lesson == 5]
+    names = [name for name, exercise in ALL.items() if exercise.lesson == "05"]
     assert heading == ["student", *names, "total"]
     assert rows == [
         ["'=cmd()", *(str(int(name == "split_heads")) for name in names), "1"],
