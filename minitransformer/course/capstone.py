@@ -16,6 +16,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import linecache
+import os
 import re
 import sys
 import types
@@ -34,7 +35,7 @@ from ..layers import Array, Glorot, causal_mask, padding_mask
 from ..models import PreNormTransformer, TransformerConfig
 from ..training import Adam, Trainer, WarmupCosine
 from .attempts import Attempt, attempt_all
-from .checking import judge
+from .checking import STRICT, CheckFailed, judge
 from .exercise import TODO
 from .exercises import find
 from .result import Result
@@ -88,12 +89,13 @@ class Found:
     place: str
 
     @property
-    def is_stub(self) -> bool:
-        return TODO in self.text
+    def is_answer(self) -> bool:
+        """Whether it is a function that is no stub any more."""
+        return _is_function(self.text) and TODO not in self.text
 
 
 def collect(
-    folder: str | Path = ".", fill: bool = False, path: str | Path = FILE, cells: Sequence[str] | None = None
+    folder: str | Path = ".", fill: str = "", path: str | Path = FILE, cells: Sequence[str] | None = None
 ) -> None:
     """Write the functions of the notebooks in `folder`, and of the running one, into one file; say what was found.
 
@@ -105,8 +107,9 @@ def collect(
     ----------
     folder : path
         With the notebooks of the course.
-    fill : bool
-        Whether to take what is missing, or still a stub, from the solution.
+    fill : {"", "pieces", "all"}
+        What to take from the solution where it is missing or still a stub: nothing, the pieces from earlier lessons, or
+        every function.
     path : path
         Of the file to write.
     cells : sequence of str, optional
@@ -126,8 +129,10 @@ def collect(
         print(f"still missing: {', '.join(missing)}")
 
 
-def collected(books: Sequence[tuple[str, Sequence[str]]], fill: bool = False) -> tuple[str, list[str]]:
+def collected(books: Sequence[tuple[str, Sequence[str]]], fill: str = "") -> tuple[str, list[str]]:
     """The text of my_transformer.py from notebooks (name, code cells), and the names of what is missing."""
+    if fill not in ("", *FILLS):
+        raise ValueError(f"fill={fill!r}: must be one of '', {', '.join(map(repr, FILLS))}")
     wanted = list(functions(REFERENCE))
     reference = _definitions("the solution", [REFERENCE])
     by_book = [_definitions(name, cells) for name, cells in books]
@@ -135,8 +140,8 @@ def collected(books: Sequence[tuple[str, Sequence[str]]], fill: bool = False) ->
     imports: list[str] = ["import numpy as np"]
     missing = []
     for name in wanted:
-        of_name = [book for book in by_book if name in book and not book[name].is_stub]
-        if not of_name and not fill:
+        of_name = [book for book in by_book if name in book and book[name].is_answer]
+        if not of_name and name not in FILLS.get(fill, ()):
             missing.append(name)
             continue
         book = of_name[-1] if of_name else reference
@@ -163,6 +168,17 @@ def collected(books: Sequence[tuple[str, Sequence[str]]], fill: bool = False) ->
 def functions(text: str) -> dict[str, ast.FunctionDef]:
     """The top-level functions of a file, by name."""
     return {node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
+
+
+def handed_out(names: Sequence[str], kind: str) -> str:
+    """Functions of the reference as a lesson's cell: in the solved notebook whole, in the student's as stubs."""
+    lines, known = REFERENCE.splitlines(), functions(REFERENCE)
+    texts = []
+    for name in names:
+        node = known[name]
+        last = node.end_lineno if kind == "solved" else node.body[0].end_lineno
+        texts.append("\n".join(lines[node.lineno - 1 : last] + ([] if kind == "solved" else [f"    {TODO}"])))
+    return "\n\n\n".join(texts)
 
 
 def _definitions(place: str, cells: Sequence[str]) -> dict[str, Found]:
@@ -249,6 +265,8 @@ def _write(path: Path, text: str) -> Path | None:
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+
+FILLS = {"pieces": PIECES, "all": tuple(functions(REFERENCE))}
 
 # -- gates ------------------------------------------------------------------------------------------------------------
 
@@ -476,7 +494,19 @@ def gate(
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         return Result(f"gate {number}", "name", f"{path} cannot be read ({type(error).__name__}): run collect() first.")
-    return judge_gate(number, partial(run_here, text), text, draw)
+    result = judge_gate(number, partial(run_here, text), text, draw)
+    if not result and os.environ.get(STRICT) == "1":
+        raise CheckFailed(f"\n{result}")
+    return result
+
+
+def toy_losses(mistake: int | None = None, n_steps: int = 200, seed: int = 0) -> list[float]:
+    """The loss at each step on the toy task of gate 4: of the solution, or of one with this mistake."""
+    text = REFERENCE if mistake is None else MISTAKES[mistake].text
+    sizes, drawn, _, rates = _toy(np.random.default_rng(seed), n_steps)
+    run = partial(run_here, text)
+    p = _one(run, "_call", "new_parameters", np.random.default_rng(seed), *sizes).output
+    return list(_one(run, "_steps", p, drawn, 2, rates, SECONDS).output[1])
 
 
 def run_here(text: str, name: str, cases: Sequence[tuple[Any, ...]]) -> list[Attempt]:
@@ -505,7 +535,7 @@ def judge_gate(number: int, run: Run, text: str, draw: Callable[..., Any] | None
         return Result(name, "type", foreign)
     for function in NEEDS[number]:
         if function not in defined and (number > 1 or find(function)):
-            where = f"lesson {exercise.lesson:02d}" if (exercise := find(function)) else "lesson 12"
+            where = f"lesson {exercise.lesson}" if (exercise := find(function)) else "lesson 12"
             message = f"{FILE} has no function {function}: write it in {where}, then collect()."
             return Result(f"{name}, {function}", "name", message)
     judges: dict[int, Callable[..., Iterator[Result]]] = {
@@ -679,24 +709,20 @@ def _judge_training(run: Run, rng: np.random.Generator, defined: dict[str, Any],
         yield Result("three steps", problem[0], f"{reason}After three steps of Adam (0.9, 0.98): {problem[1]}")
     if (problem := _difference(np.array(losses), np.array([r["loss"] for r in history.steps]), 1e-6)) is not None:
         yield Result("the loss", "value", f"The loss that train_step returns is no mean over the words. {problem[1]}")
-    task, n_steps = ToyTask("reverse", n_symbols=8, min_length=3, max_length=6), TOY_STEPS
-    words = task.vocabulary
-    sizes = (len(words), len(words), 32, 64, 1)
-    drawn = [_batch(task.sample(rng, 32), words) for _ in range(n_steps)]
-    schedule = WarmupCosine(5e-3, n_steps, 50)
+    n_steps = TOY_STEPS
+    sizes, drawn, test, rates = _toy(rng, n_steps)
     begun = _one(run, "_call", "new_parameters", np.random.default_rng(0), *sizes)
     if begun.stage:
         yield Result("new_parameters", begun.stage, begun.message, begun.details)
     if (model := _package(begun.output, sizes, 2)) is None:
         yield Result("new_parameters", "shape", "Names and shapes are not those of the solution's parameters.")
-    attempt = _one(run, "_steps", begun.output, drawn, 2, [schedule(i + 1) for i in range(n_steps)], SECONDS)
+    attempt = _one(run, "_steps", begun.output, drawn, 2, rates, SECONDS)
     if attempt.stage:
         yield Result("the toy task", attempt.stage, attempt.message, attempt.details)
     after, losses = attempt.output
     if len(losses) < n_steps:
         yield Result("the toy task", "limit", f"{len(losses)} of {n_steps} steps were done after {SECONDS:g} seconds.")
     model = _package(after, sizes, 2)
-    test = _batch(task.sample(rng, 200, "test"), words)
     exact = 0.0
     if model is not None:
         right = (model(*test[:2]).argmax(axis=-1) == test[2]) | (test[2] == 0)
@@ -706,6 +732,15 @@ def _judge_training(run: Run, rng: np.random.Generator, defined: dict[str, Any],
         yield Result("the toy task", "value", f"{message} The loss fell from {losses[0]:.2f} to {losses[-1]:.2f}.")
     message = f"Adam's steps are right, and of 200 held-out sequences {exact:.1%} are reversed exactly."
     yield Result("", "pass", message, (("loss", f"{losses[0]:.3f} at first, {losses[-1]:.3f} at the end"),))
+
+
+def _toy(rng: np.random.Generator, n_steps: int) -> tuple[tuple[int, ...], list[Any], tuple[Array, ...], list[float]]:
+    """Sizes of a model, training batches, a held-out batch and learning rates: sequences of symbols to reverse."""
+    task = ToyTask("reverse", n_symbols=8, min_length=3, max_length=6)
+    words, schedule = task.vocabulary, WarmupCosine(5e-3, n_steps, min(50, n_steps))
+    drawn = [_batch(task.sample(rng, 32), words) for _ in range(n_steps)]
+    test = _batch(task.sample(rng, 200, "test"), words)
+    return (len(words), len(words), 32, 64, 1), drawn, test, [schedule(i + 1) for i in range(n_steps)]
 
 
 def _judge_decoding(run: Run, rng: np.random.Generator, defined: dict[str, Any], draw: Any) -> Iterator[Result]:

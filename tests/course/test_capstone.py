@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from minitransformer.course import capstone
+from minitransformer.course import capstone, grading
 from minitransformer.course.capstone import (
     GATES,
     MISTAKES,
@@ -17,6 +17,7 @@ from minitransformer.course.capstone import (
     gate,
 )
 from minitransformer.course.exercise import TODO
+from minitransformer.course.grading import Limits, grade_gates, submissions
 
 QUICK = (1, 2, 3)  # gates that train nothing
 
@@ -140,10 +141,14 @@ def test_stubs_are_missing_or_filled_from_the_solution_and_the_last_definition_c
     assert "causal_mask" not in missing
     assert "return 1" in text
     assert "greedy" in missing
-    text, missing = collected([("08", [stub])], fill=True)
+    text, missing = collected([("08", [stub])], fill="all")
     assert not missing
     assert functions(text).keys() == functions(REFERENCE).keys()
     assert text.count(capstone.FROM_REFERENCE) == len(functions(REFERENCE))
+    _, missing = collected([], fill="pieces")
+    assert missing == [name for name in functions(REFERENCE) if name not in capstone.PIECES]
+    with pytest.raises(ValueError, match="fill='everything'"):
+        collected([], fill="everything")
 
 
 def test_helpers_and_constants_come_along_and_two_of_one_name_are_refused():
@@ -175,3 +180,47 @@ def test_the_museum_runs_a_mistake_without_naming_it():
     assert not result
     assert result.message == "This gate rejects it."
     assert gate(2, mistake=len(MISTAKES) - 1)
+
+
+def test_a_stub_of_a_cell_has_shapes_and_no_answer_and_the_solved_one_is_the_reference():
+    stub, whole = (capstone.handed_out(["greedy", "alignment"], kind) for kind in ("student", "solved"))
+    assert stub.count(TODO) == 2
+    assert "argmax" not in stub
+    assert "ids" in stub
+    assert whole in REFERENCE
+
+
+@pytest.mark.parametrize("mistake", [None, 0])
+def test_the_toy_task_is_learned_with_heads_that_are_split_wrongly_too(mistake):
+    losses = capstone.toy_losses(mistake, n_steps=60)
+    assert losses[-1] < losses[0] - 1
+
+
+def test_solved_notebooks_or_the_file_are_graded_by_gates_and_stubs_are_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(capstone, "TRANSLATOR_STEPS", 60)
+    monkeypatch.setattr(capstone, "TOY_STEPS", 60)
+    monkeypatch.setattr(capstone, "RIGHT", 0)
+    monkeypatch.setattr(capstone, "ENOUGH", 0.0)
+    for student in ("able", "filed", "begun", "absent"):
+        (tmp_path / student).mkdir()
+    notebook(tmp_path / "able" / "12_capstone.ipynb", cells())
+    (tmp_path / "filed" / "my_transformer.py").write_text(REFERENCE, encoding="utf-8")
+    stubs = [capstone.handed_out(list(functions(REFERENCE)), "student")]
+    notebook(tmp_path / "begun" / "12_capstone.ipynb", stubs)
+    notebook(tmp_path / "absent" / "04.ipynb", ["x = 1"])
+    results = {s.student: grade_gates(s, 1, Limits()) for s in submissions(tmp_path)}
+    assert all(results["able"].values()), results["able"]
+    assert all(results["filed"].values()), results["filed"]
+    assert not any(results["begun"].values())
+    assert {result.stage for result in results["absent"].values()} == {"name"}
+
+
+def test_an_endless_loop_in_the_file_is_a_zero_for_its_gates_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(grading, "GATE_SECONDS", 2.0)
+    text = REFERENCE.replace("    memory, encoded = encode(p, source, n_heads)\n", "    while True:\n        pass\n")
+    (tmp_path / "student").mkdir()
+    (tmp_path / "student" / "my_transformer.py").write_text(text, encoding="utf-8")
+    (submission,) = submissions(tmp_path)
+    results = grade_gates(submission, 1, Limits())
+    assert results["gate_1"]
+    assert {results[f"gate_{n}"].stage for n in (2, 3, 4, 5)} == {"limit"}
