@@ -1,0 +1,607 @@
+"""Right answers that are written in another way than the solutions: loops, einsum, other algebra."""
+
+import math
+from collections import defaultdict
+
+import numpy as np
+
+ANSWERS = defaultdict(list)
+
+
+def answers(name):
+    """Registers a right answer of this exercise."""
+
+    def register(function):
+        ANSWERS[name].append(function)
+        return function
+
+    return register
+
+
+# Lesson 01
+
+
+@answers("embed")
+def _(ids, table):
+    return np.eye(len(table), dtype=table.dtype)[ids] @ table
+
+
+@answers("embed")
+def _(ids, table):
+    return np.take(table, ids, axis=0)
+
+
+@answers("embed")
+def _(ids, table):
+    return np.array([[table[i] for i in row] for row in ids])
+
+
+@answers("embed_backward")
+def _(dy, ids, n):
+    return np.einsum("btv,btd->vd", np.eye(n, dtype=dy.dtype)[ids], dy)
+
+
+@answers("embed_backward")
+def _(dy, ids, n):
+    d_table = np.zeros((n, dy.shape[2]))
+    for b in range(dy.shape[0]):
+        for t in range(dy.shape[1]):
+            d_table[ids[b, t]] += dy[b, t]
+    return d_table
+
+
+@answers("embed_backward")
+def _(dy, ids, n):
+    return np.stack([dy[ids == v].sum(axis=0) for v in range(n)])
+
+
+@answers("unembed_backward")
+def _(d_logits, x, table):
+    return np.einsum("btv,vd->btd", d_logits, table), np.einsum("btv,btd->vd", d_logits, x)
+
+
+@answers("unembed_backward")
+def _(d_logits, x, table):
+    return d_logits.dot(table), sum(d.T @ rows for d, rows in zip(d_logits, x))
+
+
+@answers("unembed_backward")
+def _(d_logits, x, table):
+    return np.matmul(d_logits, table), np.tensordot(d_logits, x, axes=((0, 1), (0, 1)))
+
+
+@answers("tied_backward")
+def _(d_embedded, ids, d_logits, x, table):
+    one_hot = np.eye(len(table))[ids]
+    return np.einsum("btv,btd->vd", d_logits, x) + np.einsum("btv,btd->vd", one_hot, d_embedded)
+
+
+@answers("tied_backward")
+def _(d_embedded, ids, d_logits, x, table):
+    d_table = np.zeros_like(table)
+    for row, d, logits, inputs in zip(ids, d_embedded, d_logits, x):
+        d_table += logits.T @ inputs
+        for i, vector in zip(row, d):
+            d_table[i] += vector
+    return d_table
+
+
+@answers("tied_backward")
+def _(d_embedded, ids, d_logits, x, table):
+    first = np.array([d_embedded[ids == v].sum(axis=0) for v in range(len(table))])
+    return first + (d_logits.swapaxes(1, 2) @ x).sum(axis=0)
+
+
+# Lesson 02
+
+
+@answers("position_table")
+def _(length, d_model):
+    table = np.zeros((length, d_model))
+    for t in range(length):
+        for i in range(d_model // 2):
+            table[t, 2 * i] = math.sin(t / 10000 ** (2 * i / d_model))
+            table[t, 2 * i + 1] = math.cos(t / 10000 ** (2 * i / d_model))
+    return table
+
+
+@answers("position_table")
+def _(length, d_model):
+    rates = np.exp(-math.log(10000.0) * np.arange(0, d_model, 2) / d_model)
+    angle = np.outer(np.arange(length), rates)
+    return np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(length, d_model)
+
+
+@answers("position_table")
+def _(length, d_model):
+    turns = np.exp(1j * np.arange(length)[:, None] * 10000.0 ** (-np.arange(0, d_model, 2) / d_model))
+    table = np.empty((length, d_model))
+    table[:, ::2], table[:, 1::2] = turns.imag, turns.real
+    return table
+
+
+@answers("shift_matrix")
+def _(distance, d_model):
+    M = np.eye(d_model)
+    even = np.arange(0, d_model, 2)
+    b = distance * 10000.0 ** (-even / d_model)
+    M[even, even] = M[even + 1, even + 1] = np.cos(b)
+    M[even, even + 1] = -np.sin(b)
+    M[even + 1, even] = np.sin(b)
+    return M
+
+
+@answers("shift_matrix")
+def _(distance, d_model):
+    M = np.zeros((d_model, d_model))
+    for i in range(d_model // 2):
+        b = distance / 10000 ** (2 * i / d_model)
+        M[2 * i][2 * i] = M[2 * i + 1][2 * i + 1] = math.cos(b)
+        M[2 * i][2 * i + 1], M[2 * i + 1][2 * i] = -math.sin(b), math.sin(b)
+    return M
+
+
+@answers("shift_matrix")
+def _(distance, d_model):
+    rates = 10000.0 ** (-np.arange(0, d_model, 2) / d_model)
+    cos, sin = np.cos(distance * rates), np.sin(distance * rates)
+    return np.kron(np.diag(cos), np.eye(2)) + np.kron(np.diag(sin), [[0, -1], [1, 0]])
+
+
+@answers("learned_positions_backward")
+def _(dy, max_length):
+    return np.pad(dy.sum(axis=0), ((0, max_length - dy.shape[1]), (0, 0)))
+
+
+@answers("learned_positions_backward")
+def _(dy, max_length):
+    d_table = np.zeros((max_length, dy.shape[2]))
+    for sentence in dy:
+        d_table[: len(sentence)] += sentence
+    return d_table
+
+
+@answers("learned_positions_backward")
+def _(dy, max_length):
+    d_table = np.zeros((max_length, dy.shape[2]), dy.dtype)
+    np.add.at(d_table, np.broadcast_to(np.arange(dy.shape[1]), dy.shape[:2]), dy)
+    return d_table
+
+
+@answers("rotate_backward")
+def _(dy, angle):
+    turned = (dy[..., 0::2] + 1j * dy[..., 1::2]) * np.exp(-1j * angle)
+    return np.stack([turned.real, turned.imag], axis=-1).reshape(dy.shape)
+
+
+@answers("rotate_backward")
+def _(dy, angle):
+    dx = np.zeros(dy.shape)
+    for t in range(dy.shape[1]):
+        for i in range(dy.shape[2] // 2):
+            c, s = math.cos(angle[t, i]), math.sin(angle[t, i])
+            dx[:, t, 2 * i : 2 * i + 2] = dy[:, t, 2 * i : 2 * i + 2] @ np.array([[c, -s], [s, c]])
+    return dx
+
+
+@answers("rotate_backward")
+def _(dy, angle):
+    pairs = dy.reshape(*dy.shape[:2], -1, 2)
+    back = np.moveaxis(np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]), (0, 1), (-2, -1))
+    return np.einsum("btpi,tpij->btpj", pairs, back).reshape(dy.shape)
+
+
+# Lesson 03
+
+
+def _softmax(x):
+    e = np.exp(x)
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+@answers("attend")
+def _(query, states):
+    weights = _softmax(np.einsum("bd,bsd->bs", query, states))
+    return np.einsum("bs,bsd->bd", weights, states), weights
+
+
+@answers("attend")
+def _(query, states):
+    contexts, all_weights = [], []
+    for q, keys in zip(query, states):
+        weights = _softmax(keys @ q)
+        contexts.append(weights @ keys)
+        all_weights.append(weights)
+    return np.array(contexts), np.array(all_weights)
+
+
+@answers("attend")
+def _(query, states):
+    scores = (query[:, None, :] * states).sum(axis=2)
+    scores -= scores.mean(axis=1, keepdims=True)
+    weights = np.exp(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
+    return (weights[..., None] * states).sum(axis=1), weights
+
+
+@answers("attend_backward")
+def _(d_context, query, states, weights):
+    d_w = np.einsum("bd,bsd->bs", d_context, states)
+    jacobian = np.einsum("bs,st->bst", weights, np.eye(weights.shape[1])) - np.einsum("bs,bt->bst", weights, weights)
+    d_s = np.einsum("bs,bst->bt", d_w, jacobian)
+    d_states = np.einsum("bs,bd->bsd", weights, d_context) + np.einsum("bs,bd->bsd", d_s, query)
+    return np.einsum("bs,bsd->bd", d_s, states), d_states
+
+
+@answers("attend_backward")
+def _(d_context, query, states, weights):
+    d_query, d_states = np.zeros(query.shape), np.zeros(states.shape)
+    for b in range(len(query)):
+        mean = d_context[b] @ (weights[b] @ states[b])
+        for s in range(states.shape[1]):
+            d_score = weights[b, s] * (d_context[b] @ states[b, s] - mean)
+            d_query[b] += d_score * states[b, s]
+            d_states[b, s] = d_score * query[b] + weights[b, s] * d_context[b]
+    return d_query, d_states
+
+
+@answers("attend_backward")
+def _(d_context, query, states, weights):
+    d_w = (states * d_context[:, None]).sum(-1)
+    d_s = weights * d_w
+    d_s -= weights * d_s.sum(-1, keepdims=True)
+    d_states = np.stack([weights, d_s], axis=-1) @ np.stack([d_context, query], axis=1)
+    return (d_s[..., None] * states).sum(1), d_states
+
+
+@answers("lstm_step_backward")
+def _(dh, dc, g, i, f, o, c, c_next):
+    t = np.tanh(c_next)
+    dc = dc + dh * o - dh * o * t * t
+    parts = dc * (i - i * g * g), dc * g * (i - i * i), dc * c * (f - f * f), dh * t * (o - o * o)
+    return np.hstack(parts), f * dc
+
+
+@answers("lstm_step_backward")
+def _(dh, dc, g, i, f, o, c, c_next):
+    B, H = dh.shape
+    d_sums, before = np.zeros((B, 4 * H)), np.zeros((B, H))
+    for b in range(B):
+        for j in range(H):
+            t = math.tanh(c_next[b, j])
+            whole = dc[b, j] + dh[b, j] * o[b, j] / math.cosh(c_next[b, j]) ** 2
+            d_sums[b, j] = whole * i[b, j] * (1 - g[b, j] ** 2)
+            d_sums[b, H + j] = whole * g[b, j] * i[b, j] * (1 - i[b, j])
+            d_sums[b, 2 * H + j] = whole * c[b, j] * f[b, j] * (1 - f[b, j])
+            d_sums[b, 3 * H + j] = dh[b, j] * t * o[b, j] * (1 - o[b, j])
+            before[b, j] = whole * f[b, j]
+    return d_sums, before
+
+
+@answers("lstm_step_backward")
+def _(dh, dc, g, i, f, o, c, c_next):
+    whole = np.add(dc, dh * o * np.cosh(c_next) ** -2.0)
+    gates = np.stack([i, f, o])
+    above = np.stack([whole * g, whole * c, dh * np.tanh(c_next)])
+    slopes = gates * (1 - gates)
+    return np.concatenate([whole * i * (1 - g) * (1 + g), *(above * slopes)], axis=1), whole * f
+
+
+@answers("through_time_backward")
+def _(dh, hs, U):
+    dU = 0.0 * U
+    for before, after in zip(hs[-2::-1], hs[:0:-1]):
+        d_sum = dh - dh * after * after
+        dU = dU + np.einsum("bi,bj->ij", before, d_sum)
+        dh = np.einsum("bj,ij->bi", d_sum, U)
+    return dh, dU
+
+
+@answers("through_time_backward")
+def _(dh, hs, U):
+    if len(hs) == 1:
+        return dh, np.zeros_like(U)
+    d_sum = dh * (1 - np.square(hs[-1]))
+    first, dU = ANSWERS["through_time_backward"][1](d_sum @ U.T, hs[:-1], U)
+    return first, dU + hs[-2].T @ d_sum
+
+
+@answers("through_time_backward")
+def _(dh, hs, U):
+    T = len(hs) - 1
+    sums = np.zeros(hs[1:].shape)
+    for t in range(T):
+        sums[T - 1 - t] = dh * (1 - hs[T - t] ** 2)
+        dh = sums[T - 1 - t].dot(U.transpose())
+    return dh, np.tensordot(hs[:-1], sums, axes=((0, 1), (0, 1)))
+
+
+# Lesson 04
+
+
+@answers("self_attention")
+def _(x, w_q, w_k, w_v):
+    q, k, v = (np.einsum("btd,de->bte", x, w) for w in (w_q, w_k, w_v))
+    return np.einsum("bts,bse->bte", _softmax(np.einsum("bte,bse->bts", q, k) / np.sqrt(q.shape[-1])), v)
+
+
+@answers("self_attention")
+def _(x, w_q, w_k, w_v):
+    sentences = []
+    for words in x:
+        q, k, v = words @ w_q, words @ w_k, words @ w_v
+        sentences.append(np.array([_softmax(k @ one / math.sqrt(k.shape[1])) @ v for one in q]))
+    return np.stack(sentences)
+
+
+@answers("self_attention")
+def _(x, w_q, w_k, w_v):
+    scores = x @ (w_q @ w_k.T) @ x.transpose(0, 2, 1) / w_q.shape[1] ** 0.5
+    return (_softmax(scores) @ x) @ w_v
+
+
+@answers("softmax_backward")
+def _(dy, y):
+    dx = y * dy
+    dx -= y * dx.sum(axis=-1, keepdims=True)
+    return dx
+
+
+@answers("softmax_backward")
+def _(dy, y):
+    jacobian = y[..., None] * np.eye(y.shape[-1]) - y[..., None] * y[..., None, :]
+    return (jacobian @ dy[..., None])[..., 0]
+
+
+@answers("softmax_backward")
+def _(dy, y):
+    return y * dy - y * np.einsum("...s,...s->...", dy, y)[..., None]
+
+
+@answers("scores_backward")
+def _(d_scores, q, k):
+    d_scores = d_scores / np.sqrt(q.shape[-1])
+    return np.einsum("bts,bsd->btd", d_scores, k), np.einsum("bts,btd->bsd", d_scores, q)
+
+
+@answers("scores_backward")
+def _(d_scores, q, k):
+    root = math.sqrt(q.shape[2])
+    pairs = [(d @ b / root, d.T @ a / root) for d, a, b in zip(d_scores, q, k)]
+    return np.array([dq for dq, _ in pairs]), np.array([dk for _, dk in pairs])
+
+
+@answers("scores_backward")
+def _(d_scores, q, k):
+    dk_transposed = q.transpose(0, 2, 1) @ d_scores * q.shape[-1] ** -0.5
+    return d_scores @ (k * q.shape[-1] ** -0.5), dk_transposed.transpose(0, 2, 1)
+
+
+@answers("attention_backward")
+def _(d_context, q, k, v, weights):
+    d_weights = np.einsum("btd,bsd->bts", d_context, v)
+    d_scores = weights * d_weights / np.sqrt(q.shape[-1])
+    d_scores -= weights * d_scores.sum(axis=-1, keepdims=True)
+    dq, dk = np.einsum("bts,bsd->btd", d_scores, k), np.einsum("bts,btd->bsd", d_scores, q)
+    return dq, dk, np.einsum("bts,btd->bsd", weights, d_context)
+
+
+@answers("attention_backward")
+def _(d_context, q, k, v, weights):
+    dq, dk, dv = np.zeros(q.shape), np.zeros(k.shape), np.zeros(v.shape)
+    for b in range(len(q)):
+        for t in range(q.shape[1]):
+            w = weights[b, t]
+            d_scores = (np.diag(w) - np.outer(w, w)) @ (v[b] @ d_context[b, t]) / math.sqrt(q.shape[2])
+            dq[b, t] = d_scores @ k[b]
+            dk[b] += np.outer(d_scores, q[b, t])
+            dv[b] += np.outer(w, d_context[b, t])
+    return dq, dk, dv
+
+
+@answers("attention_backward")
+def _(d_context, q, k, v, weights):
+    context = weights @ v
+    advantage = d_context @ v.transpose(0, 2, 1) - (d_context * context).sum(axis=-1, keepdims=True)
+    d_scores = weights * advantage * q.shape[-1] ** -0.5
+    return d_scores @ k, d_scores.transpose(0, 2, 1) @ q, weights.transpose(0, 2, 1) @ d_context
+
+
+# Lesson 05
+
+
+@answers("split_heads")
+def _(x, n_heads):
+    return np.stack(np.split(x, n_heads, axis=-1), axis=1)
+
+
+@answers("split_heads")
+def _(x, n_heads):
+    B, T, _D = x.shape
+    return x.reshape(B, T, n_heads, -1).transpose(0, 2, 1, 3)
+
+
+@answers("split_heads")
+def _(x, n_heads):
+    d = x.shape[2] // n_heads
+    heads = np.empty((len(x), n_heads, x.shape[1], d))
+    for h in range(n_heads):
+        heads[:, h] = x[:, :, h * d : (h + 1) * d]
+    return heads
+
+
+for _name in ("split_heads_backward",):
+
+    @answers(_name)
+    def _(d_heads):
+        return np.concatenate(list(d_heads.transpose(1, 0, 2, 3)), axis=-1)
+
+    @answers(_name)
+    def _(d_heads):
+        B, H, T, d = d_heads.shape
+        dx = np.zeros((B, T, H * d))
+        for h in range(H):
+            dx[..., h * d : (h + 1) * d] = d_heads[:, h]
+        return dx
+
+    @answers(_name)
+    def _(d_heads):
+        moved = np.moveaxis(d_heads, 1, 2)
+        return moved.reshape(*moved.shape[:2], -1)
+
+
+@answers("output_backward")
+def _(dy, context, w_o):
+    _B, H, _T, d = context.shape
+    per_head = w_o.reshape(H, d, -1)
+    d_w_o = np.einsum("bhtd,bte->hde", context, dy)
+    return np.einsum("bte,hde->bhtd", dy, per_head), d_w_o.reshape(w_o.shape)
+
+
+@answers("output_backward")
+def _(dy, context, w_o):
+    d = context.shape[3]
+    parts = [w_o[h * d : (h + 1) * d] for h in range(context.shape[1])]
+    d_context = np.stack([dy @ w.T for w in parts], axis=1)
+    d_w_o = [sum(c.T @ g for c, g in zip(context[:, h], dy)) for h in range(len(parts))]
+    return d_context, np.concatenate(d_w_o)
+
+
+@answers("output_backward")
+def _(dy, context, w_o):
+    _B, H, _T, _d = context.shape
+    merged = np.concatenate([context[:, h] for h in range(H)], axis=2)
+    d_merged = np.matmul(dy, w_o.transpose())
+    return np.stack(np.split(d_merged, H, axis=2), axis=1), (merged.transpose(0, 2, 1) @ dy).sum(0)
+
+
+@answers("projections_backward")
+def _(dq, dk, dv, x, w_q, w_k, w_v):
+    _B, H, _T, d = dq.shape
+    weights = [w.reshape(-1, H, d) for w in (w_q, w_k, w_v)]
+    dx = sum(np.einsum("bhtd,ehd->bte", g, w) for g, w in zip((dq, dk, dv), weights))
+    return (dx, *(np.einsum("bte,bhtd->ehd", x, g).reshape(w_q.shape) for g in (dq, dk, dv)))
+
+
+@answers("projections_backward")
+def _(dq, dk, dv, x, w_q, w_k, w_v):
+    merged = [np.concatenate([g[:, h] for h in range(g.shape[1])], axis=2) for g in (dq, dk, dv)]
+    together = np.concatenate(merged, axis=2)
+    dx = together @ np.concatenate([w_q, w_k, w_v], axis=1).T
+    d_w = np.tensordot(x, together, axes=((0, 1), (0, 1)))
+    return (dx, *np.split(d_w, 3, axis=1))
+
+
+@answers("projections_backward")
+def _(dq, dk, dv, x, w_q, w_k, w_v):
+    dx = np.zeros_like(x)
+    d_weights = []
+    for gradient, weight in ((dq, w_q), (dk, w_k), (dv, w_v)):
+        rows = np.moveaxis(gradient, 1, 2).reshape(*x.shape[:2], -1)
+        dx += rows @ weight.T
+        d_weights.append(sum(a.T @ b for a, b in zip(x, rows)))
+    return (dx, *d_weights)
+
+
+# Lesson 06
+
+
+@answers("residual_backward")
+def _(dy, x, w):
+    y = np.tanh(x @ w)
+    through = dy - dy * y * y
+    return dy + np.einsum("bte,de->btd", through, w), np.einsum("btd,bte->de", x, through)
+
+
+@answers("residual_backward")
+def _(dy, x, w):
+    through = dy / np.cosh(x @ w) ** 2
+    dx = through @ w.T
+    dx += dy
+    return dx, sum(a.T @ b for a, b in zip(x, through))
+
+
+@answers("residual_backward")
+def _(dy, x, w):
+    dx, dw = np.zeros(x.shape), np.zeros(w.shape)
+    for b in range(len(x)):
+        for t in range(x.shape[1]):
+            slope = 1 - np.tanh(x[b, t] @ w) ** 2
+            dx[b, t] = (np.eye(len(w)) + w * slope) @ dy[b, t]
+            dw += np.outer(x[b, t], slope * dy[b, t])
+    return dx, dw
+
+
+@answers("layer_norm")
+def _(x, gain, shift, eps):
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps) * gain + shift
+
+
+@answers("layer_norm")
+def _(x, gain, shift, eps):
+    mean = np.einsum("btd->bt", x)[..., None] / x.shape[-1]
+    variance = (x * x).mean(axis=-1, keepdims=True) - mean**2
+    return gain * (x - mean) * (variance + eps) ** -0.5 + shift
+
+
+@answers("layer_norm")
+def _(x, gain, shift, eps):
+    y = np.empty(x.shape)
+    for b, sentence in enumerate(x):
+        for t, v in enumerate(sentence):
+            centred = v - sum(v) / len(v)
+            y[b, t] = centred / math.sqrt(centred @ centred / len(v) + eps) * gain + shift
+    return y
+
+
+@answers("layer_norm_backward")
+def _(dy, x_hat, inv_std, gain):
+    D = dy.shape[-1]
+    d_hat = dy * gain
+    sums = d_hat.sum(-1, keepdims=True) + x_hat * (d_hat * x_hat).sum(-1, keepdims=True)
+    d_gain = np.einsum("btd,btd->d", dy, x_hat)
+    return inv_std / D * (D * d_hat - sums), d_gain, dy.reshape(-1, D).sum(axis=0)
+
+
+@answers("layer_norm_backward")
+def _(dy, x_hat, inv_std, gain):
+    D = dy.shape[-1]
+    dx = np.zeros(dy.shape)
+    for b in range(dy.shape[0]):
+        for t in range(dy.shape[1]):
+            jacobian = (np.eye(D) - 1 / D - np.outer(x_hat[b, t], x_hat[b, t]) / D) * inv_std[b, t]
+            dx[b, t] = jacobian @ (gain * dy[b, t])
+    return dx, sum(sum(dy * x_hat)), sum(sum(dy))
+
+
+@answers("layer_norm_backward")
+def _(dy, x_hat, inv_std, gain):
+    # Step by step, with the variance and the mean as names of their own.
+    D = dy.shape[-1]
+    d_hat = dy * gain
+    centred = x_hat / inv_std
+    d_variance = (d_hat * centred).sum(-1, keepdims=True) * -0.5 * inv_std**3
+    d_centred = d_hat * inv_std + d_variance * 2 * centred / D
+    return d_centred - d_centred.mean(-1, keepdims=True), (dy * x_hat).sum(0).sum(0), dy.sum(0).sum(0)
+
+
+@answers("rms_norm_backward")
+def _(dy, x_hat, inv_rms, gain):
+    along = np.einsum("btd,d,btd->bt", dy, gain, x_hat)[..., None] / dy.shape[-1]
+    return inv_rms * (dy * gain - x_hat * along), np.einsum("btd,btd->d", dy, x_hat)
+
+
+@answers("rms_norm_backward")
+def _(dy, x_hat, inv_rms, gain):
+    x = x_hat / inv_rms
+    d_hat = dy * gain
+    d_square = (d_hat * x).sum(-1, keepdims=True) * -0.5 * inv_rms**3
+    return d_hat * inv_rms + d_square * 2 * x / x.shape[-1], (dy * x_hat).sum(0).sum(0)
+
+
+@answers("rms_norm_backward")
+def _(dy, x_hat, inv_rms, gain):
+    D = dy.shape[-1]
+    projector = np.eye(D) - x_hat[..., :, None] * x_hat[..., None, :] / D
+    dx = (projector @ (gain * dy)[..., None])[..., 0]
+    dx *= inv_rms
+    return dx, (dy * x_hat).reshape(-1, D).sum(axis=0)
