@@ -218,7 +218,7 @@ for ax, (name, model) in zip(axes[1:], models.items()):
     ax.scatter(*x.T, c=targets, s=8, cmap="Blues", edgecolor="0.3", linewidth=0.5)
     ax.set_title(f"{name}: {accuracy(model, x, targets):.0%} right", fontsize=10, loc="left")
 axes[0].set(xlabel="step", ylabel="loss")
-axes[0].legend()
+_ = axes[0].legend()
 right = {name: accuracy(model, x, targets) for name, model in models.items()}
 
 # %% tags=["assert"]
@@ -261,7 +261,7 @@ figure, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
 for name, error in errors.items():
     ax.loglog(hs, np.maximum(error, 1e-17), label=name)
 ax.set(xlabel="h", ylabel="error of the derivative")
-ax.legend()
+_ = ax.legend()
 for name, error in errors.items():
     print(f"{name:38} best error {min(error):.0e} at h = {hs[int(np.argmin(error))]:.0e}")
 
@@ -316,7 +316,7 @@ figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 for name, losses in curves.items():
     ax.semilogy(losses, label=f"{name}: {losses[-1]:.3f} after 150 steps")
 ax.set(xlabel="step", ylabel="loss")
-ax.legend()
+_ = ax.legend()
 # %% tags=["assert"]
 assert 20 * curves["this code"][-1] < curves["this code"][0]
 assert curves["right"][-1] < curves["this code"][-1] < 2 * curves["right"][-1]
