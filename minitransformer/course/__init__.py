@@ -6,6 +6,7 @@ from minitransformer.course import check, hint, show_solution
 from .checking import CheckFailed, check
 from .debugger import debug_session
 from .hints import hint, show_solution, versions
+from .pictures import diagram
 from .result import Result
 from .source import Source, show_source
 
@@ -15,6 +16,7 @@ __all__ = [
     "Source",
     "check",
     "debug_session",
+    "diagram",
     "hint",
     "show_solution",
     "show_source",

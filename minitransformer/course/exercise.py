@@ -130,6 +130,8 @@ class Exercise:
             if any(answer == name or answer.startswith(f"{name}.") for answer in self.package):
                 return f"show_source({name})"
         written = set().union(*map(_statements, code)) if code else set()
+        if self.broken is not None:  # the stub itself shows nearly all of it
+            return ""
         mine = [node for node in self._tree.body if _statement(node)]
         found = [node for node in mine if _statement(node) in written]
         return ast.unparse(found[-1]) if found and 2 * len(found) >= len(mine) else ""

@@ -18,6 +18,153 @@ def answers(name):
     return register
 
 
+# Lesson 00
+
+
+@answers("chain_backward")
+def _(a, b, c):
+    return 2 * a * b**2 + 2 * b * c, 2 * a**2 * b + 2 * a * c, 2 * a * b + 2 * c
+
+
+@answers("chain_backward")
+def _(a, b, c):
+    triples = [(2 * (i * j + k) * j, 2 * (i * j + k) * i, 2 * (i * j + k)) for i, j, k in zip(a, b, c)]
+    return tuple(np.array(column) for column in zip(*triples))
+
+
+@answers("chain_backward")
+def _(a, b, c):
+    du = np.add(np.multiply(a, b), c)
+    du += du
+    return [du * b, du * a, du]
+
+
+@answers("dense_backward")
+def _(dy, x, w):
+    return np.einsum("ne,de->nd", dy, w), np.einsum("nd,ne->de", x, dy), np.einsum("ne->e", dy)
+
+
+@answers("dense_backward")
+def _(dy, x, w):
+    dw = sum(np.outer(a, d) for a, d in zip(x, dy))
+    return np.array([w @ d for d in dy]), dw, np.ones(len(dy)) @ dy
+
+
+@answers("dense_backward")
+def _(dy, x, w):
+    return np.tensordot(dy, w, axes=(1, 1)), dy.T.dot(x).T, np.add.reduce(dy)
+
+
+@answers("loss_steps_backward")
+def _(powers, total, p, targets):
+    N, V = p.shape
+    one_hot = np.eye(V)[targets]
+    d_picked = -1 / (p * one_hot).sum(axis=1) / N
+    d_p = one_hot * d_picked[:, None]
+    d_inverse = np.einsum("nv,nv->n", d_p, powers)[:, None]
+    d_total = -d_inverse * (1 / total) ** 2
+    d_powers = d_p * (1 / total) + d_total
+    return d_picked, d_p, d_inverse, d_total, d_powers, powers * d_powers
+
+
+@answers("loss_steps_backward")
+def _(powers, total, p, targets):
+    N = len(p)
+    one_hot = (np.arange(p.shape[1]) == targets[:, None]) * 1.0
+    d_picked = -1 / N / np.take_along_axis(p, targets[:, None], axis=1)[:, 0]
+    d_total = 1 / (N * total)
+    d_powers = d_total - one_hot / (N * np.take_along_axis(powers, targets[:, None], axis=1))
+    return d_picked, one_hot * d_picked[:, None], -total / N, d_total, d_powers, (p - one_hot) / N
+
+
+@answers("loss_steps_backward")
+def _(powers, total, p, targets):
+    N, V = p.shape
+    d_picked, d_p, d_inverse = np.zeros(N), np.zeros((N, V)), np.zeros((N, 1))
+    for n, t in enumerate(targets):
+        d_picked[n] = -1 / (N * p[n, t])
+        d_p[n, t] = d_picked[n]
+        d_inverse[n] = d_picked[n] * powers[n, t]
+    d_total = -d_inverse / total / total
+    d_powers = d_p / total
+    d_powers += d_total
+    return d_picked, d_p, d_inverse, d_total, d_powers, d_powers * powers
+
+
+@answers("loss_backward")
+def _(p, targets):
+    return (p - np.eye(p.shape[1])[targets]) / len(p)
+
+
+@answers("loss_backward")
+def _(p, targets):
+    return np.array([[(q - (v == t)) / len(p) for v, q in enumerate(row)] for row, t in zip(p, targets)])
+
+
+@answers("loss_backward")
+def _(p, targets):
+    d_logits = p / len(p)
+    np.subtract.at(d_logits, (np.arange(len(p)), targets), 1 / len(p))
+    return d_logits
+
+
+@answers("difference")
+def _(f, x, h):
+    slopes = []
+    for i in range(x.size):
+        up, down = x.copy(), x.copy()
+        up.flat[i] += h
+        down.flat[i] -= h
+        slopes.append((f(up) - f(down)) / h / 2)
+    return np.array(slopes).reshape(x.shape)
+
+
+@answers("difference")
+def _(f, x, h):
+    steps = h * np.eye(x.size).reshape(-1, *x.shape)
+    return np.array([f(x + step) - f(x - step) for step in steps]).reshape(x.shape) / (2 * h)
+
+
+@answers("difference")
+def _(f, x, h):
+    x, gradient = x.copy(), np.empty(x.shape)
+    for i, old in np.ndenumerate(x.copy()):
+        x[i] = old + h
+        above = f(x)
+        x[i] = old - h
+        gradient[i] = (above - f(x)) * 0.5 / h
+        x[i] = old
+    return gradient
+
+
+@answers("descend")
+def _(x, targets, w, b, rate, steps):
+    w, b = w.copy(), b.copy()
+    for _ in range(steps):
+        d = _softmax(x @ w + b) - np.eye(len(b))[targets]
+        w -= rate / len(x) * np.einsum("nd,nv->dv", x, d)
+        b -= rate * d.mean(axis=0)
+    return w, b
+
+
+@answers("descend")
+def _(x, targets, w, b, rate, steps):
+    both, rows = np.vstack([w, b]), np.hstack([x, np.ones((len(x), 1))])
+    for _ in range(steps):
+        both = both - rate * rows.T @ (_softmax(rows @ both) - np.eye(len(b))[targets]) / len(x)
+    return both[:-1], both[-1]
+
+
+@answers("descend")
+def _(x, targets, w, b, rate, steps):
+    if steps == 0:
+        return w, b
+    logits = x @ w + b
+    logits -= logits.max(axis=1, keepdims=True)
+    d = (_softmax(logits) - np.eye(len(b))[targets]) / len(x)
+    return ANSWERS["descend"][2](x, targets, w - rate * x.T @ d, b - rate * d.sum(axis=0), rate, steps - 1)
+
+
 # Lesson 01
 
 
@@ -90,6 +237,26 @@ def _(d_embedded, ids, d_logits, x, table):
 def _(d_embedded, ids, d_logits, x, table):
     first = np.array([d_embedded[ids == v].sum(axis=0) for v in range(len(table))])
     return first + (d_logits.swapaxes(1, 2) @ x).sum(axis=0)
+
+
+@answers("sparse_step")
+def _(table, ids, dx, rate):
+    return table - rate * np.eye(len(table))[ids].T @ dx
+
+
+@answers("sparse_step")
+def _(table, ids, dx, rate):
+    new = table.copy()
+    for i, gradient in zip(ids, dx):
+        new[i] -= rate * gradient
+    return new
+
+
+@answers("sparse_step")
+def _(table, ids, dx, rate):
+    step = np.zeros_like(table)
+    np.add.at(step, ids, dx)
+    return table - rate * step
 
 
 # Lesson 02
@@ -189,6 +356,25 @@ def _(dy, angle):
     pairs = dy.reshape(*dy.shape[:2], -1, 2)
     back = np.moveaxis(np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]), (0, 1), (-2, -1))
     return np.einsum("btpi,tpij->btpj", pairs, back).reshape(dy.shape)
+
+
+@answers("input_backward")
+def _(dy, ids, n):
+    return np.sqrt(dy.shape[-1]) * np.einsum("btn,btd->nd", np.eye(n)[ids], dy)
+
+
+@answers("input_backward")
+def _(dy, ids, n):
+    return np.array([dy[ids == i].sum(axis=0) * dy.shape[-1] ** 0.5 for i in range(n)])
+
+
+@answers("input_backward")
+def _(dy, ids, n):
+    table = np.zeros((n, dy.shape[-1]), dy.dtype)
+    for i, gradient in zip(ids.ravel(), dy.reshape(-1, dy.shape[-1])):
+        table[i] += gradient
+    table *= math.sqrt(dy.shape[-1])
+    return table
 
 
 # Lesson 03
