@@ -791,3 +791,406 @@ def _(dy, x_hat, inv_rms, gain):
     dx = (projector @ (gain * dy)[..., None])[..., 0]
     dx *= inv_rms
     return dx, (dy * x_hat).reshape(-1, D).sum(axis=0)
+
+
+# Lesson 07
+
+
+@answers("padding_softmax")
+def _(scores, ids, pad):
+    powers = np.exp(scores) * (ids != pad)[:, None, None, :]
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+@answers("padding_softmax")
+def _(scores, ids, pad):
+    weights = np.zeros_like(scores)
+    for b in range(len(scores)):
+        words = np.flatnonzero(ids[b] != pad)
+        powers = np.exp(scores[b][..., words])
+        weights[b][..., words] = powers / powers.sum(-1, keepdims=True)
+    return weights
+
+
+@answers("padding_softmax")
+def _(scores, ids, pad):
+    masked = scores - 1e9 * (ids == pad)[:, np.newaxis, np.newaxis]
+    masked = masked - np.max(masked, -1, keepdims=True)
+    return (np.exp(masked) / np.exp(masked).sum(-1)[..., None]).astype(scores.dtype)
+
+
+@answers("masked_mean_backward")
+def _(dy, is_word):
+    dx = np.zeros((*is_word.shape, dy.shape[1]), dy.dtype)
+    for b, words in enumerate(is_word):
+        dx[b, words] = dy[b] / words.sum().astype(dy.dtype)
+    return dx
+
+
+@answers("masked_mean_backward")
+def _(dy, is_word):
+    return np.einsum("bd,bs->bsd", dy / is_word.sum(1, keepdims=True).astype(dy.dtype), is_word.astype(dy.dtype))
+
+
+@answers("masked_mean_backward")
+def _(dy, is_word):
+    return np.where(is_word[..., None], (dy / np.count_nonzero(is_word, axis=1)[:, None])[:, None], 0).astype(dy.dtype)
+
+
+@answers("feed_forward_backward")
+def _(dy, x, W1, b1, W2, b2):
+    before = x @ W1 + b1
+    d_before = np.where(before > 0, dy @ W2.T, 0)
+    hidden = before * (before > 0)
+    return (
+        d_before @ W1.T,
+        np.einsum("btd,btf->df", x, d_before),
+        d_before.sum((0, 1)),
+        np.einsum("btf,btd->fd", hidden, dy),
+        dy.sum((0, 1)),
+    )
+
+
+@answers("feed_forward_backward")
+def _(dy, x, W1, b1, W2, b2):
+    dx, dW1, db1, dW2, db2 = (np.zeros_like(a) for a in (x, W1, b1, W2, b2))
+    for b in range(x.shape[0]):
+        for t in range(x.shape[1]):
+            h = np.maximum(x[b, t] @ W1 + b1, 0)
+            dh = W2 @ dy[b, t] * (h > 0)
+            dW2 += np.outer(h, dy[b, t])
+            db2 += dy[b, t]
+            dW1 += np.outer(x[b, t], dh)
+            db1 += dh
+            dx[b, t] = W1 @ dh
+    return dx, dW1, db1, dW2, db2
+
+
+@answers("feed_forward_backward")
+def _(dy, x, W1, b1, W2, b2):
+    h = np.clip(x @ W1 + b1, 0, None)
+    dh = np.tensordot(dy, W2, (2, 1))
+    dh[h == 0] = 0
+    axes = ([0, 1], [0, 1])
+    return [
+        np.tensordot(dh, W1, (2, 1)),
+        np.tensordot(x, dh, axes),
+        dh.sum(0).sum(0),
+        np.tensordot(h, dy, axes),
+        dy.sum(0).sum(0),
+    ]
+
+
+@answers("stack_backward")
+def _(dy, xs, W):
+    def back(n, dx):
+        if n < 0:
+            return dx, []
+        d = dx / np.cosh(xs[n] @ W[n]) ** 2
+        first, others = back(n - 1, dx + d @ W[n].T)
+        return first, [*others, xs[n].T @ d]
+
+    dx, dW = back(len(W) - 1, dy)
+    return dx, np.array(dW)
+
+
+@answers("stack_backward")
+def _(dy, xs, W):
+    dx, dW = dy.copy(), []
+    for x, w in zip(xs[::-1], W[::-1]):
+        d = dx - dx * np.tanh(x @ w) ** 2
+        dW.insert(0, np.einsum("md,me->de", x, d))
+        dx = dx + np.einsum("me,de->md", d, w)
+    return dx, np.stack(dW)
+
+
+@answers("stack_backward")
+def _(dy, xs, W):
+    N, _D, _ = W.shape
+    dW = np.empty_like(W)
+    for n in range(N - 1, -1, -1):
+        d = dy * (1 - np.square(np.tanh(np.dot(xs[n], W[n]))))
+        dW[n] = np.dot(xs[n].T, d)
+        dy = np.add(dy, np.dot(d, W[n].T))
+    return dy, dW
+
+
+@answers("encoder_weights")
+def _(scores, ids, pad):
+    powers = np.exp(scores) * (ids != pad)[:, None, None, :]
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+@answers("encoder_weights")
+def _(scores, ids, pad):
+    scores = np.where((ids != pad)[:, None, None, :], scores, -np.inf)
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+@answers("encoder_weights")
+def _(scores, ids, pad):
+    masked = scores.copy()
+    for b, row in enumerate(ids):
+        masked[b, :, :, row == pad] = -1e6
+    e = np.exp(masked - masked.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+# Lesson 09
+
+
+@answers("teacher_forcing")
+def _(ids, start, eos):
+    rows = [[start, *row, eos] for row in ids.tolist()]
+    return np.array([row[:-1] for row in rows]), np.array([row[1:] for row in rows])
+
+
+@answers("teacher_forcing")
+def _(ids, start, eos):
+    whole = np.pad(ids, ((0, 0), (1, 1)), constant_values=((0, 0), (start, eos)))
+    return whole[:, :-1], whole[:, 1:]
+
+
+@answers("teacher_forcing")
+def _(ids, start, eos):
+    B, T = ids.shape
+    read, answer = np.empty((B, T + 1), ids.dtype), np.empty((B, T + 1), ids.dtype)
+    read[:, 0], read[:, 1:], answer[:, :-1], answer[:, -1] = start, ids, ids, eos
+    return read, answer
+
+
+@answers("smoothed_loss_backward")
+def _(logits, targets, pad, e):
+    N, V = logits.shape
+    rows = [n for n in range(N) if targets[n] != pad]
+    d_logits = np.zeros_like(logits)
+    for n in rows:
+        p = np.exp(logits[n]) / np.exp(logits[n]).sum()
+        d_logits[n] = p - e / V
+        d_logits[n, targets[n]] -= 1 - e
+        d_logits[n] /= len(rows)
+    return d_logits
+
+
+@answers("smoothed_loss_backward")
+def _(logits, targets, pad, e):
+    V = logits.shape[1]
+    q = ((1 - e) * np.eye(V)[targets] + e / V).astype(logits.dtype)
+    p = np.exp(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
+    return np.where((targets != pad)[:, None], p - q, 0) / np.count_nonzero(targets != pad)
+
+
+@answers("smoothed_loss_backward")
+def _(logits, targets, pad, e):
+    kept = np.nonzero(targets != pad)[0]
+    z = logits[kept] - logits[kept].max(1, keepdims=True)
+    d = np.exp(z) / np.exp(z).sum(1, keepdims=True) - logits.dtype.type(e / logits.shape[1])
+    d[np.arange(len(kept)), targets[kept]] -= 1 - e
+    out = np.zeros(logits.shape, logits.dtype)
+    out[kept] = d / len(kept)
+    return out
+
+
+@answers("adam_step")
+def _(w, g, m, v, t, rate, beta1, beta2, eps):
+    m = m + (1 - beta1) * (g - m)
+    v = v + (1 - beta2) * (g * g - v)
+    return w - rate * (m / (1 - beta1**t)) / (eps + (v / (1 - beta2**t)) ** 0.5), m, v
+
+
+@answers("adam_step")
+def _(w, g, m, v, t, rate, beta1, beta2, eps):
+    m, v = beta1 * m + g - beta1 * g, beta2 * v + (1 - beta2) * np.square(g)
+    root = (1 - beta2**t) ** 0.5
+    step = rate * root / (1 - beta1**t)
+    return w - step * m / (np.sqrt(v) + eps * root), m, v
+
+
+@answers("adam_step")
+def _(w, g, m, v, t, rate, beta1, beta2, eps):
+    new = [np.empty_like(w) for _ in range(3)]
+    for i in range(len(w)):
+        new[1][i] = beta1 * m[i] + (1 - beta1) * g[i]
+        new[2][i] = beta2 * v[i] + (1 - beta2) * g[i] ** 2
+        new[0][i] = w[i] - rate * new[1][i] / (1 - beta1**t) / ((new[2][i] / (1 - beta2**t)) ** 0.5 + eps)
+    return tuple(new)
+
+
+def _adam(w, g, m, v, t, rate):
+    m, v = 0.9 * m + 0.1 * g, 0.98 * v + 0.02 * g * g
+    return w - rate * m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.98**t)) + 1e-8), m, v
+
+
+@answers("train_step")
+def _(w, m, v, t, x, targets, pad, rate, clip):
+    z = x @ w
+    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    counted = (targets != pad).astype(w.dtype)
+    n = counted.sum()
+    loss = -(log_p[np.arange(len(x)), targets] * counted).sum() / n
+    g = x.T @ ((np.exp(log_p) - np.eye(w.shape[1], dtype=w.dtype)[targets]) * counted[:, None]) / n
+    return loss, *_adam(w, g * min(1, clip / np.linalg.norm(g)), m, v, t, rate)
+
+
+@answers("train_step")
+def _(w, m, v, t, x, targets, pad, rate, clip):
+    loss, g, n = w.dtype.type(0), np.zeros_like(w), 0
+    for row, target in zip(x, targets):
+        if target != pad:
+            p = np.exp(row @ w)
+            p = p / p.sum()
+            loss = loss - np.log(p[target])
+            p[target] -= 1
+            g += np.outer(row, p)
+            n += 1
+    g /= n
+    norm = np.sqrt(np.sum(g**2))
+    if norm > clip:
+        g *= clip / norm
+    return loss / n, *_adam(w, g, m, v, t, rate)
+
+
+@answers("train_step")
+def _(w, m, v, t, x, targets, pad, rate, clip):
+    kept = targets != pad
+    x, targets = x[kept], targets[kept]
+    z = x @ w
+    z = z - z.max(axis=1, keepdims=True)
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    loss = np.mean(-np.log(np.take_along_axis(p, targets[:, None], 1)))
+    np.put_along_axis(p, targets[:, None], np.take_along_axis(p, targets[:, None], 1) - 1, 1)
+    g = np.einsum("nd,nv->dv", x, p) / len(x)
+    g = g / max(1.0, np.linalg.norm(g) / clip)
+    return loss, *_adam(w, g, m, v, t, rate)
+
+
+@answers("accumulated_gradient")
+def _(gradients, n_tokens):
+    return sum(n * g for n, g in zip(n_tokens.tolist(), gradients)) / n_tokens.sum().item()
+
+
+@answers("accumulated_gradient")
+def _(gradients, n_tokens):
+    return np.average(gradients, axis=0, weights=n_tokens).astype(gradients.dtype)
+
+
+@answers("accumulated_gradient")
+def _(gradients, n_tokens):
+    share = (n_tokens / n_tokens.sum()).astype(gradients.dtype)
+    return np.einsum("k,kp->p", share, gradients)
+
+
+# Lesson 09b
+
+
+@answers("choice_gradient")
+def _(logits, one, other, position):
+    d_logits = np.zeros_like(logits)
+    for b, t in enumerate(position):
+        d_logits[b, t, one] += 1
+        d_logits[b, t, other] -= 1
+    return d_logits
+
+
+@answers("choice_gradient")
+def _(logits, one, other, position):
+    _B, T, V = logits.shape
+    choice = (np.eye(V)[one] - np.eye(V)[other]).astype(logits.dtype)
+    return (np.arange(T) == position[:, None])[..., None] * choice
+
+
+@answers("choice_gradient")
+def _(logits, one, other, position):
+    B, T, V = logits.shape
+    flat = np.zeros(B * T * V, logits.dtype)
+    start = (np.arange(B) * T + position) * V
+    flat[start + one], flat[start + other] = 1, -1
+    return flat.reshape(B, T, V)
+
+
+@answers("take_away")
+def _(weights, head, query, key):
+    left = np.array(weights)
+    for b, (t, s) in enumerate(zip(query, key)):
+        left[b, head, t, s] = 0
+    return left
+
+
+@answers("take_away")
+def _(weights, head, query, key):
+    _B, H, T, S = weights.shape
+    there = (np.arange(T) == query[:, None])[:, None, :, None] & (np.arange(S) == key[:, None])[:, None, None, :]
+    there = there & (np.arange(H) == head)[None, :, None, None]
+    return np.where(there, 0, weights)
+
+
+@answers("take_away")
+def _(weights, head, query, key):
+    kept = np.ones(weights.shape, weights.dtype)
+    kept[np.arange(len(kept)), head, query, key] -= 1
+    return weights * kept
+
+
+# Lesson 13
+
+
+@answers("shares_backward")
+def _(logits_1, targets_1, logits_2, targets_2, pad):
+    logits, targets = np.concatenate([logits_1, logits_2]), np.concatenate([targets_1, targets_2])
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    p[np.arange(len(p)), targets] -= 1
+    p[targets == pad] = 0
+    p /= np.count_nonzero(targets != pad)
+    return p[: len(logits_1)], p[len(logits_1) :]
+
+
+@answers("shares_backward")
+def _(logits_1, targets_1, logits_2, targets_2, pad):
+    n = sum(int((targets != pad).sum()) for targets in (targets_1, targets_2))
+    found = []
+    for logits, targets in ((logits_1, targets_1), (logits_2, targets_2)):
+        d = np.zeros_like(logits)
+        for i in np.flatnonzero(targets != pad):
+            e = np.exp(logits[i] - logits[i].max())
+            d[i] = e / e.sum() / n
+            d[i, targets[i]] -= 1 / n
+        found.append(d)
+    return tuple(found)
+
+
+@answers("shares_backward")
+def _(logits_1, targets_1, logits_2, targets_2, pad):
+    def mean_gradient(z, t):
+        p = np.exp(z - np.log(np.exp(z).sum(1, keepdims=True)))
+        n = np.count_nonzero(t != pad)
+        return n, (p - np.eye(z.shape[1], dtype=z.dtype)[t]) * (t != pad)[:, None] / n
+
+    (n_1, g_1), (n_2, g_2) = mean_gradient(logits_1, targets_1), mean_gradient(logits_2, targets_2)
+    return g_1 * (n_1 / (n_1 + n_2)), g_2 * (n_2 / (n_1 + n_2))
+
+
+@answers("ring_turn")
+def _(pieces, turn):
+    n = len(pieces)
+    sent = np.zeros_like(pieces)
+    ranks = np.arange(n)
+    sent[(ranks + 1) % n, (ranks - turn) % n] = pieces[ranks, (ranks - turn) % n]
+    return pieces + sent
+
+
+@answers("ring_turn")
+def _(pieces, turn):
+    n = len(pieces)
+    after = [[piece.copy() for piece in rank] for rank in pieces]
+    for to in range(n):
+        i = (to - 1 - turn) % n
+        after[to][i] = pieces[to][i] + pieces[to - 1][i]
+    return np.array(after)
+
+
+@answers("ring_turn")
+def _(pieces, turn):
+    n = len(pieces)
+    mask = np.roll(np.eye(n, dtype=bool), 1 + turn, axis=0)[..., None]
+    return pieces + np.roll(pieces, 1, axis=0) * mask
