@@ -937,6 +937,133 @@ def _(scores, ids, pad):
     return e / e.sum(axis=-1, keepdims=True)
 
 
+# Lesson 08
+
+
+@answers("causal_mask")
+def _(length):
+    t = np.arange(length)
+    return t[:, None] >= t
+
+
+@answers("causal_mask")
+def _(length):
+    return np.tril(np.ones((length, length))).astype(bool)
+
+
+@answers("causal_mask")
+def _(length):
+    return np.array([[s <= t for s in range(length)] for t in range(length)])
+
+
+@answers("decoder_mask")
+def _(ids, pad):
+    B, T = ids.shape
+    mask = np.zeros((B, 1, T, T), bool)
+    for b in range(B):
+        for t in range(T):
+            mask[b, 0, t, : t + 1] = ids[b, : t + 1] != pad
+    return mask
+
+
+@answers("decoder_mask")
+def _(ids, pad):
+    t = np.arange(ids.shape[1])
+    return np.logical_and((t[:, None] >= t)[None, None], (ids != pad)[:, None, None])
+
+
+@answers("decoder_mask")
+def _(ids, pad):
+    blocked = np.triu(np.ones((ids.shape[1],) * 2, bool), 1)[None, None] | (ids == pad)[:, None, None, :]
+    return ~blocked
+
+
+@answers("causal_mean_backward")
+def _(dy):
+    dx = np.zeros_like(dy)
+    for t in range(dy.shape[1]):
+        dx[:, : t + 1] += dy[:, t : t + 1] / (t + 1)
+    return dx
+
+
+@answers("causal_mean_backward")
+def _(dy):
+    T = dy.shape[1]
+    weights = (np.tri(T) / np.arange(1, T + 1)[:, None]).astype(dy.dtype)
+    return np.einsum("ts,btd->bsd", weights, dy)
+
+
+@answers("causal_mean_backward")
+def _(dy):
+    dx = np.empty_like(dy)
+    left = np.zeros_like(dy[:, 0])
+    for t in range(dy.shape[1] - 1, -1, -1):
+        left = left + dy[:, t] / (t + 1)
+        dx[:, t] = left
+    return dx
+
+
+@answers("cross_attention_backward")
+def _(dy, x, memory, Wq, Wk, Wv):
+    d = Wq.shape[1]
+    q, k, v = x @ Wq / math.sqrt(d), memory @ Wk, memory @ Wv
+    w = np.exp(np.einsum("btd,bsd->bts", q, k))
+    w = w / w.sum(-1, keepdims=True)
+    dw = np.einsum("btd,bsd->bts", dy, v)
+    ds = w * dw - w * np.einsum("bts,bts->bt", w, dw)[..., None]
+    dx = np.einsum("bts,bsd->btd", ds, k) @ Wq.T / math.sqrt(d)
+    return dx, np.einsum("bts,btd->bsd", ds, q) @ Wk.T + np.einsum("bts,btd->bsd", w, dy) @ Wv.T
+
+
+@answers("cross_attention_backward")
+def _(dy, x, memory, Wq, Wk, Wv):
+    dx, d_memory = np.zeros_like(x), np.zeros_like(memory)
+    scale = Wq.shape[1] ** -0.5
+    for b in range(len(x)):
+        k, v = memory[b] @ Wk, memory[b] @ Wv
+        dk, dv = np.zeros_like(k), np.zeros_like(v)
+        for t in range(x.shape[1]):
+            q = x[b, t] @ Wq
+            s = k @ q * scale
+            w = np.exp(s - s.max())
+            w /= w.sum()
+            dw = v @ dy[b, t]
+            ds = w * (dw - w @ dw) * scale
+            dv += np.outer(w, dy[b, t])
+            dk += np.outer(ds, q)
+            dx[b, t] = Wq @ (ds @ k)
+        d_memory[b] = dk @ Wk.T + dv @ Wv.T
+    return dx, d_memory
+
+
+@answers("cross_attention_backward")
+def _(dy, x, memory, Wq, Wk, Wv):
+    A = Wq @ Wk.T * Wq.shape[1] ** -0.5  # scores = x A memory^T
+    s = x @ A @ memory.transpose(0, 2, 1)
+    w = np.exp(s - s.max(-1, keepdims=True))
+    w /= w.sum(-1, keepdims=True)
+    dw = dy @ Wv.T @ memory.transpose(0, 2, 1)
+    ds = w * (dw - (w * dw).sum(-1, keepdims=True))
+    return ds @ memory @ A.T, ds.transpose(0, 2, 1) @ x @ A + w.transpose(0, 2, 1) @ (dy @ Wv.T)
+
+
+@answers("memory_backward")
+def _(dk, dv, Wk, Wv):
+    return np.einsum("nbsd,ned->bse", dk, Wk) + np.einsum("nbsd,ned->bse", dv, Wv)
+
+
+@answers("memory_backward")
+def _(dk, dv, Wk, Wv):
+    return (dk @ Wk.swapaxes(1, 2)[:, None]).sum(axis=0) + (dv @ Wv.swapaxes(1, 2)[:, None]).sum(axis=0)
+
+
+@answers("memory_backward")
+def _(dk, dv, Wk, Wv):
+    both = np.concatenate([dk, dv])
+    wide = np.concatenate(list(both), axis=-1)  # (B, S, 2 N d)
+    return wide @ np.concatenate([w.T for w in (*Wk, *Wv)])
+
+
 # Lesson 09
 
 
@@ -1130,6 +1257,127 @@ def _(weights, head, query, key):
     kept = np.ones(weights.shape, weights.dtype)
     kept[np.arange(len(kept)), head, query, key] -= 1
     return weights * kept
+
+
+# Lesson 10
+
+
+@answers("nucleus")
+def _(logits, temperature, top_p):
+    p = np.exp(logits / temperature)
+    p = p / p.sum()
+    kept, total = [], 0.0
+    for word in np.argsort(p)[::-1]:
+        if total >= top_p:
+            break
+        kept.append(word)
+        total += p[word]
+    out = np.zeros_like(p)
+    out[kept] = p[kept] / p[kept].sum()
+    return out
+
+
+@answers("nucleus")
+def _(logits, temperature, top_p):
+    z = logits / temperature
+    p = np.exp(z - np.log(np.exp(z).sum()))
+    larger = (p[None, :] > p[:, None]).astype(p.dtype) @ p
+    p = np.where(larger < top_p, p, 0)
+    return p / p.sum()
+
+
+@answers("nucleus")
+def _(logits, temperature, top_p):
+    p = np.exp((logits - np.max(logits)) / temperature)
+    p /= np.sum(p)
+    down = np.sort(p)[::-1]
+    n = int(np.searchsorted(np.cumsum(down), top_p)) + 1
+    p = p * (p >= down[min(n, len(p)) - 1])
+    return p / np.sum(p)
+
+
+@answers("beam_step")
+def _(scores, log_p):
+    K, V = log_p.shape
+    ways = [(float(scores[k]) + float(log_p[k, w]), k, w) for k in range(K) for w in range(V)]
+    ways = sorted(ways, reverse=True)[:K]
+    found = np.array([s for s, _, _ in ways], dtype=log_p.dtype)
+    return np.array([k for _, k, _ in ways]), np.array([w for _, _, w in ways]), found
+
+
+@answers("beam_step")
+def _(scores, log_p):
+    totals = log_p + scores.reshape(-1, 1)
+    best = totals.ravel().argsort()[::-1][: len(scores)]
+    parents, words = np.unravel_index(best, totals.shape)
+    return parents, words, totals[parents, words]
+
+
+@answers("beam_step")
+def _(scores, log_p):
+    totals = (log_p.T + scores).T.copy()
+    parents, words, found = [], [], []
+    for _ in scores:
+        k, w = divmod(int(totals.argmax()), totals.shape[1])
+        parents.append(k)
+        words.append(w)
+        found.append(totals[k, w])
+        totals[k, w] = -np.inf
+    return np.array(parents), np.array(words), np.array(found)
+
+
+@answers("minimum_risk")
+def _(utility, p):
+    return max(range(len(p)), key=lambda i: float(sum(utility[i] * p)))
+
+
+@answers("minimum_risk")
+def _(utility, p):
+    return int(np.argmin(-np.einsum("ij,j->i", utility, p)))
+
+
+@answers("minimum_risk")
+def _(utility, p):
+    return int(np.argmax((utility * p).sum(axis=1)))
+
+
+@answers("expected_risk_backward")
+def _(logits, risk):
+    d_logits = np.zeros_like(logits)
+    for b in range(len(logits)):
+        p = np.exp(logits[b]) / np.exp(logits[b]).sum()
+        d_logits[b] = (np.diag(p) - np.outer(p, p)) @ risk[b]
+    return d_logits
+
+
+@answers("expected_risk_backward")
+def _(logits, risk):
+    p = np.exp(logits - np.log(np.exp(logits).sum(1, keepdims=True)))
+    return p * risk - p * np.einsum("bn,bn->b", p, risk)[:, None]
+
+
+@answers("expected_risk_backward")
+def _(logits, risk):
+    e = np.exp(logits)
+    total = e.sum(axis=1)
+    mean = (e * risk).sum(axis=1) / total
+    return e * (risk - mean[:, None]) / total[:, None]
+
+
+@answers("length_score")
+def _(log_p, lengths, n_prompt, alpha):
+    return np.array([p / float(n - n_prompt) ** alpha for p, n in zip(log_p.tolist(), lengths.tolist())], log_p.dtype)
+
+
+@answers("length_score")
+def _(log_p, lengths, n_prompt, alpha):
+    return (log_p * np.power((lengths - n_prompt).astype(float), -alpha)).astype(log_p.dtype)
+
+
+@answers("length_score")
+def _(log_p, lengths, n_prompt, alpha):
+    new = np.subtract(lengths, n_prompt).astype(log_p.dtype)
+    return log_p * np.exp(-alpha * np.log(new))
 
 
 # Lesson 13
