@@ -1380,6 +1380,133 @@ def _(log_p, lengths, n_prompt, alpha):
     return log_p * np.exp(-alpha * np.log(new))
 
 
+# Lesson 11
+
+
+@answers("relative_bias_backward")
+def _(d_scores, buckets, n_buckets):
+    d_table = np.zeros((n_buckets, d_scores.shape[1]), d_scores.dtype)
+    for t in range(buckets.shape[0]):
+        for s in range(buckets.shape[1]):
+            d_table[buckets[t, s]] += d_scores[:, :, t, s].sum(axis=0)
+    return d_table
+
+
+@answers("relative_bias_backward")
+def _(d_scores, buckets, n_buckets):
+    onehot = np.eye(n_buckets, dtype=d_scores.dtype)[buckets]
+    return np.einsum("tsn,bhts->nh", onehot, d_scores)
+
+
+@answers("relative_bias_backward")
+def _(d_scores, buckets, n_buckets):
+    rows = [d_scores[:, :, buckets == n].sum(axis=(0, 2)) for n in range(n_buckets)]
+    return np.stack(rows)
+
+
+@answers("grouped_backward")
+def _(d_keys, n_kv_heads):
+    G = d_keys.shape[1] // n_kv_heads
+    return np.stack([d_keys[:, n * G : (n + 1) * G].sum(axis=1) for n in range(n_kv_heads)], axis=1)
+
+
+@answers("grouped_backward")
+def _(d_keys, n_kv_heads):
+    B, H, S, d = d_keys.shape
+    out = np.zeros((B, n_kv_heads, S, d), d_keys.dtype)
+    for h in range(H):
+        out[:, h // (H // n_kv_heads)] += d_keys[:, h]
+    return out
+
+
+@answers("grouped_backward")
+def _(d_keys, n_kv_heads):
+    return np.add.reduceat(d_keys, np.arange(0, d_keys.shape[1], d_keys.shape[1] // n_kv_heads), axis=1)
+
+
+@answers("permute_rope")
+def _(weight, d_head):
+    order = np.arange(d_head).reshape(2, -1).T.ravel()
+    starts = np.arange(0, weight.shape[1], d_head)
+    return weight[:, (starts[:, None] + order).ravel()]
+
+
+@answers("permute_rope")
+def _(weight, d_head):
+    out = np.empty_like(weight)
+    for start in range(0, weight.shape[1], d_head):
+        head = weight[:, start : start + d_head]
+        out[:, start : start + d_head : 2] = head[:, : d_head // 2]
+        out[:, start + 1 : start + d_head : 2] = head[:, d_head // 2 :]
+    return out
+
+
+@answers("permute_rope")
+def _(weight, d_head):
+    heads = np.split(weight, weight.shape[1] // d_head, axis=1)
+    woven = [np.stack(np.split(head, 2, axis=1), axis=-1).reshape(len(weight), -1) for head in heads]
+    return np.concatenate(woven, axis=1)
+
+
+@answers("swiglu_backward")
+def _(dy, x, Wg, W1, W2):
+    g, u = x @ Wg, x @ W1
+    s = 1 / (1 + np.exp(-g))
+    h = dy @ W2.T
+    dg, du = h * u * (s + g * s * (1 - s)), h * g * s
+    return np.einsum("mf,df->md", dg, Wg) + np.einsum("mf,df->md", du, W1), x.T @ dg, x.T @ du, (g * s * u).T @ dy
+
+
+@answers("swiglu_backward")
+def _(dy, x, Wg, W1, W2):
+    grads = [np.zeros_like(a) for a in (x, Wg, W1, W2)]
+    for m in range(len(x)):
+        g, u = Wg.T @ x[m], W1.T @ x[m]
+        s = 0.5 * (1 + np.tanh(g / 2))
+        h = W2 @ dy[m]
+        du, dg = h * g * s, h * u * s * (1 + g - g * s)
+        grads[0][m] = Wg @ dg + W1 @ du
+        grads[1] += np.outer(x[m], dg)
+        grads[2] += np.outer(x[m], du)
+        grads[3] += np.outer(g * s * u, dy[m])
+    return tuple(grads)
+
+
+@answers("swiglu_backward")
+def _(dy, x, Wg, W1, W2):
+    both = x @ np.concatenate([Wg, W1], axis=1)
+    g, u = np.split(both, 2, axis=1)
+    s = np.reciprocal(1 + np.exp(-g))
+    silu = g * s
+    h = np.dot(dy, W2.T)
+    d_both = np.concatenate([h * u * (silu + s * (1 - silu)), h * silu], axis=1)
+    d_w = x.T @ d_both
+    F = Wg.shape[1]
+    return d_both @ np.concatenate([Wg, W1], axis=1).T, d_w[:, :F], d_w[:, F:], np.dot((silu * u).T, dy)
+
+
+@answers("llama_parameters")
+def _(vocab, d_model, n_heads, n_kv_heads, d_ff, n_blocks):
+    total = vocab * d_model
+    for _ in range(n_blocks):
+        total += 2 * d_model**2 + 2 * d_model * (d_model // n_heads) * n_kv_heads + 3 * d_ff * d_model + 2 * d_model
+    return total + d_model + d_model * vocab
+
+
+@answers("llama_parameters")
+def _(vocab, d_model, n_heads, n_kv_heads, d_ff, n_blocks):
+    d_head = d_model // n_heads
+    shapes = [(d_model, n_heads * d_head), (n_heads * d_head, d_model), *[(d_model, n_kv_heads * d_head)] * 2]
+    shapes += [(d_model, d_ff)] * 2 + [(d_ff, d_model), (d_model, 1), (d_model, 1)]
+    return 2 * vocab * d_model + d_model + n_blocks * sum(a * b for a, b in shapes)
+
+
+@answers("llama_parameters")
+def _(vocab, d_model, n_heads, n_kv_heads, d_ff, n_blocks):
+    per_feature = 2 * d_model + 2 * n_kv_heads * (d_model // n_heads) + 3 * d_ff + 2
+    return d_model * (2 * vocab + 1 + n_blocks * per_feature)
+
+
 # Lesson 13
 
 
