@@ -443,24 +443,20 @@ def _(d_context, query, states, weights):
 def _(dh, dc, g, i, f, o, c, c_next):
     t = np.tanh(c_next)
     dc = dc + dh * o - dh * o * t * t
-    parts = dc * (i - i * g * g), dc * g * (i - i * i), dc * c * (f - f * f), dh * t * (o - o * o)
-    return np.hstack(parts), f * dc
+    return dc, dc * (i - i * g * g), dc * g * (i - i * i), dc * c * (f - f * f), dh * t * (o - o * o), f * dc
 
 
 @answers("lstm_step_backward")
 def _(dh, dc, g, i, f, o, c, c_next):
-    B, H = dh.shape
-    d_sums, before = np.zeros((B, 4 * H)), np.zeros((B, H))
-    for b in range(B):
-        for j in range(H):
-            t = math.tanh(c_next[b, j])
-            whole = dc[b, j] + dh[b, j] * o[b, j] / math.cosh(c_next[b, j]) ** 2
-            d_sums[b, j] = whole * i[b, j] * (1 - g[b, j] ** 2)
-            d_sums[b, H + j] = whole * g[b, j] * i[b, j] * (1 - i[b, j])
-            d_sums[b, 2 * H + j] = whole * c[b, j] * f[b, j] * (1 - f[b, j])
-            d_sums[b, 3 * H + j] = dh[b, j] * t * o[b, j] * (1 - o[b, j])
-            before[b, j] = whole * f[b, j]
-    return d_sums, before
+    found = np.zeros((6, *dh.shape))
+    for n in np.ndindex(dh.shape):
+        whole = dc[n] + dh[n] * o[n] / math.cosh(c_next[n]) ** 2
+        found[(0, *n)], found[(5, *n)] = whole, whole * f[n]
+        found[(1, *n)] = whole * i[n] * (1 - g[n] ** 2)
+        found[(2, *n)] = whole * g[n] * i[n] * (1 - i[n])
+        found[(3, *n)] = whole * c[n] * f[n] * (1 - f[n])
+        found[(4, *n)] = dh[n] * math.tanh(c_next[n]) * o[n] * (1 - o[n])
+    return tuple(found)
 
 
 @answers("lstm_step_backward")
@@ -468,8 +464,7 @@ def _(dh, dc, g, i, f, o, c, c_next):
     whole = np.add(dc, dh * o * np.cosh(c_next) ** -2.0)
     gates = np.stack([i, f, o])
     above = np.stack([whole * g, whole * c, dh * np.tanh(c_next)])
-    slopes = gates * (1 - gates)
-    return np.concatenate([whole * i * (1 - g) * (1 + g), *(above * slopes)], axis=1), whole * f
+    return [whole, whole * i * (1 - g) * (1 + g), *(above * gates * (1 - gates)), whole * f]
 
 
 @answers("through_time_backward")
@@ -499,6 +494,23 @@ def _(dh, hs, U):
         sums[T - 1 - t] = dh * (1 - hs[T - t] ** 2)
         dh = sums[T - 1 - t].dot(U.transpose())
     return dh, np.tensordot(hs[:-1], sums, axes=((0, 1), (0, 1)))
+
+
+@answers("look_back")
+def _(query, states, w):
+    return np.einsum("bs,bsd->bd", _softmax(np.einsum("bk,kd,bsd->bs", query, w, states)), states)
+
+
+@answers("look_back")
+def _(query, states, w):
+    return np.array([_softmax(keys @ (q @ w)) @ keys for q, keys in zip(query, states)])
+
+
+@answers("look_back")
+def _(query, states, w):
+    scores = np.matmul(states @ w.T, query[..., None])
+    powers = np.exp(scores)
+    return (powers * states).sum(axis=1) / powers.sum(axis=1)
 
 
 # Lesson 04
