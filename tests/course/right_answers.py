@@ -555,23 +555,93 @@ def _(dy, y):
     return y * dy - y * np.einsum("...s,...s->...", dy, y)[..., None]
 
 
-@answers("scores_backward")
-def _(d_scores, q, k):
-    d_scores = d_scores / np.sqrt(q.shape[-1])
-    return np.einsum("bts,bsd->btd", d_scores, k), np.einsum("bts,btd->bsd", d_scores, q)
+@answers("one_query")
+def _(q, k, v):
+    return np.einsum("s,se->e", _softmax(np.einsum("sd,d->s", k, q) / math.sqrt(len(q))), v)
 
 
-@answers("scores_backward")
-def _(d_scores, q, k):
-    root = math.sqrt(q.shape[2])
-    pairs = [(d @ b / root, d.T @ a / root) for d, a, b in zip(d_scores, q, k)]
-    return np.array([dq for dq, _ in pairs]), np.array([dk for _, dk in pairs])
+@answers("one_query")
+def _(q, k, v):
+    powers = [math.exp(sum(a * b for a, b in zip(q, key)) / len(q) ** 0.5) for key in k]
+    return sum(power * value for power, value in zip(powers, v)) / sum(powers)
 
 
-@answers("scores_backward")
-def _(d_scores, q, k):
-    dk_transposed = q.transpose(0, 2, 1) @ d_scores * q.shape[-1] ** -0.5
-    return d_scores @ (k * q.shape[-1] ** -0.5), dk_transposed.transpose(0, 2, 1)
+@answers("one_query")
+def _(q, k, v):
+    scores = k.dot(q) / np.sqrt(q.size)
+    return np.exp(scores - np.log(np.exp(scores).sum())) @ v
+
+
+@answers("softmax_jacobian")
+def _(y):
+    return y[:, None] * (np.eye(len(y)) - y)
+
+
+@answers("softmax_jacobian")
+def _(y):
+    return np.array([[a * ((i == j) - b) for j, b in enumerate(y)] for i, a in enumerate(y)])
+
+
+@answers("softmax_jacobian")
+def _(y):
+    jacobian = -np.einsum("i,j->ij", y, y)
+    jacobian[np.arange(len(y)), np.arange(len(y))] += y
+    return jacobian
+
+
+@answers("attention_steps_backward")
+def _(d_context, x, q, k, v, weights, w_q, w_k, w_v):
+    d_weights = np.einsum("td,sd->ts", d_context, v)
+    d_scores = weights * d_weights
+    d_scores -= weights * d_scores.sum(axis=1, keepdims=True)
+    d_products = d_scores / np.sqrt(q.shape[1])
+    heads = np.einsum("ts,sd->td", d_products, k), np.einsum("ts,td->sd", d_products, q), weights.T @ d_context
+    dx = [np.einsum("td,ed->te", d, w) for d, w in zip(heads, (w_q, w_k, w_v))]
+    return (heads[2], d_weights, d_scores, d_products, *heads[:2], *dx, *(np.einsum("te,td->ed", x, d) for d in heads))
+
+
+@answers("attention_steps_backward")
+def _(d_context, x, q, k, v, weights, w_q, w_k, w_v):
+    T, d = q.shape
+    dv, d_weights, d_scores = np.zeros((T, d)), np.zeros((T, T)), np.zeros((T, T))
+    dq, dk = np.zeros((T, d)), np.zeros((T, d))
+    for t in range(T):
+        w = weights[t]
+        d_weights[t] = v @ d_context[t]
+        d_scores[t] = (np.diag(w) - np.outer(w, w)) @ d_weights[t]
+        dv += np.outer(w, d_context[t])
+        dq[t] = d_scores[t] @ k / math.sqrt(d)
+        dk += np.outer(d_scores[t], q[t]) / math.sqrt(d)
+    dx, dw = (dq @ w_q.T, dk @ w_k.T, dv @ w_v.T), (x.T @ dq, x.T @ dk, x.T @ dv)
+    return [dv, d_weights, d_scores, d_scores / math.sqrt(d), dq, dk, *dx, *dw]
+
+
+@answers("attention_steps_backward")
+def _(d_context, x, q, k, v, weights, w_q, w_k, w_v):
+    context = weights @ v
+    d_scores = weights * (d_context @ v.T - (d_context * context).sum(axis=1)[:, None])
+    dq, dk, dv = (d.dot(z) for d, z in ((d_scores, k), (d_scores.T, q), (weights.T, d_context)))
+    dq, dk = dq * q.shape[1] ** -0.5, dk * q.shape[1] ** -0.5
+    outer = [d @ w.T for d, w in ((dq, w_q), (dk, w_k), (dv, w_v))]
+    inner = [(d.T @ x).T for d in (dq, dk, dv)]
+    return (dv, d_context @ v.T, d_scores, d_scores * q.shape[1] ** -0.5, dq, dk, *outer, *inner)
+
+
+@answers("log_softmax_backward")
+def _(dy, log_p):
+    return dy - np.exp(log_p) * np.einsum("nv->n", dy)[:, None]
+
+
+@answers("log_softmax_backward")
+def _(dy, log_p):
+    return np.array([d @ (np.eye(len(d)) - np.exp(row)) for d, row in zip(dy, log_p)])
+
+
+@answers("log_softmax_backward")
+def _(dy, log_p):
+    p = np.exp(log_p)
+    of_p = dy / p
+    return p * of_p - p * (of_p * p).sum(axis=1, keepdims=True)
 
 
 @answers("attention_backward")
