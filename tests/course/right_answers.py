@@ -697,24 +697,48 @@ def _(x, n_heads):
     return heads
 
 
-for _name in ("split_heads_backward",):
+@answers("merge_heads")
+def _(heads):
+    return np.concatenate(list(heads.transpose(1, 0, 2, 3)), axis=-1)
 
-    @answers(_name)
-    def _(d_heads):
-        return np.concatenate(list(d_heads.transpose(1, 0, 2, 3)), axis=-1)
 
-    @answers(_name)
-    def _(d_heads):
-        B, H, T, d = d_heads.shape
-        dx = np.zeros((B, T, H * d))
-        for h in range(H):
-            dx[..., h * d : (h + 1) * d] = d_heads[:, h]
-        return dx
+@answers("merge_heads")
+def _(heads):
+    B, H, T, d = heads.shape
+    dx = np.zeros((B, T, H * d))
+    for h in range(H):
+        dx[..., h * d : (h + 1) * d] = heads[:, h]
+    return dx
 
-    @answers(_name)
-    def _(d_heads):
-        moved = np.moveaxis(d_heads, 1, 2)
-        return moved.reshape(*moved.shape[:2], -1)
+
+@answers("merge_heads")
+def _(heads):
+    moved = np.moveaxis(heads, 1, 2)
+    return moved.reshape(*moved.shape[:2], -1)
+
+
+@answers("multi_head")
+def _(q, k, v, n_heads):
+    parts = [np.split(z, n_heads, axis=2) for z in (q, k, v)]
+    heads = [_softmax(a @ b.transpose(0, 2, 1) / math.sqrt(a.shape[2])) @ c for a, b, c in zip(*parts)]
+    return np.concatenate(heads, axis=2)
+
+
+@answers("multi_head")
+def _(q, k, v, n_heads):
+    q, k, v = (z.reshape(*z.shape[:2], n_heads, -1) for z in (q, k, v))
+    weights = _softmax(np.einsum("bthd,bshd->bhts", q, k) / np.sqrt(q.shape[-1]))
+    return np.einsum("bhts,bshd->bthd", weights, v).reshape(*q.shape[:2], -1)
+
+
+@answers("multi_head")
+def _(q, k, v, n_heads):
+    y, d = np.zeros(q.shape), q.shape[2] // n_heads
+    for h in range(n_heads):
+        own = slice(h * d, (h + 1) * d)
+        for b in range(len(q)):
+            y[b, :, own] = _softmax(q[b, :, own] @ k[b, :, own].T * d**-0.5) @ v[b, :, own]
+    return y
 
 
 @answers("output_backward")
