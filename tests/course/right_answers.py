@@ -443,24 +443,20 @@ def _(d_context, query, states, weights):
 def _(dh, dc, g, i, f, o, c, c_next):
     t = np.tanh(c_next)
     dc = dc + dh * o - dh * o * t * t
-    parts = dc * (i - i * g * g), dc * g * (i - i * i), dc * c * (f - f * f), dh * t * (o - o * o)
-    return np.hstack(parts), f * dc
+    return dc, dc * (i - i * g * g), dc * g * (i - i * i), dc * c * (f - f * f), dh * t * (o - o * o), f * dc
 
 
 @answers("lstm_step_backward")
 def _(dh, dc, g, i, f, o, c, c_next):
-    B, H = dh.shape
-    d_sums, before = np.zeros((B, 4 * H)), np.zeros((B, H))
-    for b in range(B):
-        for j in range(H):
-            t = math.tanh(c_next[b, j])
-            whole = dc[b, j] + dh[b, j] * o[b, j] / math.cosh(c_next[b, j]) ** 2
-            d_sums[b, j] = whole * i[b, j] * (1 - g[b, j] ** 2)
-            d_sums[b, H + j] = whole * g[b, j] * i[b, j] * (1 - i[b, j])
-            d_sums[b, 2 * H + j] = whole * c[b, j] * f[b, j] * (1 - f[b, j])
-            d_sums[b, 3 * H + j] = dh[b, j] * t * o[b, j] * (1 - o[b, j])
-            before[b, j] = whole * f[b, j]
-    return d_sums, before
+    found = np.zeros((6, *dh.shape))
+    for n in np.ndindex(dh.shape):
+        whole = dc[n] + dh[n] * o[n] / math.cosh(c_next[n]) ** 2
+        found[(0, *n)], found[(5, *n)] = whole, whole * f[n]
+        found[(1, *n)] = whole * i[n] * (1 - g[n] ** 2)
+        found[(2, *n)] = whole * g[n] * i[n] * (1 - i[n])
+        found[(3, *n)] = whole * c[n] * f[n] * (1 - f[n])
+        found[(4, *n)] = dh[n] * math.tanh(c_next[n]) * o[n] * (1 - o[n])
+    return tuple(found)
 
 
 @answers("lstm_step_backward")
@@ -468,8 +464,7 @@ def _(dh, dc, g, i, f, o, c, c_next):
     whole = np.add(dc, dh * o * np.cosh(c_next) ** -2.0)
     gates = np.stack([i, f, o])
     above = np.stack([whole * g, whole * c, dh * np.tanh(c_next)])
-    slopes = gates * (1 - gates)
-    return np.concatenate([whole * i * (1 - g) * (1 + g), *(above * slopes)], axis=1), whole * f
+    return [whole, whole * i * (1 - g) * (1 + g), *(above * gates * (1 - gates)), whole * f]
 
 
 @answers("through_time_backward")
@@ -499,6 +494,23 @@ def _(dh, hs, U):
         sums[T - 1 - t] = dh * (1 - hs[T - t] ** 2)
         dh = sums[T - 1 - t].dot(U.transpose())
     return dh, np.tensordot(hs[:-1], sums, axes=((0, 1), (0, 1)))
+
+
+@answers("look_back")
+def _(query, states, w):
+    return np.einsum("bs,bsd->bd", _softmax(np.einsum("bk,kd,bsd->bs", query, w, states)), states)
+
+
+@answers("look_back")
+def _(query, states, w):
+    return np.array([_softmax(keys @ (q @ w)) @ keys for q, keys in zip(query, states)])
+
+
+@answers("look_back")
+def _(query, states, w):
+    scores = np.matmul(states @ w.T, query[..., None])
+    powers = np.exp(scores)
+    return (powers * states).sum(axis=1) / powers.sum(axis=1)
 
 
 # Lesson 04
@@ -543,23 +555,93 @@ def _(dy, y):
     return y * dy - y * np.einsum("...s,...s->...", dy, y)[..., None]
 
 
-@answers("scores_backward")
-def _(d_scores, q, k):
-    d_scores = d_scores / np.sqrt(q.shape[-1])
-    return np.einsum("bts,bsd->btd", d_scores, k), np.einsum("bts,btd->bsd", d_scores, q)
+@answers("one_query")
+def _(q, k, v):
+    return np.einsum("s,se->e", _softmax(np.einsum("sd,d->s", k, q) / math.sqrt(len(q))), v)
 
 
-@answers("scores_backward")
-def _(d_scores, q, k):
-    root = math.sqrt(q.shape[2])
-    pairs = [(d @ b / root, d.T @ a / root) for d, a, b in zip(d_scores, q, k)]
-    return np.array([dq for dq, _ in pairs]), np.array([dk for _, dk in pairs])
+@answers("one_query")
+def _(q, k, v):
+    powers = [math.exp(sum(a * b for a, b in zip(q, key)) / len(q) ** 0.5) for key in k]
+    return sum(power * value for power, value in zip(powers, v)) / sum(powers)
 
 
-@answers("scores_backward")
-def _(d_scores, q, k):
-    dk_transposed = q.transpose(0, 2, 1) @ d_scores * q.shape[-1] ** -0.5
-    return d_scores @ (k * q.shape[-1] ** -0.5), dk_transposed.transpose(0, 2, 1)
+@answers("one_query")
+def _(q, k, v):
+    scores = k.dot(q) / np.sqrt(q.size)
+    return np.exp(scores - np.log(np.exp(scores).sum())) @ v
+
+
+@answers("softmax_jacobian")
+def _(y):
+    return y[:, None] * (np.eye(len(y)) - y)
+
+
+@answers("softmax_jacobian")
+def _(y):
+    return np.array([[a * ((i == j) - b) for j, b in enumerate(y)] for i, a in enumerate(y)])
+
+
+@answers("softmax_jacobian")
+def _(y):
+    jacobian = -np.einsum("i,j->ij", y, y)
+    jacobian[np.arange(len(y)), np.arange(len(y))] += y
+    return jacobian
+
+
+@answers("attention_steps_backward")
+def _(d_context, x, q, k, v, weights, w_q, w_k, w_v):
+    d_weights = np.einsum("td,sd->ts", d_context, v)
+    d_scores = weights * d_weights
+    d_scores -= weights * d_scores.sum(axis=1, keepdims=True)
+    d_products = d_scores / np.sqrt(q.shape[1])
+    heads = np.einsum("ts,sd->td", d_products, k), np.einsum("ts,td->sd", d_products, q), weights.T @ d_context
+    dx = [np.einsum("td,ed->te", d, w) for d, w in zip(heads, (w_q, w_k, w_v))]
+    return (heads[2], d_weights, d_scores, d_products, *heads[:2], *dx, *(np.einsum("te,td->ed", x, d) for d in heads))
+
+
+@answers("attention_steps_backward")
+def _(d_context, x, q, k, v, weights, w_q, w_k, w_v):
+    T, d = q.shape
+    dv, d_weights, d_scores = np.zeros((T, d)), np.zeros((T, T)), np.zeros((T, T))
+    dq, dk = np.zeros((T, d)), np.zeros((T, d))
+    for t in range(T):
+        w = weights[t]
+        d_weights[t] = v @ d_context[t]
+        d_scores[t] = (np.diag(w) - np.outer(w, w)) @ d_weights[t]
+        dv += np.outer(w, d_context[t])
+        dq[t] = d_scores[t] @ k / math.sqrt(d)
+        dk += np.outer(d_scores[t], q[t]) / math.sqrt(d)
+    dx, dw = (dq @ w_q.T, dk @ w_k.T, dv @ w_v.T), (x.T @ dq, x.T @ dk, x.T @ dv)
+    return [dv, d_weights, d_scores, d_scores / math.sqrt(d), dq, dk, *dx, *dw]
+
+
+@answers("attention_steps_backward")
+def _(d_context, x, q, k, v, weights, w_q, w_k, w_v):
+    context = weights @ v
+    d_scores = weights * (d_context @ v.T - (d_context * context).sum(axis=1)[:, None])
+    dq, dk, dv = (d.dot(z) for d, z in ((d_scores, k), (d_scores.T, q), (weights.T, d_context)))
+    dq, dk = dq * q.shape[1] ** -0.5, dk * q.shape[1] ** -0.5
+    outer = [d @ w.T for d, w in ((dq, w_q), (dk, w_k), (dv, w_v))]
+    inner = [(d.T @ x).T for d in (dq, dk, dv)]
+    return (dv, d_context @ v.T, d_scores, d_scores * q.shape[1] ** -0.5, dq, dk, *outer, *inner)
+
+
+@answers("log_softmax_backward")
+def _(dy, log_p):
+    return dy - np.exp(log_p) * np.einsum("nv->n", dy)[:, None]
+
+
+@answers("log_softmax_backward")
+def _(dy, log_p):
+    return np.array([d @ (np.eye(len(d)) - np.exp(row)) for d, row in zip(dy, log_p)])
+
+
+@answers("log_softmax_backward")
+def _(dy, log_p):
+    p = np.exp(log_p)
+    of_p = dy / p
+    return p * of_p - p * (of_p * p).sum(axis=1, keepdims=True)
 
 
 @answers("attention_backward")
@@ -615,24 +697,48 @@ def _(x, n_heads):
     return heads
 
 
-for _name in ("split_heads_backward",):
+@answers("merge_heads")
+def _(heads):
+    return np.concatenate(list(heads.transpose(1, 0, 2, 3)), axis=-1)
 
-    @answers(_name)
-    def _(d_heads):
-        return np.concatenate(list(d_heads.transpose(1, 0, 2, 3)), axis=-1)
 
-    @answers(_name)
-    def _(d_heads):
-        B, H, T, d = d_heads.shape
-        dx = np.zeros((B, T, H * d))
-        for h in range(H):
-            dx[..., h * d : (h + 1) * d] = d_heads[:, h]
-        return dx
+@answers("merge_heads")
+def _(heads):
+    B, H, T, d = heads.shape
+    dx = np.zeros((B, T, H * d))
+    for h in range(H):
+        dx[..., h * d : (h + 1) * d] = heads[:, h]
+    return dx
 
-    @answers(_name)
-    def _(d_heads):
-        moved = np.moveaxis(d_heads, 1, 2)
-        return moved.reshape(*moved.shape[:2], -1)
+
+@answers("merge_heads")
+def _(heads):
+    moved = np.moveaxis(heads, 1, 2)
+    return moved.reshape(*moved.shape[:2], -1)
+
+
+@answers("multi_head")
+def _(q, k, v, n_heads):
+    parts = [np.split(z, n_heads, axis=2) for z in (q, k, v)]
+    heads = [_softmax(a @ b.transpose(0, 2, 1) / math.sqrt(a.shape[2])) @ c for a, b, c in zip(*parts)]
+    return np.concatenate(heads, axis=2)
+
+
+@answers("multi_head")
+def _(q, k, v, n_heads):
+    q, k, v = (z.reshape(*z.shape[:2], n_heads, -1) for z in (q, k, v))
+    weights = _softmax(np.einsum("bthd,bshd->bhts", q, k) / np.sqrt(q.shape[-1]))
+    return np.einsum("bhts,bshd->bthd", weights, v).reshape(*q.shape[:2], -1)
+
+
+@answers("multi_head")
+def _(q, k, v, n_heads):
+    y, d = np.zeros(q.shape), q.shape[2] // n_heads
+    for h in range(n_heads):
+        own = slice(h * d, (h + 1) * d)
+        for b in range(len(q)):
+            y[b, :, own] = _softmax(q[b, :, own] @ k[b, :, own].T * d**-0.5) @ v[b, :, own]
+    return y
 
 
 @answers("output_backward")
