@@ -14,6 +14,7 @@ of one line of the reference, and where one of them gives the same numbers it sa
 from __future__ import annotations
 
 import ast
+import dis
 import hashlib
 import linecache
 import os
@@ -88,10 +89,11 @@ class Found:
     uses: frozenset[str]
     place: str
 
-    @property
-    def is_answer(self) -> bool:
-        """Whether it is a function that is no stub any more."""
-        return _is_function(self.text) and TODO not in self.text
+    def answers(self, wanted: ast.FunctionDef) -> bool:
+        """Whether it is a function that is no stub any more. Lessons have other functions of the same names."""
+        if not _is_function(self.text) or TODO in self.text:
+            return False
+        return all(len(f.args.args) == len(wanted.args.args) for f in functions(self.text).values())
 
 
 def collect(
@@ -133,14 +135,15 @@ def collected(books: Sequence[tuple[str, Sequence[str]]], fill: str = "") -> tup
     """The text of my_transformer.py from notebooks (name, code cells), and the names of what is missing."""
     if fill not in ("", *FILLS):
         raise ValueError(f"fill={fill!r}: must be one of '', {', '.join(map(repr, FILLS))}")
-    wanted = list(functions(REFERENCE))
+    known = functions(REFERENCE)
+    wanted = list(known)
     reference = _definitions("the solution", [REFERENCE])
     by_book = [_definitions(name, cells) for name, cells in books]
     parts: dict[str, Found] = {}
     imports: list[str] = ["import numpy as np"]
     missing = []
     for name in wanted:
-        of_name = [book for book in by_book if name in book and book[name].is_answer]
+        of_name = [book for book in by_book if name in book and book[name].answers(known[name])]
         if not of_name and name not in FILLS.get(fill, ()):
             missing.append(name)
             continue
@@ -203,12 +206,19 @@ def _definitions(place: str, cells: Sequence[str]) -> dict[str, Found]:
             decorators = getattr(node, "decorator_list", [])
             first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
             text = "\n".join(cell.splitlines()[first - 1 : node.end_lineno])
-            uses = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+            uses = _globals_of(compile(ast.Module([node], []), place, "exec"))
             for name in names:
                 if name in found and found[name].text != text and text.endswith(TODO):
                     continue  # a stub that was run again does not hide the function
                 found[name] = Found(text, uses, place)
     return found
+
+
+def _globals_of(code: types.CodeType) -> frozenset[str]:
+    """The names that code looks for outside of its own functions."""
+    found = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    inner = (_globals_of(part) for part in code.co_consts if isinstance(part, types.CodeType))
+    return frozenset(found).union(*inner)
 
 
 def _needed(name: str, book: dict[str, Found], wanted: set[str]) -> list[str]:

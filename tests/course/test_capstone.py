@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 
@@ -157,7 +158,7 @@ def test_helpers_and_constants_come_along_and_two_of_one_name_are_refused():
     namespace = {}
     exec(text, namespace)
     assert namespace["causal_mask"](2) == 6
-    other = ["def helper(x):\n    return x", "def adam_step(w):\n    return helper(w)"]
+    other = ["def helper(x):\n    return x", "def merge_heads(x):\n    return helper(x)"]
     with pytest.raises(CollectError, match="helper is defined in 08 and, differently, in 09"):
         collected([("08", one), ("09", other)])
 
@@ -224,3 +225,23 @@ def test_an_endless_loop_in_the_file_is_a_zero_for_its_gates_alone(tmp_path, mon
     results = grade_gates(submission, 1, Limits())
     assert results["gate_1"]
     assert {results[f"gate_{n}"].stage for n in (2, 3, 4, 5)} == {"limit"}
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("solved", 0), ("student", None)])
+def test_the_notebooks_of_the_course_give_the_whole_file_once_they_are_solved(kind, missing, tmp_path):
+    pytest.importorskip("jupytext")
+    from minitransformer.course.build import lessons
+
+    folder = Path(__file__).parents[2] / "notebooks"
+    for lesson in lessons(folder):
+        code = [cell.source for cell in lesson.build(kind).cells if cell.cell_type == "code"]
+        notebook(tmp_path / f"{lesson.name}.ipynb", code)
+    path = tmp_path / "my_transformer.py"
+    collect(tmp_path, path=path, cells=[])
+    written = functions(path.read_text(encoding="utf-8")).keys()
+    if missing is None:  # what the capstone gives is all that there is before any work
+        assert written == {"softmax", "linear", "linear_backward", "blocks", "embedding", "new_parameters"}
+        return
+    assert written >= functions(REFERENCE).keys()
+    for number in QUICK:
+        assert (result := gate(number, path)), result
