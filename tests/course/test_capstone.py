@@ -159,7 +159,7 @@ def test_helpers_and_constants_come_along_and_two_of_one_name_are_refused():
     exec(text, namespace)
     assert namespace["causal_mask"](2) == 6
     other = ["def helper(x):\n    return x", "def merge_heads(x):\n    return helper(x)"]
-    with pytest.raises(CollectError, match="helper is defined in 08 and, differently, in 09"):
+    with pytest.raises(CollectError, match="helper is defined in 09 and, differently, in 08"):
         collected([("08", one), ("09", other)])
 
 
