@@ -58,10 +58,10 @@ PIECES = (  # exercises of earlier lessons that the file is made of
 GATES = {1: "the file and its pieces", 2: "forward", 3: "backward", 4: "training", 5: "decoding"}
 NEEDS = {  # functions that a gate calls
     1: PIECES,
-    2: ("multi_head", "encoder_block", "decoder_block", "encode", "decode", "forward"),
+    2: ("multihead_attention", "encoder_block", "decoder_block", "encode", "decode", "forward"),
     3: ("forward", "smoothed_loss_backward", "backward"),
-    4: ("new_parameters", "train_step"),
-    5: ("new_parameters", "train_step", "greedy", "alignment"),
+    4: ("new_parameters", "training_step"),
+    5: ("new_parameters", "training_step", "greedy", "alignment"),
 }
 TOLERANCE = 1e-10
 SECONDS = 90.0  # that a training may take
@@ -317,7 +317,7 @@ def _complex_step(p, source, target, targets, n_heads):
 def _steps(p, batches, n_heads, rates, seconds):
     state, losses, began = {}, [], _time.perf_counter()
     for (source, target, targets), rate in zip(batches, rates):
-        losses.append(float(train_step(p, state, source, target, targets, n_heads, rate)))
+        losses.append(float(training_step(p, state, source, target, targets, n_heads, rate)))
         if _time.perf_counter() - began > seconds:
             break
     return dict(p), losses
@@ -384,10 +384,8 @@ MISTAKES = (
     Mistake(
         2,
         "Nothing is added around the attention of the encoder's block: its residual connection is missing.",
-        'multi_head(p, f"{name}.attention", h, h, n_heads, mask)\n    x = x + attended\n    h, norm_2 = norm(p, '
-        'f"{name}.feed_forward.norm", x)',
-        'multi_head(p, f"{name}.attention", h, h, n_heads, mask)\n    x = attended\n    h, norm_2 = norm(p, '
-        'f"{name}.feed_forward.norm", x)',
+        'x = x + attended\n    h, norm_2 = norm(p, f"{name}.feed_forward.norm", x)',
+        'x = attended\n    h, norm_2 = norm(p, f"{name}.feed_forward.norm", x)',
     ),
     Mistake(2, "The embeddings are not multiplied by sqrt(D).", "return table[ids] * D**0.5", "return table[ids]"),
     Mistake(
@@ -634,7 +632,7 @@ def _judge_forward(run: Run, rng: np.random.Generator, defined: dict[str, Any], 
     E, D = "encoder.blocks.1", "decoder.blocks.1"
     causal = np.tri(4, dtype=bool)
     parts: list[tuple[str, tuple[Any, ...], Array]] = [
-        ("multi_head", (p, f"{D}.cross_attention", x, memory, H, may), cross(x, memory, may)),
+        ("multihead_attention", (p, f"{D}.cross_attention", x, memory, H, may), cross(x, memory, may)),
         ("encoder_block", (p, E, memory, H, may), encoder(memory, may)),
         ("decoder_block", (p, D, x, memory, H, causal, may), decoder(x, memory, causal_mask(4), may)),
         ("encode", (p, small.source, H), model.encode(small.source)[0]),
@@ -709,7 +707,7 @@ def _judge_training(run: Run, rng: np.random.Generator, defined: dict[str, Any],
     arguments = (small.p, batches, small.H, rates, SECONDS)
     attempt = _one(run, "_steps", *arguments)
     if attempt.stage:
-        yield Result("train_step", attempt.stage, attempt.message, attempt.details)
+        yield Result("training_step", attempt.stage, attempt.message, attempt.details)
     trainer = Trainer(small.model, Adam(0.9, 0.98), lambda step: rates[step - 1], clip=None)
     history = trainer.fit([(small.source, small.target, small.targets)], 3)
     wanted = {name: parameter.value for name, parameter in small.model.named_parameters()}
@@ -718,7 +716,9 @@ def _judge_training(run: Run, rng: np.random.Generator, defined: dict[str, Any],
         reason = _reason(4, "_steps", arguments, lambda output: _flat(output[0]), _flat(after), 1e-6)
         yield Result("three steps", problem[0], f"{reason}After three steps of Adam (0.9, 0.98): {problem[1]}")
     if (problem := _difference(np.array(losses), np.array([r["loss"] for r in history.steps]), 1e-6)) is not None:
-        yield Result("the loss", "value", f"The loss that train_step returns is no mean over the words. {problem[1]}")
+        yield Result(
+            "the loss", "value", f"The loss that training_step returns is no mean over the words. {problem[1]}"
+        )
     n_steps = TOY_STEPS
     sizes, drawn, test, rates = _toy(rng, n_steps)
     begun = _one(run, "_call", "new_parameters", np.random.default_rng(0), *sizes)

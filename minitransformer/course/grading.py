@@ -78,9 +78,10 @@ class Submission:
     def defined(self) -> dict[str, list[str]]:
         """Every function by name, with the cells of the notebook that defines it, the last one where several do."""
         found: dict[str, list[str]] = {}
-        for cells in self.notebooks:
-            for name in bound(cells):
-                found[name] = list(cells)
+        for binds in (bound, defined_functions):  # a function counts before a value of the same name elsewhere
+            for cells in self.notebooks:
+                for name in binds(cells):
+                    found[name] = list(cells)
         return found
 
 
@@ -176,6 +177,15 @@ def bound(cells: Sequence[str]) -> list[str]:
             names += bound_by(ast.parse(cell).body)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             names += BINDING.findall(cell)
+    return names
+
+
+def defined_functions(cells: Sequence[str]) -> list[str]:
+    """The names of the functions that a notebook's code defines at its top level."""
+    names: list[str] = []
+    for cell in cells:
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            names += functions(cell)
     return names
 
 

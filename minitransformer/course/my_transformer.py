@@ -137,7 +137,7 @@ def feed_backward(p, g, name, dy, x):
     return dx
 
 
-def multi_head(p, name, x, memory, n_heads, mask):
+def multihead_attention(p, name, x, memory, n_heads, mask):
     """Attention: queries from x (B, T, D), keys and values from memory (B, S, D) -> y (B, T, D), cache.
 
     mask is boolean and broadcasts to (B, H, T, S); True means may attend.
@@ -151,7 +151,7 @@ def multi_head(p, name, x, memory, n_heads, mask):
     return linear(p, f"{name}.output", merged), (x, memory, q, k, v, weights, merged)
 
 
-def multi_head_backward(p, g, name, dy, cache):
+def multihead_attention_backward(p, g, name, dy, cache):
     """-> dx, d_memory."""
     x, memory, q, k, v, weights, merged = cache
     d_context = split_heads(linear_backward(p, g, f"{name}.output", dy, merged), q.shape[1])
@@ -170,7 +170,7 @@ def multi_head_backward(p, g, name, dy, cache):
 def encoder_block(p, name, x, n_heads, mask):
     """x (B, S, D) -> y (B, S, D), cache. Each of the two parts is x + f(norm(x))."""
     h, norm_1 = norm(p, f"{name}.attention.norm", x)
-    attended, attention = multi_head(p, f"{name}.attention", h, h, n_heads, mask)
+    attended, attention = multihead_attention(p, f"{name}.attention", h, h, n_heads, mask)
     x = x + attended
     h, norm_2 = norm(p, f"{name}.feed_forward.norm", x)
     fed, fed_cache = feed(p, f"{name}.feed_forward", h)
@@ -182,17 +182,17 @@ def encoder_block_backward(p, g, name, dy, cache):
     norm_1, attention, norm_2, fed_cache = cache
     dh = feed_backward(p, g, f"{name}.feed_forward", dy, fed_cache)
     dx = dy + norm_backward(p, g, f"{name}.feed_forward.norm", dh, norm_2)
-    d_queries, d_memory = multi_head_backward(p, g, f"{name}.attention", dx, attention)
+    d_queries, d_memory = multihead_attention_backward(p, g, f"{name}.attention", dx, attention)
     return dx + norm_backward(p, g, f"{name}.attention.norm", d_queries + d_memory, norm_1)
 
 
 def decoder_block(p, name, x, memory, n_heads, mask, memory_mask):
     """x (B, T, D), memory (B, S, D) -> y (B, T, D), cache. Self-attention, attention to the memory, feed-forward."""
     h, norm_1 = norm(p, f"{name}.attention.norm", x)
-    attended, attention = multi_head(p, f"{name}.attention", h, h, n_heads, mask)
+    attended, attention = multihead_attention(p, f"{name}.attention", h, h, n_heads, mask)
     x = x + attended
     h, norm_2 = norm(p, f"{name}.cross_attention.norm", x)
-    attended, cross = multi_head(p, f"{name}.cross_attention", h, memory, n_heads, memory_mask)
+    attended, cross = multihead_attention(p, f"{name}.cross_attention", h, memory, n_heads, memory_mask)
     x = x + attended
     h, norm_3 = norm(p, f"{name}.feed_forward.norm", x)
     fed, fed_cache = feed(p, f"{name}.feed_forward", h)
@@ -204,9 +204,9 @@ def decoder_block_backward(p, g, name, dy, cache):
     norm_1, attention, norm_2, cross, norm_3, fed_cache = cache
     dh = feed_backward(p, g, f"{name}.feed_forward", dy, fed_cache)
     dx = dy + norm_backward(p, g, f"{name}.feed_forward.norm", dh, norm_3)
-    dh, d_memory = multi_head_backward(p, g, f"{name}.cross_attention", dx, cross)
+    dh, d_memory = multihead_attention_backward(p, g, f"{name}.cross_attention", dx, cross)
     dx = dx + norm_backward(p, g, f"{name}.cross_attention.norm", dh, norm_2)
-    d_queries, d_keys = multi_head_backward(p, g, f"{name}.attention", dx, attention)
+    d_queries, d_keys = multihead_attention_backward(p, g, f"{name}.attention", dx, attention)
     return dx + norm_backward(p, g, f"{name}.attention.norm", d_queries + d_keys, norm_1), d_memory
 
 
@@ -317,7 +317,7 @@ def new_parameters(rng, source_vocab, target_vocab, d_model, d_ff, n_blocks, dty
     return p
 
 
-def train_step(p, state, source, target, targets, n_heads, rate):
+def training_step(p, state, source, target, targets, n_heads, rate):
     """Forward, loss, backward, Adam; changes p and state in place -> the loss, a mean over words.
 
     state is {} before the first step. It keeps the number of steps t, and m and v by the parameters' names.

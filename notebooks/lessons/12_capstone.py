@@ -11,7 +11,7 @@
 #
 # | track | hours | how |
 # |---|---|---|
-# | short | 2.5 | `FILL = "all"`: what you have not written comes from the solution. Write `multi_head`, both blocks and `greedy` |
+# | short | 2.5 | `FILL = "all"`: what you have not written comes from the solution. Write `multihead_attention`, both blocks and `greedy` |
 # | whole | 4 | `FILL = "pieces"`: only the pieces of earlier lessons may come from their solutions |
 # | open | as long as you like | `FILL = ""`: all of it is yours. Then change the model: section 7 |
 #
@@ -61,7 +61,7 @@ PAD, EPS = 0, 1e-5
 # %% [markdown]
 # **Attention.** Seven steps: three projections, scores, mask, softmax, weighted values, merge, output. Which axis has length d, and which D?
 
-# %% capstone="multi_head"
+# %% capstone="multihead_attention"
 
 # %% [markdown]
 # **Blocks.** Each part is $x + f(\mathrm{norm}(x))$; the encoder's block has two, the decoder's three. The encoder's output, the
@@ -88,7 +88,7 @@ gate(2)
 
 # %% capstone="norm_backward feed_backward"
 
-# %% capstone="multi_head_backward"
+# %% capstone="multihead_attention_backward"
 
 # %% capstone="encoder_block_backward decoder_block_backward"
 
@@ -105,11 +105,11 @@ gate(3)
 # %% [markdown]
 # ## 4 · Training
 #
-# The first weights are given. `train_step` is yours: forward, loss, backward, and your `adam_step` for every parameter.
+# The first weights are given. `training_step` is yours: forward, loss, backward, and your `adam_step` for every parameter.
 
 # %% capstone="new_parameters" given=true
 
-# %% capstone="train_step"
+# %% capstone="training_step"
 
 # %% [markdown]
 # Gate 4 compares three steps with the package's trainer, and then trains on a toy task, to reverse sequences of symbols. **Predict before you

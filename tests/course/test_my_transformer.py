@@ -60,7 +60,7 @@ def test_its_steps_are_those_of_the_packages_trainer():
     model, p, source, target, targets = small(2)
     history = Trainer(model, Adam(0.9, 0.98), 0.01, clip=None).fit([(source, target, targets)], 5)
     state = {}
-    losses = [my.train_step(p, state, source, target, targets, H, 0.01) for _ in range(5)]
+    losses = [my.training_step(p, state, source, target, targets, H, 0.01) for _ in range(5)]
     np.testing.assert_allclose(losses, [record["loss"] for record in history.steps], rtol=1e-9)
     for name, parameter in model.named_parameters():
         np.testing.assert_allclose(p[name], parameter.value, rtol=0, atol=1e-8, err_msg=name)
@@ -79,7 +79,7 @@ def test_its_first_weights_have_the_packages_names_shapes_and_spread():
 
 def test_a_training_stays_in_float32():
     _, p, source, target, targets = small(3, np.float32)
-    my.train_step(p, {}, source, target, targets, H, 0.01)
+    my.training_step(p, {}, source, target, targets, H, 0.01)
     assert {value.dtype for value in p.values()} == {np.dtype(np.float32)}
 
 
@@ -100,7 +100,7 @@ def test_it_learns_to_reverse_sequences_that_it_has_never_seen():
     for step in range(500):
         batch = sequence_to_sequence_batch(task.sample(rng, 32), pad=0, start=words.bos, eos=words.eos)
         rate = 5e-3 * min((step + 1) / 50, 1 - step / 500)
-        my.train_step(p, state, *batch.inputs, batch.targets, H, rate)
+        my.training_step(p, state, *batch.inputs, batch.targets, H, rate)
     held_out = task.sample(rng, 200, "test")
     batch = sequence_to_sequence_batch(held_out, pad=0, start=words.bos, eos=words.eos)
     found = my.greedy(p, batch.inputs[0], H, words.bos, words.eos, 8)
