@@ -390,6 +390,19 @@ assert gap["right"] < 1e-5
 # 3. Take the feed-forward layers out of `encoder` (`Identity()`): which questions about a *single* word can it then still
 #    answer? What does an attention-only stack do to a sentence of one word?
 
+# %% tags=["assert"]
+from minitransformer.course.exercises import find  # the numbers worked by hand
+
+by_hand = find("masked_mean_backward").solution(np.ones((1, 1)), np.array([[True, True, False]]))
+assert by_hand.ravel().tolist() == [0.5, 0.5, 0.0]
+dx, dW1, _, dW2, _ = find("feed_forward_backward").solution(
+    np.ones((1, 1, 1)), np.full((1, 1, 1), 2.0), np.array([[1.0, -1]]), np.zeros(2), np.array([[3.0], [5]]), np.zeros(1)
+)
+assert (dx.item(), dW1.tolist(), dW2.tolist()) == (3.0, [[6.0, 0.0]], [[2.0], [0.0]])
+x_1 = 1 + 2 * 1
+assert (x_1, x_1 + 3 * x_1) == (3, 12)
+assert abs(full_size.feed_forward.n_parameters() / full_size.n_parameters() - 2 / 3) < 0.01
+
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1. The package gives 0 to all: a query that may attend to nothing gets a context of exactly 0. Without care it is 0/0, which is NaN;
 # the line that avoids it is in `Softmax.forward`. 2. When the true scores themselves are that small: in float32 `-1e4 + s` keeps s only to about 0.001, so a

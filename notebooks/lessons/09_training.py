@@ -412,6 +412,18 @@ check_gradients(Forgetful(), np.random.default_rng(0).standard_normal((2, 3)))
 # 3. The model never sees its own mistakes in training (*exposure bias*). Change the third French word of a sentence to a wrong one in
 #    `target_in` and see what it does to the words after it.
 
+# %% tags=["assert"]
+from minitransformer.course.exercises import find  # the numbers worked by hand
+
+read, answer = find("teacher_forcing").solution(np.array([[5, 8]]), 1, 2)
+assert (read.tolist(), answer.tolist()) == ([[1, 5, 8]], [[5, 8, 2]])
+zero = np.zeros(1)
+w, m, v = find("adam_step").solution(zero, np.array([4.0]), zero, zero, 1, 0.1, 0.9, 0.98, 0.0)
+assert np.allclose([w[0], m[0], v[0]], [-0.1, 0.4, 0.32])
+g = np.array([3.0, 4.0])
+assert clip_by_global_norm(g, 1.0) == 5.0
+assert np.allclose(g, [0.6, 0.8])
+
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1. The loss falls to nearly 0 at once, since each position only copies what it reads; alone, the translator reads `<bos>` and writes it
 # again and again, or nonsense: it has never had to predict. 2. The step is $(1 - \beta_1^t) / \sqrt{1 - \beta_2^t}$ times as long where the gradient stays the same:
