@@ -845,6 +845,47 @@ def _(x, gain, shift, eps):
     return y
 
 
+@answers("layer_norm_steps_backward")
+def _(dy, centred, std, gain):
+    D = dy.shape[1]
+    hat, d_hat = centred / std, dy * gain
+    d_inverse = np.einsum("nd,nd->n", d_hat, centred)[:, None]
+    d_centred = (d_hat - hat * (d_hat * hat).mean(axis=1, keepdims=True)) / std
+    d_mean = -np.einsum("nd->n", d_centred)[:, None]
+    d_std = -d_inverse * std**-2.0
+    d_gain = np.einsum("nd,nd->d", dy, hat)
+    return dy.sum(0), d_gain, d_hat, d_inverse, d_std, d_std / (2 * std), d_centred, d_mean, d_centred + d_mean / D
+
+
+@answers("layer_norm_steps_backward")
+def _(dy, centred, std, gain):
+    N, D = dy.shape
+    d_hat, d_centred, dx = np.zeros((N, D)), np.zeros((N, D)), np.zeros((N, D))
+    d_inverse, d_std, d_variance, d_mean = (np.zeros((N, 1)) for _ in range(4))
+    for n in range(N):
+        d_hat[n] = gain * dy[n]
+        d_inverse[n] = d_hat[n] @ centred[n]
+        d_std[n] = -d_inverse[n] / std[n] / std[n]
+        d_variance[n] = d_std[n] / std[n] / 2
+        d_centred[n] = d_hat[n] / std[n] + 2 / D * d_variance[n] * centred[n]
+        d_mean[n] = -sum(d_centred[n])
+        dx[n] = d_centred[n] + d_mean[n] / D
+    return [np.ones(N) @ dy, sum(dy * centred / std), d_hat, d_inverse, d_std, d_variance, d_centred, d_mean, dx]
+
+
+@answers("layer_norm_steps_backward")
+def _(dy, centred, std, gain):
+    inverse = 1 / std
+    d_hat = gain * dy
+    d_inverse = (centred * d_hat).sum(1, keepdims=True)
+    d_variance = -0.5 * d_inverse * inverse**3
+    d_centred = d_hat * inverse
+    d_centred += centred * d_variance * (2 / dy.shape[1])
+    dx = d_centred - d_centred.mean(axis=1, keepdims=True)
+    sums = np.add.reduce(dy), np.add.reduce(dy * centred * inverse)
+    return (*sums, d_hat, d_inverse, 2 * std * d_variance, d_variance, d_centred, -d_centred.sum(1)[:, None], dx)
+
+
 @answers("layer_norm_backward")
 def _(dy, x_hat, inv_std, gain):
     D = dy.shape[-1]
