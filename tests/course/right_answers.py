@@ -108,7 +108,7 @@ def _(p, targets):
     return d_logits
 
 
-@answers("difference")
+@answers("central_difference")
 def _(f, x, h):
     slopes = []
     for i in range(x.size):
@@ -119,13 +119,13 @@ def _(f, x, h):
     return np.array(slopes).reshape(x.shape)
 
 
-@answers("difference")
+@answers("central_difference")
 def _(f, x, h):
     steps = h * np.eye(x.size).reshape(-1, *x.shape)
     return np.array([f(x + step) - f(x - step) for step in steps]).reshape(x.shape) / (2 * h)
 
 
-@answers("difference")
+@answers("central_difference")
 def _(f, x, h):
     x, gradient = x.copy(), np.empty(x.shape)
     for i, old in np.ndenumerate(x.copy()):
