@@ -10,13 +10,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..course.capstone import GATES
 from ..course.exercises import exercises
-from ..course.grading import Limits, Submission, grade, submissions
+from ..course.grading import Limits, Submission, grade, grade_gates, submissions
 from ..course.result import Result
 from ..files import whole_file
 from .errors import CommandError
 from .options import new_parser, number, path_name, report, say
 
+CAPSTONE = "12"  # the lesson whose marks are its gates
 GRADING_SEED = 1  # the notebooks' own check draws its inputs with 0
 
 
@@ -26,8 +28,9 @@ def add_parser(commands: Any) -> None:
         "grade",
         run,
         "Grade the course's notebooks: a table student x exercise as CSV, 1 or 0. DIR holds student/*.ipynb, or "
-        "student.ipynb. Each exercise of each submission runs in a process of its own: a crash or an endless loop is a "
-        "zero for that exercise and nothing else. This is no sandbox: grade strangers' work in a container.",
+        "student.ipynb, and student/my_transformer.py for the gates of the capstone. Each exercise of each submission "
+        "runs in a process of its own: a crash or an endless loop is a zero for that exercise and nothing else. This "
+        "is no sandbox: grade strangers' work in a container.",
     )
     parser.set_defaults(seed=GRADING_SEED)
     limits = Limits()
@@ -53,17 +56,21 @@ def run(options: argparse.Namespace) -> int:
     if not handed_in:
         raise CommandError(f"DIR {options.folder!r}: holds neither student/*.ipynb nor student.ipynb")
     chosen = [e for e in exercises().values() if options.lesson is None or e.lesson in options.lesson]
-    if not chosen:
+    if not chosen and CAPSTONE not in options.lesson:
         raise CommandError(f"--lesson {options.lesson[0]}: there are {_lessons()}")
     names = [exercise.name for exercise in chosen]
+    capstone = options.lesson is None or CAPSTONE in options.lesson
+    columns = [*names, *(f"gate_{number}" for number in GATES if capstone)]
     limits = Limits(options.seconds, options.total, options.memory)
     marks: dict[str, dict[str, Result]] = {}
     for submission in handed_in:
         marks[submission.student] = grade(submission, names, limits, options.seed, options.workers)
+        if capstone:
+            marks[submission.student] |= grade_gates(submission, options.seed, limits)
         _tell(submission, marks[submission.student])
     numbers = {student: {name: int(r.passed) for name, r in row.items()} for student, row in marks.items()}
     table = [[student, *row.values(), sum(row.values())] for student, row in numbers.items()]
-    _write(["student", *names, "total"], table, options.out)
+    _write(["student", *columns, "total"], table, options.out)
     if options.reasons:
         reasons = [
             [student, name, result.stage, " ".join(result.message.split())]
@@ -83,7 +90,7 @@ def _tell(submission: Submission, row: dict[str, Result]) -> None:
 
 
 def _lessons() -> str:
-    return ", ".join(sorted({exercise.lesson for exercise in exercises().values()}))
+    return ", ".join(sorted({CAPSTONE, *(exercise.lesson for exercise in exercises().values())}))
 
 
 def _lesson(text: str) -> str:

@@ -1,7 +1,9 @@
 """The notebooks, made from the lessons: `python -m minitransformer.course.build`.
 
 A lesson is written once, as a percent script in `notebooks/lessons`. Where it has a cell `# %% exercise="name"`, the
-student's notebook gets the stub of that exercise and the solved one its solution, both followed by its check.
+student's notebook gets the stub of that exercise and the solved one its solution, both followed by its check. A cell
+`# %% capstone="name other"` is the stubs, or the text, of these functions of `my_transformer.py`; with
+`given=true` it is their text in both.
 Two tags: `# %% tags=["assert"]` runs when the notebook is built and is not written into it; `tags=["teacher"]` is
 written into the solved notebook alone.
 Notebooks that somebody edited are never overwritten.
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import whole_file
+from .capstone import handed_out
 from .exercises import find
 
 LIMIT = 60.0  # seconds that a notebook may take, from the start of its kernel to its end
@@ -82,7 +85,11 @@ class Lesson:
                 raise BuildError(f"{self.path}: the tag {min(unknown)!r}, there are {ASSERT!r} and {TEACHER!r}")
             if TEACHER in tags and kind != "solved":
                 continue
-            if name is None:
+            if functions := cell.metadata.get("capstone"):
+                given = cell.metadata.get("given")
+                text = handed_out(functions.split(), "solved" if given else kind)
+                cells.append(("code", text, {}, f"capstone-{functions.split()[0]}"))
+            elif name is None:
                 cells.append((cell.cell_type, cell.source, {OURS: ASSERT} if ASSERT in tags else {}, ""))
             else:
                 cells += self._exercise(name, cell.source, kind, above)

@@ -165,6 +165,35 @@ def _(x, targets, w, b, rate, steps):
     return ANSWERS["descend"][2](x, targets, w - rate * x.T @ d, b - rate * d.sum(axis=0), rate, steps - 1)
 
 
+@answers("two_uses_backward")
+def _(d_logits, h, g, w_a, w_b, w_c):
+    d_sum = np.einsum("nv,ev->ne", d_logits, w_c) * (1 - g * g)
+    dh = np.einsum("nv,dv->nd", d_logits, w_a) + np.einsum("ne,de->nd", d_sum, w_b)
+    return dh, *(np.einsum("na,nb->ab", x, d) for x, d in ((h, d_logits), (h, d_sum), (g, d_logits)))
+
+
+@answers("two_uses_backward")
+def _(d_logits, h, g, w_a, w_b, w_c):
+    D, both = h.shape[1], np.hstack([h, g])
+    d_both = d_logits @ np.vstack([w_a, w_c]).T
+    d_sum = d_both[:, D:] - d_both[:, D:] * g**2
+    dh = d_both[:, :D] + d_sum @ w_b.T
+    d_w = both.T @ d_logits
+    return dh, d_w[:D], h.T @ d_sum, d_w[D:]
+
+
+@answers("two_uses_backward")
+def _(d_logits, h, g, w_a, w_b, w_c):
+    dh, d_w_a, d_w_b, d_w_c = (np.zeros(z.shape) for z in (h, w_a, w_b, w_c))
+    for n, d in enumerate(d_logits):
+        d_sum = (w_c @ d) * (1 - g[n] ** 2)
+        dh[n] = w_a @ d + w_b @ d_sum
+        d_w_a += np.outer(h[n], d)
+        d_w_b += np.outer(h[n], d_sum)
+        d_w_c += np.outer(g[n], d)
+    return [dh, d_w_a, d_w_b, d_w_c]
+
+
 # Lesson 01
 
 
@@ -938,3 +967,781 @@ def _(dy, x_hat, inv_rms, gain):
     dx = (projector @ (gain * dy)[..., None])[..., 0]
     dx *= inv_rms
     return dx, (dy * x_hat).reshape(-1, D).sum(axis=0)
+
+
+# Lesson 07
+
+
+@answers("padding_softmax")
+def _(scores, ids, pad):
+    powers = np.exp(scores) * (ids != pad)[:, None, None, :]
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+@answers("padding_softmax")
+def _(scores, ids, pad):
+    weights = np.zeros_like(scores)
+    for b in range(len(scores)):
+        words = np.flatnonzero(ids[b] != pad)
+        powers = np.exp(scores[b][..., words])
+        weights[b][..., words] = powers / powers.sum(-1, keepdims=True)
+    return weights
+
+
+@answers("padding_softmax")
+def _(scores, ids, pad):
+    masked = scores - 1e9 * (ids == pad)[:, np.newaxis, np.newaxis]
+    masked = masked - np.max(masked, -1, keepdims=True)
+    return (np.exp(masked) / np.exp(masked).sum(-1)[..., None]).astype(scores.dtype)
+
+
+@answers("masked_mean_backward")
+def _(dy, is_word):
+    dx = np.zeros((*is_word.shape, dy.shape[1]), dy.dtype)
+    for b, words in enumerate(is_word):
+        dx[b, words] = dy[b] / words.sum().astype(dy.dtype)
+    return dx
+
+
+@answers("masked_mean_backward")
+def _(dy, is_word):
+    return np.einsum("bd,bs->bsd", dy / is_word.sum(1, keepdims=True).astype(dy.dtype), is_word.astype(dy.dtype))
+
+
+@answers("masked_mean_backward")
+def _(dy, is_word):
+    return np.where(is_word[..., None], (dy / np.count_nonzero(is_word, axis=1)[:, None])[:, None], 0).astype(dy.dtype)
+
+
+@answers("feed_forward_backward")
+def _(dy, x, W1, b1, W2, b2):
+    before = x @ W1 + b1
+    d_before = np.where(before > 0, dy @ W2.T, 0)
+    hidden = before * (before > 0)
+    return (
+        d_before @ W1.T,
+        np.einsum("btd,btf->df", x, d_before),
+        d_before.sum((0, 1)),
+        np.einsum("btf,btd->fd", hidden, dy),
+        dy.sum((0, 1)),
+    )
+
+
+@answers("feed_forward_backward")
+def _(dy, x, W1, b1, W2, b2):
+    dx, dW1, db1, dW2, db2 = (np.zeros_like(a) for a in (x, W1, b1, W2, b2))
+    for b in range(x.shape[0]):
+        for t in range(x.shape[1]):
+            h = np.maximum(x[b, t] @ W1 + b1, 0)
+            dh = W2 @ dy[b, t] * (h > 0)
+            dW2 += np.outer(h, dy[b, t])
+            db2 += dy[b, t]
+            dW1 += np.outer(x[b, t], dh)
+            db1 += dh
+            dx[b, t] = W1 @ dh
+    return dx, dW1, db1, dW2, db2
+
+
+@answers("feed_forward_backward")
+def _(dy, x, W1, b1, W2, b2):
+    h = np.clip(x @ W1 + b1, 0, None)
+    dh = np.tensordot(dy, W2, (2, 1))
+    dh[h == 0] = 0
+    axes = ([0, 1], [0, 1])
+    return [
+        np.tensordot(dh, W1, (2, 1)),
+        np.tensordot(x, dh, axes),
+        dh.sum(0).sum(0),
+        np.tensordot(h, dy, axes),
+        dy.sum(0).sum(0),
+    ]
+
+
+@answers("stack_backward")
+def _(dy, xs, W):
+    def back(n, dx):
+        if n < 0:
+            return dx, []
+        d = dx / np.cosh(xs[n] @ W[n]) ** 2
+        first, others = back(n - 1, dx + d @ W[n].T)
+        return first, [*others, xs[n].T @ d]
+
+    dx, dW = back(len(W) - 1, dy)
+    return dx, np.array(dW)
+
+
+@answers("stack_backward")
+def _(dy, xs, W):
+    dx, dW = dy.copy(), []
+    for x, w in zip(xs[::-1], W[::-1]):
+        d = dx - dx * np.tanh(x @ w) ** 2
+        dW.insert(0, np.einsum("md,me->de", x, d))
+        dx = dx + np.einsum("me,de->md", d, w)
+    return dx, np.stack(dW)
+
+
+@answers("stack_backward")
+def _(dy, xs, W):
+    N, _D, _ = W.shape
+    dW = np.empty_like(W)
+    for n in range(N - 1, -1, -1):
+        d = dy * (1 - np.square(np.tanh(np.dot(xs[n], W[n]))))
+        dW[n] = np.dot(xs[n].T, d)
+        dy = np.add(dy, np.dot(d, W[n].T))
+    return dy, dW
+
+
+@answers("encoder_weights")
+def _(scores, ids, pad):
+    powers = np.exp(scores) * (ids != pad)[:, None, None, :]
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+@answers("encoder_weights")
+def _(scores, ids, pad):
+    scores = np.where((ids != pad)[:, None, None, :], scores, -np.inf)
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+@answers("encoder_weights")
+def _(scores, ids, pad):
+    masked = scores.copy()
+    for b, row in enumerate(ids):
+        masked[b, :, :, row == pad] = -1e6
+    e = np.exp(masked - masked.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+# Lesson 08
+
+
+@answers("causal_mask")
+def _(length):
+    t = np.arange(length)
+    return t[:, None] >= t
+
+
+@answers("causal_mask")
+def _(length):
+    return np.tril(np.ones((length, length))).astype(bool)
+
+
+@answers("causal_mask")
+def _(length):
+    return np.array([[s <= t for s in range(length)] for t in range(length)])
+
+
+@answers("decoder_mask")
+def _(ids, pad):
+    B, T = ids.shape
+    mask = np.zeros((B, 1, T, T), bool)
+    for b in range(B):
+        for t in range(T):
+            mask[b, 0, t, : t + 1] = ids[b, : t + 1] != pad
+    return mask
+
+
+@answers("decoder_mask")
+def _(ids, pad):
+    t = np.arange(ids.shape[1])
+    return np.logical_and((t[:, None] >= t)[None, None], (ids != pad)[:, None, None])
+
+
+@answers("decoder_mask")
+def _(ids, pad):
+    blocked = np.triu(np.ones((ids.shape[1],) * 2, bool), 1)[None, None] | (ids == pad)[:, None, None, :]
+    return ~blocked
+
+
+@answers("causal_mean_backward")
+def _(dy):
+    dx = np.zeros_like(dy)
+    for t in range(dy.shape[1]):
+        dx[:, : t + 1] += dy[:, t : t + 1] / (t + 1)
+    return dx
+
+
+@answers("causal_mean_backward")
+def _(dy):
+    T = dy.shape[1]
+    weights = (np.tri(T) / np.arange(1, T + 1)[:, None]).astype(dy.dtype)
+    return np.einsum("ts,btd->bsd", weights, dy)
+
+
+@answers("causal_mean_backward")
+def _(dy):
+    dx = np.empty_like(dy)
+    left = np.zeros_like(dy[:, 0])
+    for t in range(dy.shape[1] - 1, -1, -1):
+        left = left + dy[:, t] / (t + 1)
+        dx[:, t] = left
+    return dx
+
+
+@answers("cross_attention_backward")
+def _(dy, x, memory, Wq, Wk, Wv):
+    d = Wq.shape[1]
+    q, k, v = x @ Wq / math.sqrt(d), memory @ Wk, memory @ Wv
+    w = np.exp(np.einsum("btd,bsd->bts", q, k))
+    w = w / w.sum(-1, keepdims=True)
+    dw = np.einsum("btd,bsd->bts", dy, v)
+    ds = w * dw - w * np.einsum("bts,bts->bt", w, dw)[..., None]
+    dx = np.einsum("bts,bsd->btd", ds, k) @ Wq.T / math.sqrt(d)
+    return dx, np.einsum("bts,btd->bsd", ds, q) @ Wk.T + np.einsum("bts,btd->bsd", w, dy) @ Wv.T
+
+
+@answers("cross_attention_backward")
+def _(dy, x, memory, Wq, Wk, Wv):
+    dx, d_memory = np.zeros_like(x), np.zeros_like(memory)
+    scale = Wq.shape[1] ** -0.5
+    for b in range(len(x)):
+        k, v = memory[b] @ Wk, memory[b] @ Wv
+        dk, dv = np.zeros_like(k), np.zeros_like(v)
+        for t in range(x.shape[1]):
+            q = x[b, t] @ Wq
+            s = k @ q * scale
+            w = np.exp(s - s.max())
+            w /= w.sum()
+            dw = v @ dy[b, t]
+            ds = w * (dw - w @ dw) * scale
+            dv += np.outer(w, dy[b, t])
+            dk += np.outer(ds, q)
+            dx[b, t] = Wq @ (ds @ k)
+        d_memory[b] = dk @ Wk.T + dv @ Wv.T
+    return dx, d_memory
+
+
+@answers("cross_attention_backward")
+def _(dy, x, memory, Wq, Wk, Wv):
+    A = Wq @ Wk.T * Wq.shape[1] ** -0.5  # scores = x A memory^T
+    s = x @ A @ memory.transpose(0, 2, 1)
+    w = np.exp(s - s.max(-1, keepdims=True))
+    w /= w.sum(-1, keepdims=True)
+    dw = dy @ Wv.T @ memory.transpose(0, 2, 1)
+    ds = w * (dw - (w * dw).sum(-1, keepdims=True))
+    return ds @ memory @ A.T, ds.transpose(0, 2, 1) @ x @ A + w.transpose(0, 2, 1) @ (dy @ Wv.T)
+
+
+@answers("memory_backward")
+def _(dk, dv, Wk, Wv):
+    return np.einsum("nbsd,ned->bse", dk, Wk) + np.einsum("nbsd,ned->bse", dv, Wv)
+
+
+@answers("memory_backward")
+def _(dk, dv, Wk, Wv):
+    return (dk @ Wk.swapaxes(1, 2)[:, None]).sum(axis=0) + (dv @ Wv.swapaxes(1, 2)[:, None]).sum(axis=0)
+
+
+@answers("memory_backward")
+def _(dk, dv, Wk, Wv):
+    both = np.concatenate([dk, dv])
+    wide = np.concatenate(list(both), axis=-1)  # (B, S, 2 N d)
+    return wide @ np.concatenate([w.T for w in (*Wk, *Wv)])
+
+
+# Lesson 09
+
+
+@answers("teacher_forcing")
+def _(ids, start, eos):
+    rows = [[start, *row, eos] for row in ids.tolist()]
+    return np.array([row[:-1] for row in rows]), np.array([row[1:] for row in rows])
+
+
+@answers("teacher_forcing")
+def _(ids, start, eos):
+    whole = np.pad(ids, ((0, 0), (1, 1)), constant_values=((0, 0), (start, eos)))
+    return whole[:, :-1], whole[:, 1:]
+
+
+@answers("teacher_forcing")
+def _(ids, start, eos):
+    B, T = ids.shape
+    read, answer = np.empty((B, T + 1), ids.dtype), np.empty((B, T + 1), ids.dtype)
+    read[:, 0], read[:, 1:], answer[:, :-1], answer[:, -1] = start, ids, ids, eos
+    return read, answer
+
+
+@answers("smoothed_loss_backward")
+def _(logits, targets, pad, e):
+    N, V = logits.shape
+    rows = [n for n in range(N) if targets[n] != pad]
+    d_logits = np.zeros_like(logits)
+    for n in rows:
+        p = np.exp(logits[n]) / np.exp(logits[n]).sum()
+        d_logits[n] = p - e / V
+        d_logits[n, targets[n]] -= 1 - e
+        d_logits[n] /= len(rows)
+    return d_logits
+
+
+@answers("smoothed_loss_backward")
+def _(logits, targets, pad, e):
+    V = logits.shape[1]
+    q = ((1 - e) * np.eye(V)[targets] + e / V).astype(logits.dtype)
+    p = np.exp(logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)))
+    return np.where((targets != pad)[:, None], p - q, 0) / np.count_nonzero(targets != pad)
+
+
+@answers("smoothed_loss_backward")
+def _(logits, targets, pad, e):
+    kept = np.nonzero(targets != pad)[0]
+    z = logits[kept] - logits[kept].max(1, keepdims=True)
+    d = np.exp(z) / np.exp(z).sum(1, keepdims=True) - logits.dtype.type(e / logits.shape[1])
+    d[np.arange(len(kept)), targets[kept]] -= 1 - e
+    out = np.zeros(logits.shape, logits.dtype)
+    out[kept] = d / len(kept)
+    return out
+
+
+@answers("adam_step")
+def _(w, g, m, v, t, rate, beta1, beta2, eps):
+    m = m + (1 - beta1) * (g - m)
+    v = v + (1 - beta2) * (g * g - v)
+    return w - rate * (m / (1 - beta1**t)) / (eps + (v / (1 - beta2**t)) ** 0.5), m, v
+
+
+@answers("adam_step")
+def _(w, g, m, v, t, rate, beta1, beta2, eps):
+    m, v = beta1 * m + g - beta1 * g, beta2 * v + (1 - beta2) * np.square(g)
+    root = (1 - beta2**t) ** 0.5
+    step = rate * root / (1 - beta1**t)
+    return w - step * m / (np.sqrt(v) + eps * root), m, v
+
+
+@answers("adam_step")
+def _(w, g, m, v, t, rate, beta1, beta2, eps):
+    new = [np.empty_like(w) for _ in range(3)]
+    for i in range(len(w)):
+        new[1][i] = beta1 * m[i] + (1 - beta1) * g[i]
+        new[2][i] = beta2 * v[i] + (1 - beta2) * g[i] ** 2
+        new[0][i] = w[i] - rate * new[1][i] / (1 - beta1**t) / ((new[2][i] / (1 - beta2**t)) ** 0.5 + eps)
+    return tuple(new)
+
+
+def _adam(w, g, m, v, t, rate):
+    m, v = 0.9 * m + 0.1 * g, 0.98 * v + 0.02 * g * g
+    return w - rate * m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.98**t)) + 1e-8), m, v
+
+
+@answers("train_step")
+def _(w, m, v, t, x, targets, pad, rate, clip):
+    z = x @ w
+    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    counted = (targets != pad).astype(w.dtype)
+    n = counted.sum()
+    loss = -(log_p[np.arange(len(x)), targets] * counted).sum() / n
+    g = x.T @ ((np.exp(log_p) - np.eye(w.shape[1], dtype=w.dtype)[targets]) * counted[:, None]) / n
+    return loss, *_adam(w, g * min(1, clip / np.linalg.norm(g)), m, v, t, rate)
+
+
+@answers("train_step")
+def _(w, m, v, t, x, targets, pad, rate, clip):
+    loss, g, n = w.dtype.type(0), np.zeros_like(w), 0
+    for row, target in zip(x, targets):
+        if target != pad:
+            p = np.exp(row @ w)
+            p = p / p.sum()
+            loss = loss - np.log(p[target])
+            p[target] -= 1
+            g += np.outer(row, p)
+            n += 1
+    g /= n
+    norm = np.sqrt(np.sum(g**2))
+    if norm > clip:
+        g *= clip / norm
+    return loss / n, *_adam(w, g, m, v, t, rate)
+
+
+@answers("train_step")
+def _(w, m, v, t, x, targets, pad, rate, clip):
+    kept = targets != pad
+    x, targets = x[kept], targets[kept]
+    z = x @ w
+    z = z - z.max(axis=1, keepdims=True)
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    loss = np.mean(-np.log(np.take_along_axis(p, targets[:, None], 1)))
+    np.put_along_axis(p, targets[:, None], np.take_along_axis(p, targets[:, None], 1) - 1, 1)
+    g = np.einsum("nd,nv->dv", x, p) / len(x)
+    g = g / max(1.0, np.linalg.norm(g) / clip)
+    return loss, *_adam(w, g, m, v, t, rate)
+
+
+@answers("accumulated_gradient")
+def _(gradients, n_tokens):
+    return sum(n * g for n, g in zip(n_tokens.tolist(), gradients)) / n_tokens.sum().item()
+
+
+@answers("accumulated_gradient")
+def _(gradients, n_tokens):
+    return np.average(gradients, axis=0, weights=n_tokens).astype(gradients.dtype)
+
+
+@answers("accumulated_gradient")
+def _(gradients, n_tokens):
+    share = (n_tokens / n_tokens.sum()).astype(gradients.dtype)
+    return np.einsum("k,kp->p", share, gradients)
+
+
+# Lesson 09b
+
+
+@answers("choice_gradient")
+def _(logits, one, other, position):
+    d_logits = np.zeros_like(logits)
+    for b, t in enumerate(position):
+        d_logits[b, t, one] += 1
+        d_logits[b, t, other] -= 1
+    return d_logits
+
+
+@answers("choice_gradient")
+def _(logits, one, other, position):
+    _B, T, V = logits.shape
+    choice = (np.eye(V)[one] - np.eye(V)[other]).astype(logits.dtype)
+    return (np.arange(T) == position[:, None])[..., None] * choice
+
+
+@answers("choice_gradient")
+def _(logits, one, other, position):
+    B, T, V = logits.shape
+    flat = np.zeros(B * T * V, logits.dtype)
+    start = (np.arange(B) * T + position) * V
+    flat[start + one], flat[start + other] = 1, -1
+    return flat.reshape(B, T, V)
+
+
+@answers("take_away")
+def _(weights, head, query, key):
+    left = np.array(weights)
+    for b, (t, s) in enumerate(zip(query, key)):
+        left[b, head, t, s] = 0
+    return left
+
+
+@answers("take_away")
+def _(weights, head, query, key):
+    _B, H, T, S = weights.shape
+    there = (np.arange(T) == query[:, None])[:, None, :, None] & (np.arange(S) == key[:, None])[:, None, None, :]
+    there = there & (np.arange(H) == head)[None, :, None, None]
+    return np.where(there, 0, weights)
+
+
+@answers("take_away")
+def _(weights, head, query, key):
+    kept = np.ones(weights.shape, weights.dtype)
+    kept[np.arange(len(kept)), head, query, key] -= 1
+    return weights * kept
+
+
+# Lesson 10
+
+
+@answers("nucleus")
+def _(logits, temperature, top_p):
+    p = np.exp(logits / temperature)
+    p = p / p.sum()
+    kept, total = [], 0.0
+    for word in np.argsort(p)[::-1]:
+        if total >= top_p:
+            break
+        kept.append(word)
+        total += p[word]
+    out = np.zeros_like(p)
+    out[kept] = p[kept] / p[kept].sum()
+    return out
+
+
+@answers("nucleus")
+def _(logits, temperature, top_p):
+    z = logits / temperature
+    p = np.exp(z - np.log(np.exp(z).sum()))
+    larger = (p[None, :] > p[:, None]).astype(p.dtype) @ p
+    p = np.where(larger < top_p, p, 0)
+    return p / p.sum()
+
+
+@answers("nucleus")
+def _(logits, temperature, top_p):
+    p = np.exp((logits - np.max(logits)) / temperature)
+    p /= np.sum(p)
+    down = np.sort(p)[::-1]
+    n = int(np.searchsorted(np.cumsum(down), top_p)) + 1
+    p = p * (p >= down[min(n, len(p)) - 1])
+    return p / np.sum(p)
+
+
+@answers("beam_step")
+def _(scores, log_p):
+    K, V = log_p.shape
+    ways = [(float(scores[k]) + float(log_p[k, w]), k, w) for k in range(K) for w in range(V)]
+    ways = sorted(ways, reverse=True)[:K]
+    found = np.array([s for s, _, _ in ways], dtype=log_p.dtype)
+    return np.array([k for _, k, _ in ways]), np.array([w for _, _, w in ways]), found
+
+
+@answers("beam_step")
+def _(scores, log_p):
+    totals = log_p + scores.reshape(-1, 1)
+    best = totals.ravel().argsort()[::-1][: len(scores)]
+    parents, words = np.unravel_index(best, totals.shape)
+    return parents, words, totals[parents, words]
+
+
+@answers("beam_step")
+def _(scores, log_p):
+    totals = (log_p.T + scores).T.copy()
+    parents, words, found = [], [], []
+    for _ in scores:
+        k, w = divmod(int(totals.argmax()), totals.shape[1])
+        parents.append(k)
+        words.append(w)
+        found.append(totals[k, w])
+        totals[k, w] = -np.inf
+    return np.array(parents), np.array(words), np.array(found)
+
+
+@answers("minimum_risk")
+def _(utility, p):
+    return max(range(len(p)), key=lambda i: float(sum(utility[i] * p)))
+
+
+@answers("minimum_risk")
+def _(utility, p):
+    return int(np.argmin(-np.einsum("ij,j->i", utility, p)))
+
+
+@answers("minimum_risk")
+def _(utility, p):
+    return int(np.argmax((utility * p).sum(axis=1)))
+
+
+@answers("expected_risk_backward")
+def _(logits, risk):
+    d_logits = np.zeros_like(logits)
+    for b in range(len(logits)):
+        p = np.exp(logits[b]) / np.exp(logits[b]).sum()
+        d_logits[b] = (np.diag(p) - np.outer(p, p)) @ risk[b]
+    return d_logits
+
+
+@answers("expected_risk_backward")
+def _(logits, risk):
+    p = np.exp(logits - np.log(np.exp(logits).sum(1, keepdims=True)))
+    return p * risk - p * np.einsum("bn,bn->b", p, risk)[:, None]
+
+
+@answers("expected_risk_backward")
+def _(logits, risk):
+    e = np.exp(logits)
+    total = e.sum(axis=1)
+    mean = (e * risk).sum(axis=1) / total
+    return e * (risk - mean[:, None]) / total[:, None]
+
+
+@answers("length_score")
+def _(log_p, lengths, n_prompt, alpha):
+    return np.array([p / float(n - n_prompt) ** alpha for p, n in zip(log_p.tolist(), lengths.tolist())], log_p.dtype)
+
+
+@answers("length_score")
+def _(log_p, lengths, n_prompt, alpha):
+    return (log_p * np.power((lengths - n_prompt).astype(float), -alpha)).astype(log_p.dtype)
+
+
+@answers("length_score")
+def _(log_p, lengths, n_prompt, alpha):
+    new = np.subtract(lengths, n_prompt).astype(log_p.dtype)
+    return log_p * np.exp(-alpha * np.log(new))
+
+
+# Lesson 11
+
+
+@answers("relative_bias_backward")
+def _(d_scores, buckets, n_buckets):
+    d_table = np.zeros((n_buckets, d_scores.shape[1]), d_scores.dtype)
+    for t in range(buckets.shape[0]):
+        for s in range(buckets.shape[1]):
+            d_table[buckets[t, s]] += d_scores[:, :, t, s].sum(axis=0)
+    return d_table
+
+
+@answers("relative_bias_backward")
+def _(d_scores, buckets, n_buckets):
+    onehot = np.eye(n_buckets, dtype=d_scores.dtype)[buckets]
+    return np.einsum("tsn,bhts->nh", onehot, d_scores)
+
+
+@answers("relative_bias_backward")
+def _(d_scores, buckets, n_buckets):
+    rows = [d_scores[:, :, buckets == n].sum(axis=(0, 2)) for n in range(n_buckets)]
+    return np.stack(rows)
+
+
+@answers("grouped_backward")
+def _(d_keys, n_kv_heads):
+    G = d_keys.shape[1] // n_kv_heads
+    return np.stack([d_keys[:, n * G : (n + 1) * G].sum(axis=1) for n in range(n_kv_heads)], axis=1)
+
+
+@answers("grouped_backward")
+def _(d_keys, n_kv_heads):
+    B, H, S, d = d_keys.shape
+    out = np.zeros((B, n_kv_heads, S, d), d_keys.dtype)
+    for h in range(H):
+        out[:, h // (H // n_kv_heads)] += d_keys[:, h]
+    return out
+
+
+@answers("grouped_backward")
+def _(d_keys, n_kv_heads):
+    return np.add.reduceat(d_keys, np.arange(0, d_keys.shape[1], d_keys.shape[1] // n_kv_heads), axis=1)
+
+
+@answers("permute_rope")
+def _(weight, d_head):
+    order = np.arange(d_head).reshape(2, -1).T.ravel()
+    starts = np.arange(0, weight.shape[1], d_head)
+    return weight[:, (starts[:, None] + order).ravel()]
+
+
+@answers("permute_rope")
+def _(weight, d_head):
+    out = np.empty_like(weight)
+    for start in range(0, weight.shape[1], d_head):
+        head = weight[:, start : start + d_head]
+        out[:, start : start + d_head : 2] = head[:, : d_head // 2]
+        out[:, start + 1 : start + d_head : 2] = head[:, d_head // 2 :]
+    return out
+
+
+@answers("permute_rope")
+def _(weight, d_head):
+    heads = np.split(weight, weight.shape[1] // d_head, axis=1)
+    woven = [np.stack(np.split(head, 2, axis=1), axis=-1).reshape(len(weight), -1) for head in heads]
+    return np.concatenate(woven, axis=1)
+
+
+@answers("swiglu_backward")
+def _(dy, x, Wg, W1, W2):
+    g, u = x @ Wg, x @ W1
+    s = 1 / (1 + np.exp(-g))
+    h = dy @ W2.T
+    dg, du = h * u * (s + g * s * (1 - s)), h * g * s
+    return np.einsum("mf,df->md", dg, Wg) + np.einsum("mf,df->md", du, W1), x.T @ dg, x.T @ du, (g * s * u).T @ dy
+
+
+@answers("swiglu_backward")
+def _(dy, x, Wg, W1, W2):
+    grads = [np.zeros_like(a) for a in (x, Wg, W1, W2)]
+    for m in range(len(x)):
+        g, u = Wg.T @ x[m], W1.T @ x[m]
+        s = 0.5 * (1 + np.tanh(g / 2))
+        h = W2 @ dy[m]
+        du, dg = h * g * s, h * u * s * (1 + g - g * s)
+        grads[0][m] = Wg @ dg + W1 @ du
+        grads[1] += np.outer(x[m], dg)
+        grads[2] += np.outer(x[m], du)
+        grads[3] += np.outer(g * s * u, dy[m])
+    return tuple(grads)
+
+
+@answers("swiglu_backward")
+def _(dy, x, Wg, W1, W2):
+    both = x @ np.concatenate([Wg, W1], axis=1)
+    g, u = np.split(both, 2, axis=1)
+    s = np.reciprocal(1 + np.exp(-g))
+    silu = g * s
+    h = np.dot(dy, W2.T)
+    d_both = np.concatenate([h * u * (silu + s * (1 - silu)), h * silu], axis=1)
+    d_w = x.T @ d_both
+    F = Wg.shape[1]
+    return d_both @ np.concatenate([Wg, W1], axis=1).T, d_w[:, :F], d_w[:, F:], np.dot((silu * u).T, dy)
+
+
+@answers("llama_parameters")
+def _(vocab, d_model, n_heads, n_kv_heads, d_ff, n_blocks):
+    total = vocab * d_model
+    for _ in range(n_blocks):
+        total += 2 * d_model**2 + 2 * d_model * (d_model // n_heads) * n_kv_heads + 3 * d_ff * d_model + 2 * d_model
+    return total + d_model + d_model * vocab
+
+
+@answers("llama_parameters")
+def _(vocab, d_model, n_heads, n_kv_heads, d_ff, n_blocks):
+    d_head = d_model // n_heads
+    shapes = [(d_model, n_heads * d_head), (n_heads * d_head, d_model), *[(d_model, n_kv_heads * d_head)] * 2]
+    shapes += [(d_model, d_ff)] * 2 + [(d_ff, d_model), (d_model, 1), (d_model, 1)]
+    return 2 * vocab * d_model + d_model + n_blocks * sum(a * b for a, b in shapes)
+
+
+@answers("llama_parameters")
+def _(vocab, d_model, n_heads, n_kv_heads, d_ff, n_blocks):
+    per_feature = 2 * d_model + 2 * n_kv_heads * (d_model // n_heads) + 3 * d_ff + 2
+    return d_model * (2 * vocab + 1 + n_blocks * per_feature)
+
+
+# Lesson 13
+
+
+@answers("shares_backward")
+def _(logits_1, targets_1, logits_2, targets_2, pad):
+    logits, targets = np.concatenate([logits_1, logits_2]), np.concatenate([targets_1, targets_2])
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    p[np.arange(len(p)), targets] -= 1
+    p[targets == pad] = 0
+    p /= np.count_nonzero(targets != pad)
+    return p[: len(logits_1)], p[len(logits_1) :]
+
+
+@answers("shares_backward")
+def _(logits_1, targets_1, logits_2, targets_2, pad):
+    n = sum(int((targets != pad).sum()) for targets in (targets_1, targets_2))
+    found = []
+    for logits, targets in ((logits_1, targets_1), (logits_2, targets_2)):
+        d = np.zeros_like(logits)
+        for i in np.flatnonzero(targets != pad):
+            e = np.exp(logits[i] - logits[i].max())
+            d[i] = e / e.sum() / n
+            d[i, targets[i]] -= 1 / n
+        found.append(d)
+    return tuple(found)
+
+
+@answers("shares_backward")
+def _(logits_1, targets_1, logits_2, targets_2, pad):
+    def mean_gradient(z, t):
+        p = np.exp(z - np.log(np.exp(z).sum(1, keepdims=True)))
+        n = np.count_nonzero(t != pad)
+        return n, (p - np.eye(z.shape[1], dtype=z.dtype)[t]) * (t != pad)[:, None] / n
+
+    (n_1, g_1), (n_2, g_2) = mean_gradient(logits_1, targets_1), mean_gradient(logits_2, targets_2)
+    return g_1 * (n_1 / (n_1 + n_2)), g_2 * (n_2 / (n_1 + n_2))
+
+
+@answers("ring_turn")
+def _(pieces, turn):
+    n = len(pieces)
+    sent = np.zeros_like(pieces)
+    ranks = np.arange(n)
+    sent[(ranks + 1) % n, (ranks - turn) % n] = pieces[ranks, (ranks - turn) % n]
+    return pieces + sent
+
+
+@answers("ring_turn")
+def _(pieces, turn):
+    n = len(pieces)
+    after = [[piece.copy() for piece in rank] for rank in pieces]
+    for to in range(n):
+        i = (to - 1 - turn) % n
+        after[to][i] = pieces[to][i] + pieces[to - 1][i]
+    return np.array(after)
+
+
+@answers("ring_turn")
+def _(pieces, turn):
+    n = len(pieces)
+    mask = np.roll(np.eye(n, dtype=bool), 1 + turn, axis=0)[..., None]
+    return pieces + np.roll(pieces, 1, axis=0) * mask

@@ -106,7 +106,7 @@ def test_a_solution_agrees_with_an_independent_way_to_the_same(name):
         for case in exercise.cases(np.random.default_rng(seed)):
             got, wanted = exercise.solution(*case), exercise.reference(*case)
             for part, mine, right in output_leaves(exercise, got, wanted):
-                mine, right = np.asarray(mine), np.asarray(right)
+                mine, right = np.asarray(mine) * 1, np.asarray(right) * 1  # what is True becomes 1
                 assert mine.shape == right.shape, part
                 finite = np.isfinite(right)
                 np.testing.assert_array_equal(np.where(finite, 0, mine), np.where(finite, 0, right))

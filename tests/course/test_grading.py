@@ -54,6 +54,13 @@ def test_solutions_are_right_and_stubs_are_not(tmp_path):
     assert [result.stage for result in begun.values()] == ["stub", "pass"]
 
 
+def test_a_value_of_the_same_name_in_another_notebook_does_not_hide_a_function(tmp_path):
+    hand_in(tmp_path, "able", ALL[NAME].source)
+    (tmp_path / "able" / "07.ipynb").write_text(notebook(f"{NAME} = 3"), encoding="utf-8")
+    (submission,) = submissions(tmp_path)
+    assert grade(submission, [NAME], Limits(), seed=1)[NAME]
+
+
 THREADS = "import threading\nthreading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()\nreturn y"
 MEMORY = "rows = []\nwhile True: rows.append(bytearray(10**7))"
 DISK = "open('filler', 'wb').write(bytes(10**9))\nreturn y"
