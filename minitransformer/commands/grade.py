@@ -16,7 +16,7 @@ from ..course.grading import Limits, Submission, grade, grade_gates, submissions
 from ..course.result import Result
 from ..files import whole_file
 from .errors import CommandError
-from .options import new_parser, number, report, say
+from .options import new_parser, number, path_name, report, say
 
 CAPSTONE = "12"  # the lesson whose marks are its gates
 GRADING_SEED = 1  # the notebooks' own check draws its inputs with 0
@@ -34,9 +34,11 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(seed=GRADING_SEED)
     limits = Limits()
-    parser.add_argument("folder", metavar="DIR", type=Path, help="what was handed in")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="where to write the table (default: standard output)")
-    parser.add_argument("--reasons", metavar="FILE", type=Path, help="a second table: why each zero is one")
+    parser.add_argument("folder", metavar="DIR", type=path_name, help="what was handed in")
+    parser.add_argument(
+        "--out", metavar="FILE", type=path_name, help="where to write the table (default: standard output)"
+    )
+    parser.add_argument("--reasons", metavar="FILE", type=path_name, help="a second table: why each zero is one")
     parser.add_argument("--lesson", type=_lesson, action="append", help="only this one, as 4 or 09b; may be repeated")
     parser.add_argument("--seconds", type=number(float, 0.1), default=limits.seconds, help="for one exercise")
     parser.add_argument("--total", type=number(float, 0.1), default=limits.total, help="seconds for one student")
@@ -47,11 +49,12 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    if not options.folder.is_dir():
-        raise CommandError(f"DIR {str(options.folder)!r}: there is no such folder")
-    handed_in = submissions(options.folder)
+    folder = Path(options.folder)
+    if not folder.is_dir():
+        raise CommandError(f"DIR {options.folder!r}: there is no such folder")
+    handed_in = submissions(folder)
     if not handed_in:
-        raise CommandError(f"DIR {str(options.folder)!r}: holds neither student/*.ipynb nor student.ipynb")
+        raise CommandError(f"DIR {options.folder!r}: holds neither student/*.ipynb nor student.ipynb")
     chosen = [e for e in exercises().values() if options.lesson is None or e.lesson in options.lesson]
     if not chosen and CAPSTONE not in options.lesson:
         raise CommandError(f"--lesson {options.lesson[0]}: there are {_lessons()}")
@@ -95,7 +98,7 @@ def _lesson(text: str) -> str:
     return f"0{text}" if text[1:2].isalpha() or len(text) == 1 else text
 
 
-def _write(heading: Sequence[str], rows: Iterable[Sequence[Any]], path: Path | None) -> None:
+def _write(heading: Sequence[str], rows: Iterable[Sequence[Any]], path: str | None) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(heading)

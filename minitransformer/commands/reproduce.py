@@ -23,7 +23,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("name", metavar="NAME", nargs="?", help="a recipe")
     parser.add_argument("--seeds", type=number(int, 1), default=3, help="how many: --seed and those behind it")
     parser.add_argument("--row", help="one model of the recipe only")
-    parser.add_argument("--data", metavar="FOLDER", help="where the files are that the recipe needs, if it needs any")
+    parser.add_argument(
+        "--data", metavar="FOLDER", type=path_name, help="where the files are that the recipe needs, if it needs any"
+    )
     parser.add_argument("--out", type=path_name, default="runs/reproduce", help="folder for the runs")
     parser.add_argument("--workers", type=number(int, 1), help="how many share a batch (default: 2 on two cores)")
     parser.add_argument("--steps", type=number(int, 1), help="fewer steps than the recipe's, for a trial")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..arguments import checked
 from .exercise import Exercise
 from .exercises import exercises, find
 
@@ -30,6 +31,7 @@ class Hint:
         return f"<div><b>Hint {self.number} of 3</b> for <code>{html.escape(self.name)}</code>: {text}</div>"
 
 
+@checked
 def hint(name: str, number: int | None = None) -> Hint:
     """The next hint of an exercise, from a nudge to nearly the answer; or the one with this number, 1 to 3."""
     exercise = _exercise(name)
@@ -41,6 +43,7 @@ def hint(name: str, number: int | None = None) -> Hint:
     return Hint(name, number, exercise.hints[number - 1])
 
 
+@checked
 def show_solution(name: str) -> None:
     """Print an exercise's solution."""
     print(_exercise(name).source)

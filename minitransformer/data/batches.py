@@ -14,6 +14,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 
+from ..arguments import checked, shown
 from .vocabulary import BOS, EOS, PAD
 
 IdPair = tuple[Sequence[int], Sequence[int]]
@@ -22,6 +23,7 @@ WINDOW = 100  # batches whose sentences are sorted by length together
 FRESH_WINDOW = 4  # the same for sentences that are made for the step; few, since batches of alike sentences teach less
 
 
+@checked
 @dataclass(frozen=True, eq=False)
 class Batch:
     """What a model reads and what it should answer.
@@ -42,6 +44,8 @@ class Batch:
 
     def __post_init__(self) -> None:
         for name, array in [("targets", self.targets), *((f"inputs[{i}]", a) for i, a in enumerate(self.inputs))]:
+            if not isinstance(array, np.ndarray):
+                raise TypeError(f"{name}={shown(array)}: must be a NumPy array of ids (sentences, length)")
             if array.ndim != 2 or len(array) != len(self.targets):
                 raise ValueError(f"{name} has shape {array.shape}; allowed is ({len(self.targets)}, length)")
 
@@ -106,6 +110,7 @@ def _filled(sequences: Sequence[Sequence[int]], pad: int, dtype: np.typing.DType
     return array, lengths
 
 
+@checked
 def pad_sequences(
     sequences: Sequence[Sequence[int]], pad: int = PAD, dtype: np.typing.DTypeLike = np.intp
 ) -> np.ndarray:
@@ -119,6 +124,7 @@ def pad_sequences(
     return _filled(sequences, pad, dtype)[0]
 
 
+@checked
 def sequence_to_sequence_batch(pairs: Sequence[IdPair], *, pad: int, start: int, eos: int) -> Batch:
     """Batch of pairs (source ids, target ids), which carry no special tokens yet.
 
@@ -163,6 +169,7 @@ def check_whole(name: str, value: int, least: int) -> int:
     return int(value)
 
 
+@checked
 class PairBatches:
     """Batches of a finite set of pairs, each pair once an epoch, in an order that seed and epoch decide.
 
@@ -227,6 +234,7 @@ class PairBatches:
         return batches
 
 
+@checked
 class FreshBatches:
     """Batches of new examples at every step, drawn by a generator that seed and step decide.
 
@@ -280,6 +288,7 @@ class FreshBatches:
         return batches
 
 
+@checked
 def evaluation_batches(
     pairs: Sequence[IdPair], batch_size: int, *, pad: int = PAD, start: int = BOS, eos: int = EOS
 ) -> Iterator[tuple[np.ndarray, Batch]]:

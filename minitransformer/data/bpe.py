@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from ..arguments import checked
 from .vocabulary import PIECE, SPECIALS, Vocabulary, check_text, check_texts, stored
 
 BOUNDARY = "▁"
@@ -64,6 +65,7 @@ def merge(symbols: list[str], pair: Pair) -> list[str]:
     return merged
 
 
+@checked
 class BytePairVocabulary(Vocabulary):
     """Characters and the pieces that merges make of them.
 

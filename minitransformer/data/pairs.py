@@ -7,8 +7,10 @@ translates line n of the other.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 
+from ..arguments import checked
 from .errors import DataError
 from .reading import Path, read_lines
 from .tables import read_table
@@ -16,7 +18,8 @@ from .tables import read_table
 Pair = tuple[str, str]
 
 
-def read_pairs(path: Path, columns: Sequence[str] | None = None) -> list[Pair]:
+@checked
+def read_pairs(path: Path, columns: Sequence[str | int] | None = None) -> list[Pair]:
     """Sentence pairs of a table: a pair a line, its columns separated by tabs.
 
     Further columns (the attributions of Anki's exports) and blank lines are passed over; white space around a sentence
@@ -44,7 +47,9 @@ def read_pairs(path: Path, columns: Sequence[str] | None = None) -> list[Pair]:
     for number, row in table.rows:
         if len(row) <= max(chosen):
             one = "one column" if len(row) == 1 else f"{len(row)} columns"
-            raise DataError(f"{path}:{number}: {one}; allowed is {wanted}")
+            raise DataError(
+                f"{path}:{number}: {one}; allowed is {wanted}{_conversion(row[0]) if len(row) == 1 else ''}"
+            )
         source, target = (row[i] for i in chosen)
         for name, sentence in (("source", source), ("target", target)):
             if not sentence:
@@ -55,6 +60,18 @@ def read_pairs(path: Path, columns: Sequence[str] | None = None) -> list[Pair]:
     return pairs
 
 
+def _conversion(line: str) -> str:
+    """How a line of another format becomes a line with a tab."""
+    if line.startswith(("<?xml", "<tmx")):
+        return "; the file is XML: export it as text with tabs, or as CSV"
+    if " ||| " in line:
+        return r"; write tabs in place of |||, as with: sed 's/ ||| /\t/' FILE"
+    if re.search(r"\S {2,}\S", line):
+        return r"; write tabs in place of several spaces, as with: sed -E 's/ {2,}/\t/' FILE"
+    return ""
+
+
+@checked
 def read_aligned(source_path: Path, target_path: Path) -> list[Pair]:
     """Sentence pairs of two files, line by line; lines blank in both are passed over.
 
@@ -85,6 +102,7 @@ def read_aligned(source_path: Path, target_path: Path) -> list[Pair]:
     return pairs
 
 
+@checked
 def split_by_source(
     pairs: Iterable[Pair], fractions: Sequence[float] = (0.9, 0.05, 0.05), seed: int = 0
 ) -> tuple[list[Pair], ...]:

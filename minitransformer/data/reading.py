@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 
+from ..arguments import checked
 from .errors import DataError
 
 Path = str | os.PathLike[str]
@@ -25,6 +26,7 @@ UTF8 = "allowed is UTF-8 text"
 COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"PK\x03\x04": "zip", b"PK\x05\x06": "zip"}
 
 
+@checked
 def normalize(text: str, name: str = "text") -> str:
     r"""The form in which all text is trained on and used.
 
@@ -60,6 +62,7 @@ def _folded(character: str) -> str:
     return unicodedata.normalize("NFKC", character) if other else character
 
 
+@checked
 def read_lines(path: Path) -> list[str]:
     """Lines of a UTF-8 text file, normalised, without line ends or a byte-order mark.
 
@@ -76,6 +79,7 @@ def read_lines(path: Path) -> list[str]:
     return lines
 
 
+@checked
 def read_text(path: Path, *, allow_empty: bool = False) -> str:
     """The whole text of a file that `read_lines` reads, with its line ends as newlines; raises DataError likewise."""
     # Not str.splitlines, which also cuts at characters that may stand inside a sentence.

@@ -53,7 +53,7 @@ class Table:
     names: list[str]
     shape: str
 
-    def choose(self, columns: Sequence[str] | None) -> tuple[int, int]:
+    def choose(self, columns: Sequence[str | int] | None) -> tuple[int, int]:
         """The places of source and target in a row; DataError where there are no such columns, or numbers in them."""
         if columns is not None:
             if isinstance(columns, str) or len(columns) != 2:
@@ -77,7 +77,7 @@ class Table:
                     )
         return 0, 1
 
-    def wanted(self, columns: Sequence[str] | None) -> str:
+    def wanted(self, columns: Sequence[str | int] | None) -> str:
         """What a line is to hold."""
         return self.shape if columns is None else f"columns {columns[0]} and {columns[1]} (--columns)"
 
@@ -90,7 +90,7 @@ class Table:
         raise DataError(f"{self.path}: has no column {column!r}; allowed are {known}")
 
 
-def read_table(path: Path, columns: Sequence[str] | None = None) -> Table:
+def read_table(path: Path, columns: Sequence[str | int] | None = None) -> Table:
     """The rows of a file; DataError, which names the line, where it is none.
 
     `columns`, where they are names, tell that the first line holds names, whatever they are.
@@ -119,7 +119,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> Table:
     return Table(path, rows, names, shape)
 
 
-def _are_names(row: list[str], columns: Sequence[str] | None) -> bool:
+def _are_names(row: list[str], columns: Sequence[str | int] | None) -> bool:
     if columns is not None and all(column in row and not column.isdecimal() for column in map(str, columns)):
         return True
     words = [set(re.findall(r"[^\W_]+", cell.casefold())) for cell in row]
@@ -205,7 +205,7 @@ def _elements(lines: list[str]) -> list[str]:
     return [json.dumps(element) for element in content] if isinstance(content, list) else lines
 
 
-def _of_json_lines(path: Path, lines: list[str], columns: Sequence[str] | None) -> Table:
+def _of_json_lines(path: Path, lines: list[str], columns: Sequence[str | int] | None) -> Table:
     """A JSON object, or a list, a line; those of Hugging Face's data sets have the pair in "translation"."""
     rows: list[Row] = []
     names: list[str] = []

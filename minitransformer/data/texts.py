@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from ..arguments import checked
 from .batches import Batch, check_whole
 
 Ids = Sequence[int] | np.ndarray
@@ -17,6 +18,7 @@ Ids = Sequence[int] | np.ndarray
 NO_PAD = -1  # windows are all of one length: no id stands for padding
 
 
+@checked
 class TextBatches:
     """Batches of windows that begin anywhere in a text, drawn from a generator seeded with seed and step.
 
@@ -43,6 +45,7 @@ class TextBatches:
         return _windows(self.ids, rng.integers(0, len(self.ids) - self.context, self.batch_size), self.context)
 
 
+@checked
 def text_windows(ids: Ids, context: int, batch_size: int) -> Iterator[Batch]:
     """The whole text once, in windows one after another; an incomplete window at the end is left out."""
     text = _text(ids, check_whole("context", context, 1))

@@ -18,10 +18,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..arguments import checked
+
 PAD, BOS, EOS, UNK = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 
 
+@checked
 class Vocabulary(ABC):
     """A numbered list of pieces of text and the rule that cuts text into them.
 
@@ -134,6 +137,7 @@ class Vocabulary(ABC):
         return f"{type(self).__name__}({len(self)} tokens)"
 
 
+@checked
 def vocabulary_from_dict(d: Mapping[str, Any]) -> Vocabulary:
     """Rebuild any vocabulary from what its `to_dict` returned.
 
@@ -207,6 +211,7 @@ def space_between(left: str, right: str) -> bool:
     return not (elision or clitic)
 
 
+@checked
 class WordVocabulary(Vocabulary):
     """Words and punctuation marks.
 
@@ -326,6 +331,7 @@ class WordVocabulary(Vocabulary):
         return cls(stored(d, "tokens", list), stored(d, "lowercase", bool))
 
 
+@checked
 class CharacterVocabulary(Vocabulary):
     """Every character, spaces too, is a piece."""
 

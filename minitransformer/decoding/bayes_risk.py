@@ -12,9 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
+from ..arguments import checked
+
 Candidate = TypeVar("Candidate", bound=Hashable)
 
 
+@checked
 def expected_utilities(
     candidates: Sequence[Candidate], utility: Callable[[Candidate, Candidate], float]
 ) -> dict[Candidate, float]:
@@ -39,12 +42,13 @@ def expected_utilities(
     }
 
 
+@checked
 def minimum_bayes_risk(candidates: Sequence[Candidate], utility: Callable[[Candidate, Candidate], float]) -> Candidate:
     """The candidate with the greatest expected utility; of equal ones, that which came first.
 
     Parameters as `expected_utilities`. With `exact_match` it is the most frequent candidate.
     """
-    if not candidates:
+    if not len(candidates):
         raise ValueError("candidates is empty: give at least one")
     expected = expected_utilities(candidates, utility)
     return max(expected, key=lambda candidate: expected[candidate])

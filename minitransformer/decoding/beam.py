@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..arguments import checked
 from ..layers import Array
-from ..models import DecoderOnly, EncoderDecoder
 from .hypothesis import Hypothesis, as_limits, log_probability_of
+from .protocols import DecodingModel
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ class BeamStep:
     open: Array
 
 
+@checked
 def beam_search(
-    model: EncoderDecoder | DecoderOnly,
+    model: DecodingModel,
     source: Array,
     *,
     start: int | None = None,
@@ -83,7 +85,7 @@ def beam_search(
     """
     check_beam(num_beams, length_penalty, num_return_sequences)
     exponent = 1.0 if length_penalty is None else length_penalty
-    state, ids = model.start_decoding(source, start)  # type: ignore[arg-type]
+    state, ids = model.start_decoding(source, start)
     limits = as_limits(max_new_tokens, len(source))
     # One row is one open hypothesis; those of a sentence stand together, the most probable first.
     sentence, tokens, so_far = np.arange(len(source)), ids[:, :0], np.zeros(len(source))

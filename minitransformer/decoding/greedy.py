@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arguments import checked
 from ..layers import Array
-from ..models import DecoderOnly, EncoderDecoder
 from .hypothesis import Hypothesis, as_limits, log_probability_of_steps
+from .protocols import DecodingModel
 
 
+@checked
 def greedy(
-    model: EncoderDecoder | DecoderOnly,
+    model: DecodingModel,
     source: Array,
     *,
     start: int | None = None,
@@ -36,7 +38,7 @@ def greedy(
     list of Hypothesis
         One for each sentence. Of equally probable tokens the one with the smallest id is taken.
     """
-    state, ids = model.start_decoding(source, start)  # type: ignore[arg-type]
+    state, ids = model.start_decoding(source, start)
     limits = as_limits(max_new_tokens, len(source))
     shortest = int(limits.min())
     unfinished = np.arange(len(source))  # where in the batch the rows of `ids` belong

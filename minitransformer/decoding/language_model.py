@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import check_type
 from ..data import Vocabulary, normalize, vocabulary_from_dict
 from ..data.vocabulary import SPECIALS
 from ..layers import Array, Unallocated
 from ..models import LANGUAGE_MODELS, DecoderOnly, build_model
 from ..training.checkpoint import CheckpointError
 from ..training.sizes import load_run
+from .protocols import DecodingModel, VocabularyLike
 from .sampling import stream
 from .translator import checkpoint_path, fill
 
@@ -35,6 +37,11 @@ class LanguageModel:
     name: str
     model: DecoderOnly
     vocabulary: Vocabulary
+
+    def __post_init__(self) -> None:
+        check_type("name", self.name, str)
+        check_type("model", self.model, DecodingModel)
+        check_type("vocabulary", self.vocabulary, VocabularyLike)
 
     def generate(self, prompt: str, **settings: Any) -> str:
         """The prompt's continuation; settings as in `stream`."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+from ..arguments import checked
 from ..models import LANGUAGE_MODELS
 from ..training.sizes import load_run
 from .language_model import LanguageModel
 from .translator import Translator, checkpoint_path
 
 
+@checked
 def load(run: str | os.PathLike[str]) -> Translator | LanguageModel:
     """Read a translator or a language model from a checkpoint, or from the folder of a run that holds one.
 

@@ -12,17 +12,21 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
+from ..arguments import checked
+
 Metric = Callable[[str, str], float]
 
 CHARACTERS, WORDS = 6, 4  # the longest n-grams of chrF and of BLEU
 BETA = 2.0  # chrF weighs recall as twice as important as precision
 
 
-def exact_match(text: str, truth: str) -> float:
+@checked
+def exact_match(text: object, truth: object) -> float:
     """1 where the two are the same, else 0."""
     return float(text == truth)
 
 
+@checked
 def chrf(text: str, truth: str) -> float:
     """chrF of one sentence, 0 to 100, without regard to spaces.
 
@@ -43,6 +47,7 @@ def chrf(text: str, truth: str) -> float:
     return 100.0 * (1.0 + BETA**2) * precision * recall / (BETA**2 * precision + recall)
 
 
+@checked
 def sentence_bleu(text: str, truth: str) -> float:
     """BLEU of one sentence, 0 to 100, of words as mteval-v13a cuts them.
 

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from ..layers import Array, Layer
-from ..models import DecoderOnly, EncoderDecoder
+from ..arguments import check_seed, checked, shown
+from ..layers import Array
 from .hypothesis import Hypothesis, as_limits, log_probability_of
+from .protocols import DecodingModel
 
 
+@checked
 def next_word_distribution(
     logits: Array, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
 ) -> Array:
@@ -35,6 +37,8 @@ def next_word_distribution(
     array (..., V) of float64, rows sum to 1. Temperature comes first, then top_k, then top_p of what is left.
     """
     check_sampling(temperature, top_k, top_p)
+    if not logits.size:
+        raise ValueError(f"logits has shape {logits.shape}: give at least one of (..., V)")
     scaled = logits.astype(np.float64) / temperature
     p = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     if top_k is None and top_p is None:  # nothing is cut, so nothing need be sorted
@@ -64,8 +68,9 @@ def at(p: Array, u: Array) -> Array:
     return (running > np.minimum(u[:, None] * whole, np.nextafter(whole, 0.0))).argmax(axis=-1)
 
 
+@checked
 def sample(
-    model: EncoderDecoder | DecoderOnly,
+    model: DecodingModel,
     source: Array,
     *,
     start: int | None = None,
@@ -101,11 +106,15 @@ def sample(
     B, N = len(source), num_return_sequences
     if N < 1:
         raise ValueError(f"num_return_sequences={N}: must be at least 1")
-    seeds = sentence_seeds(seed, range(B)) if isinstance(seed, int | np.integer) else list(seed)
+    seeds = [seed] if isinstance(seed, int | np.integer) else list(seed)
+    for number in seeds:
+        check_seed(number)
+    if isinstance(seed, int | np.integer):
+        seeds = sentence_seeds(seed, range(B))
     if len(seeds) != B:
         raise ValueError(f"seed has {len(seeds)} numbers: give one, or one for each of {B} sentences")
     rngs = [np.random.default_rng(number) for number in seeds]
-    state, ids = model.start_decoding(source, start)  # type: ignore[arg-type]
+    state, ids = model.start_decoding(source, start)
     limits = np.repeat(as_limits(max_new_tokens, B), N)
     logits = model.next_logits(ids, state)[:, -1]
     rows = np.repeat(np.arange(B), N)  # each sentence is read once, and gone on with N times
@@ -139,8 +148,9 @@ def sentence_seeds(seed: int, sentences: Iterable[int]) -> list[int]:
     return [int(np.random.SeedSequence([seed, i]).generate_state(1, np.uint64)[0]) for i in sentences]
 
 
+@checked
 def stream(
-    model: Layer,
+    model: DecodingModel,
     prompt: Array,
     *,
     max_new_tokens: int = 100,
@@ -176,19 +186,21 @@ def stream(
     check_sampling(temperature, top_k, top_p)
     if seed is None and (temperature != 1.0 or top_k is not None or top_p is not None):
         raise ValueError("seed=None is greedy: temperature, top_k and top_p have no effect; give a seed to sample")
+    if seed is not None:
+        check_seed(seed)
     rng = None if seed is None else np.random.default_rng(seed)
+    if prompt.ndim != 1 or not len(prompt) or prompt.dtype.kind not in "iu":
+        raise ValueError(f"prompt={shown(prompt)}: must be one axis of integers, at least one")
     read = [int(i) for i in prompt]
-    if not read:
-        raise ValueError("prompt is empty: give at least one id")
 
     def begin() -> tuple[Array, Array]:
         start = read if context is None or len(read) <= context else read[-max(1, context // 2) :]
-        return model.start_decoding(np.array([start]))  # type: ignore[attr-defined]
+        return model.start_decoding(np.array([start]))
 
     state, ids = begin()
     positions = ids.shape[1]
     for _ in range(max_new_tokens):
-        logits = model.next_logits(ids, state)[:, -1]  # type: ignore[attr-defined]
+        logits = model.next_logits(ids, state)[:, -1]
         logits[:, list(suppress_tokens)] = -np.inf
         if rng is None:
             token = int(logits[0].argmax())

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from ..arguments import checked
 from ..layers import Array
 from .bayes_risk import expected_utilities
 from .beam import BeamStep, beam_search, check_beam
@@ -70,6 +71,7 @@ class _AsFound:
         return translations
 
 
+@checked
 @dataclass(frozen=True)
 class Greedy(_AsFound):
     """Always the most probable next token."""
@@ -78,6 +80,7 @@ class Greedy(_AsFound):
         return [[hypothesis] for hypothesis in greedy(model, source, **settings)]
 
 
+@checked
 @dataclass(frozen=True)
 class Beam(_AsFound):
     """Beam search; settings as in `beam_search`."""
@@ -103,6 +106,7 @@ class Beam(_AsFound):
         return vars(self).copy()
 
 
+@checked
 @dataclass(frozen=True)
 class Sampling(_AsFound):
     """Draws from the model's distribution; settings as in `sample`."""
@@ -123,6 +127,7 @@ class Sampling(_AsFound):
         return sample(model, source, **drawn, **settings)
 
 
+@checked
 @dataclass(frozen=True)
 class MinimumBayesRisk:
     """Of many samples the one that is best on average if the others are the truth.

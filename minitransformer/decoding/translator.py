@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import check_type, checked
 from ..data import Vocabulary, normalize, pad_sequences, vocabulary_from_dict
 from ..layers import Array, Cache, Layer, Unallocated, as_initializer
 from ..models import MODELS, EncoderDecoder, build_model
@@ -17,6 +18,7 @@ from ..training.checkpoint import CheckpointError
 from ..training.sizes import load_run
 from .beam import Branch, search_tree
 from .hypothesis import Hypothesis
+from .protocols import DecodingModel, VocabularyLike
 from .strategies import Beam, Greedy, Strategy, Translation
 
 
@@ -56,6 +58,13 @@ class Translator:
     source_vocabulary: Vocabulary
     target_vocabulary: Vocabulary
     start: int
+
+    def __post_init__(self) -> None:
+        check_type("name", self.name, str)
+        check_type("model", self.model, DecodingModel)
+        check_type("source_vocabulary", self.source_vocabulary, VocabularyLike)
+        check_type("target_vocabulary", self.target_vocabulary, VocabularyLike)
+        check_type("start", self.start, int)
 
     def translate(
         self,
@@ -275,6 +284,7 @@ def fill(path: Path, name: str, model: Layer, arrays: dict[str, Array]) -> None:
         parameter.value, parameter.grad = stored, np.zeros_like(stored)
 
 
+@checked
 def checkpoint_path(run: str | os.PathLike[str]) -> Path:
     """The checkpoint of a run: `run` itself, or checkpoint.npz in it where it is a folder."""
     path = Path(run)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..data import Batch
 from ..layers import Array, Unallocated, padding_mask
 from ..models import Config, EncoderDecoder, build_model, summary
@@ -120,6 +121,7 @@ class Comparison:
         return {**facts, "candidates": [candidate.to_dict() for candidate in self.candidates]}
 
 
+@checked
 def matched(name: str, config: Config, parameters: int, field: str = "d_model", step: int = 1) -> Any:
     """The config of the width at which a model has the number of parameters that is nearest to a given one.
 
@@ -137,6 +139,10 @@ def matched(name: str, config: Config, parameters: int, field: str = "d_model", 
     """
     if parameters < 1:
         raise ValueError(f"parameters={parameters}: must be at least 1")
+    if not hasattr(config, field):
+        raise ValueError(f"field={field!r}: must be a field of {type(config).__name__}")
+    if step < 1:
+        raise ValueError(f"step={step}: must be at least 1")
 
     def count(n: int) -> int:
         return build_model(name, replace(config, **{field: n * step}), Unallocated()).n_parameters()

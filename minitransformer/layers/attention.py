@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..arguments import checked
 from .base import Array, Cache, Layer
 from .checks import check_gradient
 from .decoding_state import DecodingState
@@ -23,6 +24,7 @@ from .masks import additive, check_mask
 from .softmax import Softmax
 
 
+@checked
 class ScaledDotProductAttention(Layer):
     """context = softmax(q k^T / sqrt(d) + mask) v.
 
@@ -91,6 +93,7 @@ class ScaledDotProductAttention(Layer):
         return q.shape[-1] ** -0.5 if self.scale is None else self.scale
 
 
+@checked
 class MultiHeadAttention(Layer):
     """y = concat(context_1 ... context_H) W_o: queries from x, keys and values from the memory.
 
@@ -132,13 +135,9 @@ class MultiHeadAttention(Layer):
         attention: Layer | None = None,
         d_head: int | None = None,
     ) -> None:
-        if n_heads < 1 or (d_head is None and d_model % n_heads):
-            raise ValueError(
-                f"n_heads={n_heads}: must divide d_model={d_model}, so that every head gets d_model / n_heads"
-            )
         init = as_initializer(init)
         self.d_model, self.n_heads = d_model, n_heads
-        self.d_head = d_model // n_heads if d_head is None else d_head
+        self.d_head = head_width(d_model, n_heads, d_head)
         d_heads = n_heads * self.d_head
         self.query = projection(d_model, d_heads, init)
         self.key = projection(d_model, d_heads, init)
@@ -232,6 +231,13 @@ def check_heads(q: Array, k: Array, v: Array) -> None:
     if not (fit and q.shape[3] == k.shape[3] > 0):
         shapes = f"{q.shape}, {k.shape}, {v.shape}"
         raise ValueError(f"q, k, v have shapes {shapes}: give (B, H, T, d), then (B, H, S, d) twice")
+
+
+def head_width(d_model: int, n_heads: int, d_head: int | None) -> int:
+    """d, the features of a head: D / H unless it is given; ValueError where H does not divide D."""
+    if n_heads < 1 or (d_head is None and d_model % n_heads):
+        raise ValueError(f"n_heads={n_heads}: must divide d_model={d_model}, so that every head gets d_model / n_heads")
+    return d_model // n_heads if d_head is None else d_head
 
 
 def split_heads(x: Array, n_heads: int) -> Array:

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from .cache_display import as_html, as_text, describe, leaves
 
 Array = np.ndarray
 
 
+@checked
 class Parameter:
     """A trainable array and its gradient. Sharing the object *is* tying the weight.
 

@@ -16,11 +16,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..arguments import checked
 from .base import Array, Cache, Layer
 from .containers import Identity
 from .decoding_state import DecodingState, substate
 
 
+@checked
 class EncoderBlock(Layer):
     """Self-attention, then feed-forward. With a causal mask it is the block of a decoder-only model.
 
@@ -56,6 +58,7 @@ class EncoderBlock(Layer):
         return self.attention.backward(dh, cache["attention"])
 
 
+@checked
 class DecoderBlock(Layer):
     """Masked self-attention, attention to the encoder's output, feed-forward.
 
@@ -104,6 +107,7 @@ class DecoderBlock(Layer):
         return dx, d_memory
 
 
+@checked
 class Encoder(Layer):
     """A stack of encoder blocks.
 
@@ -144,6 +148,7 @@ class Encoder(Layer):
         return dx
 
 
+@checked
 class Decoder(Layer):
     """A stack of decoder blocks.
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from .base import Array, Cache, Layer
 from .checks import check_gradient
 
 
+@checked
 class Identity(Layer):
     """y = x. It stands where a recipe has no part.
 

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arguments import checked
 from .base import Array, Cache, Layer
 from .checks import check_array, check_gradient
 
 
+@checked
 class Dropout(Layer):
     """Inverted dropout. Any shape. With `rng=None` (evaluation) or p = 0 it returns the very array that it was given.
 
@@ -26,7 +28,7 @@ class Dropout(Layer):
 
     def __init__(self, p: float = 0.0) -> None:
         if not 0.0 <= p < 1.0:
-            raise ValueError(f"p={p}: the probability of dropping must be at least 0 and below 1")
+            raise ValueError(f"p={p}: the probability of dropout must be at least 0 and below 1")
         self.p = p
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arguments import check_finite, checked
 from .base import Array, Cache, Layer, Parameter
 from .checks import check_features, check_gradient
 from .dropout import Dropout
@@ -16,6 +17,7 @@ from .initializers import Init, as_initializer
 from .reductions import flatten_tokens
 
 
+@checked
 class Embedding(Layer):
     """A table of vectors, one for each id.
 
@@ -40,6 +42,7 @@ class Embedding(Layer):
     def __init__(self, n: int, d_model: int, init: Init, scale: float = 1.0, weight: Parameter | None = None) -> None:
         if weight is not None and weight.shape != (n, d_model):
             raise ValueError(f"weight has shape {weight.shape}: to be shared it must be (n, d_model)={(n, d_model)}")
+        check_finite("scale", scale)
         self.n, self.d_model, self.scale = n, d_model, float(scale)
         self.weight = Parameter(as_initializer(init).embedding(n, d_model)) if weight is None else weight
 
@@ -63,6 +66,7 @@ class Embedding(Layer):
         self.weight.grad += d_weight.reshape(V, D)
 
 
+@checked
 class InputEmbedding(Layer):
     """y = drop(E[ids] + positions): what the first block of a stack reads.
 
@@ -100,6 +104,7 @@ class InputEmbedding(Layer):
         self.tokens.backward(dx, cache["tokens"])
 
 
+@checked
 class Unembedding(Layer):
     """logits = s x E^T: how well a vector agrees with that of each id. E belongs to an embedding, which it ties.
 
@@ -116,6 +121,7 @@ class Unembedding(Layer):
     """
 
     def __init__(self, weight: Parameter, scale: float = 1.0) -> None:
+        check_finite("scale", scale)
         self.weight, self.scale = weight, float(scale)
 
     def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:

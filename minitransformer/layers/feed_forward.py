@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..arguments import checked
 from .activations import ReLU, SiLU
 from .base import Array, Cache, Layer
 from .dropout import Dropout
@@ -17,6 +18,7 @@ from .initializers import Init, as_initializer
 from .linear import Dense, Linear
 
 
+@checked
 class FeedForward(Layer):
     """Two projections with an activation between them.
 
@@ -70,6 +72,7 @@ class FeedForward(Layer):
         return self.up_proj.backward(d_hidden, cache["up_proj"])
 
 
+@checked
 class GatedFeedForward(Layer):
     """Two projections side by side, one of them through the activation; their product is projected down.
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .attention import ScaledDotProductAttention, merge_heads, split_heads
+from ..arguments import checked
+from .attention import ScaledDotProductAttention, head_width, merge_heads, split_heads
 from .base import Array, Cache, Layer
 from .checks import check_axes
 from .decoding_state import DecodingState
@@ -17,6 +18,7 @@ from .initializers import Init, as_initializer
 from .linear import Linear
 
 
+@checked
 class GroupedQueryAttention(Layer):
     """Self-attention with H query heads and H_kv key and value heads: H is multi-head, 1 is multi-query attention.
 
@@ -55,14 +57,10 @@ class GroupedQueryAttention(Layer):
         rotary: Layer | None = None,
         d_head: int | None = None,
     ) -> None:
-        if n_heads < 1 or (d_head is None and d_model % n_heads):
-            raise ValueError(
-                f"n_heads={n_heads}: must divide d_model={d_model}, so that every head gets d_model / n_heads"
-            )
+        d = head_width(d_model, n_heads, d_head)
         if n_kv_heads < 1 or n_heads % n_kv_heads:
             raise ValueError(f"n_kv_heads={n_kv_heads}: must divide n_heads={n_heads}, so that all groups are equal")
         init = as_initializer(init)
-        d = d_model // n_heads if d_head is None else d_head
         self.d_model, self.n_heads, self.n_kv_heads, self.d_head = d_model, n_heads, n_kv_heads, d
         self.query = projection(d_model, n_heads * d, init)
         self.key = projection(d_model, n_kv_heads * d, init)

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from .base import Cache, Layer
 
 
+@checked
 @contextmanager
 def forward_hooks(model: Layer, after: Callable[[str, Layer, Any], None]) -> Iterator[None]:
     """Within the `with` block, `after(path, layer, output)` is called whenever a layer inside has run.
@@ -41,6 +43,7 @@ def _reporting(
     return forward_and_report
 
 
+@checked
 def first_nonfinite(model: Layer, *inputs: Any, rng: np.random.Generator | None = None) -> str | None:
     """Name the first parameter, or else the first layer's output, with NaN or infinity; None where all is well."""
     for name, parameter in model.named_parameters():

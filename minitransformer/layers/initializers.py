@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import check_finite, checked
 from .base import Array
 
 
+@checked
 class Initializer:
     """Draws a layer's first weights. Subclasses say how a matrix is drawn.
 
@@ -64,11 +66,13 @@ class Glorot(Initializer):
         return self.rng.uniform(-bound, bound, (d_in, d_out)).astype(self.dtype)
 
 
+@checked
 class Normal(Initializer):
     """Normal with one standard deviation for matrices and tables alike, as GPT-2 has it (0.02)."""
 
     def __init__(self, rng: np.random.Generator, dtype: DTypeLike = np.float32, std: float = 0.02) -> None:
         super().__init__(rng, dtype)
+        check_finite("std", std, 0.0)
         self.std = std
 
     def matrix(self, d_in: int, d_out: int) -> Array:
@@ -99,6 +103,7 @@ class Scaled(Initializer):
         return self.init.embedding(n, d_model) * self.factor
 
 
+@checked
 class Unallocated(Initializer):
     """Arrays with a shape and no memory (all strides zero, read-only): for counting, never for running."""
 
@@ -124,6 +129,7 @@ class Unallocated(Initializer):
 Init = Initializer | np.random.Generator
 
 
+@checked
 def as_initializer(init: Init) -> Initializer:
     """An initializer as it is; a bare generator means `Glorot` in float32."""
     return init if isinstance(init, Initializer) else Glorot(init)

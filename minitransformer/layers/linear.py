@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arguments import checked
 from .base import Array, Cache, Layer, Parameter
 from .checks import check_features, check_gradient
 from .initializers import Init, as_initializer
 from .reductions import column_sum, flatten_tokens
 
 
+@checked
 class Linear(Layer):
     """y = x W, the linear layer of the equations: no bias.
 
@@ -48,6 +50,7 @@ class Linear(Layer):
         return dx.reshape(x.shape)
 
 
+@checked
 class Dense(Linear):
     """y = x W + b, the layer that other libraries call linear or dense.
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arguments import checked
 from .base import Array, Cache, Layer
 from .checks import check_axes
 from .embedding import check_ids
 from .reductions import row_max, row_sum
 
 
+@checked
 class CrossEntropy(Layer):
     """Mean cross-entropy with label smoothing, in nats per token.
 

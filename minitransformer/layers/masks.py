@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import checked
 from .base import Array
 
 
+@checked
 def causal_mask(length: int, new: int | None = None) -> Array:
     """Position t may attend to positions 0 ... t: (1, 1, T, T), True on and below the diagonal.
 
@@ -23,6 +25,7 @@ def causal_mask(length: int, new: int | None = None) -> Array:
     return np.tri(new, length, length - new, dtype=bool)[None, None]
 
 
+@checked
 def padding_mask(ids: Array, pad: int) -> Array:
     """Everybody may attend to what is not padding: ids (B, S) -> (B, 1, 1, S)."""
     if np.ndim(ids) != 2:

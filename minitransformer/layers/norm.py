@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arguments import check_finite, checked
 from .base import Array, Cache, Layer, Parameter
 from .checks import check_features, check_gradient
 from .initializers import Init, as_initializer
 from .reductions import column_sum, flatten_tokens, token_mean
 
 
+@checked
 class LayerNorm(Layer):
     """Layer normalization over the last axis.
 
@@ -40,6 +42,7 @@ class LayerNorm(Layer):
         if d_model < 1:
             raise ValueError(f"d_model={d_model}: must be at least 1")
         init = as_initializer(init)
+        check_finite("eps", eps, 0.0)
         self.d_model, self.eps = d_model, eps
         self.gain = Parameter(init.ones(d_model))
         self.bias = Parameter(init.zeros(d_model))
@@ -65,6 +68,7 @@ class LayerNorm(Layer):
         return dx.reshape(dy.shape)
 
 
+@checked
 class RMSNorm(Layer):
     """Normalization by the root mean square over the last axis: no mean is taken away, and there is no bias.
 
@@ -85,6 +89,7 @@ class RMSNorm(Layer):
     def __init__(self, d_model: int, init: Init, eps: float = 1e-6) -> None:
         if d_model < 1:
             raise ValueError(f"d_model={d_model}: must be at least 1")
+        check_finite("eps", eps, 0.0)
         self.d_model, self.eps = d_model, eps
         self.gain = Parameter(as_initializer(init).ones(d_model))
 

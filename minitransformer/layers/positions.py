@@ -11,11 +11,13 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import checked
 from .base import Array, Cache, Layer, Parameter
 from .checks import check_features, check_gradient
 from .initializers import Init, as_initializer
 
 
+@checked
 @lru_cache(maxsize=64)
 def sinusoids(length: int, d_model: int, dtype: DTypeLike = np.float64) -> Array:
     """The sinusoidal encodings of positions 0 ... length - 1, (length, d_model), read-only. PE in the equations.
@@ -34,6 +36,7 @@ def sinusoids(length: int, d_model: int, dtype: DTypeLike = np.float64) -> Array
     return table
 
 
+@checked
 class SinusoidalPositions(Layer):
     """y = x + PE. No parameters, no limit on the length.
 
@@ -60,6 +63,7 @@ class SinusoidalPositions(Layer):
         return dy
 
 
+@checked
 class LearnedPositions(Layer):
     """y = x + P: a trainable vector for each position.
 

@@ -13,11 +13,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..arguments import checked
 from .base import Array, Cache, Layer, Parameter
 from .checks import check_gradient
 from .initializers import Init, as_initializer
 
 
+@checked
 def causal_bucket(distance: int, n_buckets: int, max_distance: int) -> int:
     """The bucket of a key at `distance` = s - t: for decoders, where the key is never behind the query.
 
@@ -43,6 +45,7 @@ def causal_bucket(distance: int, n_buckets: int, max_distance: int) -> int:
     return bucket
 
 
+@checked
 def bidirectional_bucket(distance: int, n_buckets: int, max_distance: int) -> int:
     """The bucket of a key at `distance` = s - t: for encoders. Half of the buckets are for what is ahead.
 
@@ -72,6 +75,7 @@ def _buckets_by_distance(reach: int, bucket: Bucket, n_buckets: int, max_distanc
     return np.array([bucket(distance, n_buckets, max_distance) for distance in range(-reach, reach + 1)])
 
 
+@checked
 class RelativePositionBias(Layer):
     """A learned number for every head and bucket of distances, the bias of an attention's scores.
 
@@ -120,6 +124,7 @@ class RelativePositionBias(Layer):
             self.weight.grad[:, h] += np.bincount(flat, d_bias[0, h].reshape(-1), self.n_buckets)
 
 
+@checked
 class ALiBi(Layer):
     """Attention with linear biases: every head takes a penalty for distance, each with its own slope.
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from .base import Array, Cache, Layer, Parameter
 from .dropout import Dropout
 
 
+@checked
 class Residual(Layer):
     """y = x + drop(f(x)), f the sublayer.
 
@@ -64,6 +66,7 @@ class Residual(Layer):
         return add_to_first(dy, self.sublayer.backward(dfx, cache))
 
 
+@checked
 class PreNorm(Residual):
     """y = x + drop(f(norm(x))): the path from input to output has no norm on it.
 
@@ -101,6 +104,7 @@ class PreNorm(Residual):
         return (dx, *d_others) if d_others else dx
 
 
+@checked
 class PostNorm(Residual):
     """y = norm(x + drop(f(x))), as the Transformer of 2017 has it.
 

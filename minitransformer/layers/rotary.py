@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import check_finite, checked
 from .base import Array, Cache, Layer
 from .checks import check_features, check_gradient
 from .positions import table_length
@@ -28,6 +29,7 @@ def rotations(length: int, d_head: int, base: float = 10000.0, dtype: DTypeLike 
     return cos, sin
 
 
+@checked
 class Rotary(Layer):
     """Turns every pair of *neighbouring* features (0, 1), (2, 3), ... by its position's angle. No parameters.
 
@@ -47,6 +49,7 @@ class Rotary(Layer):
     """
 
     def __init__(self, d_head: int, base: float = 10000.0) -> None:
+        check_finite("base", base, 1.0)
         if d_head < 2 or d_head % 2:
             raise ValueError(f"d_head={d_head}: features are turned in pairs, so it must be even and at least 2")
         self.d_head, self.base = d_head, float(base)
@@ -72,18 +75,29 @@ def rotate(x: Array, cos: Array, sin: Array) -> Array:
     return y
 
 
+@checked
 def pairs_from_halves(weight: Array, d_head: int) -> Array:
     """A weight (..., H d) of queries or keys that pairs feature i with i + d/2, as one that pairs 2i with 2i + 1.
 
     With the queries' and the keys' weights reordered alike, every score stays what it was.
     """
-    *rest, d_heads = weight.shape
+    *rest, d_heads = _of_whole_heads(weight, d_head)
     halves = weight.reshape(*rest, d_heads // d_head, 2, d_head // 2)  # (..., H d) -> (..., H, 2, d/2)
     return np.ascontiguousarray(halves.swapaxes(-1, -2).reshape(weight.shape))
 
 
+@checked
 def halves_from_pairs(weight: Array, d_head: int) -> Array:
     """The inverse of `pairs_from_halves`."""
-    *rest, d_heads = weight.shape
+    *rest, d_heads = _of_whole_heads(weight, d_head)
     pairs = weight.reshape(*rest, d_heads // d_head, d_head // 2, 2)  # (..., H d) -> (..., H, d/2, 2)
     return np.ascontiguousarray(pairs.swapaxes(-1, -2).reshape(weight.shape))
+
+
+def _of_whole_heads(weight: Array, d_head: int) -> tuple[int, ...]:
+    """The weight's shape (..., H d); ValueError where d is odd, or the last axis is not of whole heads."""
+    if d_head < 2 or d_head % 2:
+        raise ValueError(f"d_head={d_head}: must be even and at least 2")
+    if not weight.ndim or weight.shape[-1] % d_head:
+        raise ValueError(f"weight has shape {weight.shape}: its last axis must be a multiple of d_head={d_head}")
+    return weight.shape

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..arguments import checked
 from ..layers import Init, Layer
 from .config import Config
 from .decoder_only import DecoderOnly
@@ -36,11 +37,12 @@ LANGUAGE_MODELS: dict[str, tuple[type[Layer], type[Config]]] = {
 }
 
 
+@checked
 def build_model(name: str, config: Config, init: Init) -> Any:
     """The model that MODELS or LANGUAGE_MODELS calls `name`; ValueError for a name or a config that does not fit."""
     known = MODELS | LANGUAGE_MODELS
     if name not in known:
-        raise ValueError(f"model={name!r}: must be one of {', '.join(known)}")
+        raise ValueError(f"name={name!r}: must be one of {', '.join(known)}")
     model_class, config_class = known[name]
     if not isinstance(config, config_class):
         raise ValueError(f"config is a {type(config).__name__}: model {name!r} takes a {config_class.__name__}")

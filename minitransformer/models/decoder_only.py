@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arguments import checked
 from ..layers import Array, Cache, DecodingState, Encoder, Layer, causal_mask
 from ..layers.checks import check_axes
 from ..layers.decoding_state import substate
 
 
+@checked
 class DecoderOnly(Layer):
     """A language model: what follows, given all that came before.
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arguments import checked
 from ..layers import Array, Cache, DecodingState, Embedding, Initializer, Layer, causal_mask, padding_mask
 from ..layers.checks import check_axes
 from ..layers.decoding_state import substate
 from ..layers.embedding import check_ids
 
 
+@checked
 class EncoderDecoder(Layer):
     """An encoder reads the source, a decoder predicts each next token of the target.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..arguments import checked
 from ..layers import (
     GELU,
     Dense,
@@ -101,6 +102,7 @@ class GPTConfig(Config):
         return cls(vocab, max_length, d_model=128, n_heads=4, n_blocks=4, dropout=0.0)
 
 
+@checked
 class GPT(DecoderOnly):
     """GPT-2: learned positions, pre-norm, GELU, biases, and by default a head that is the embedding's table.
 

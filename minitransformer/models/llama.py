@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..arguments import checked
 from ..layers import (
     Embedding,
     Encoder,
@@ -99,6 +100,7 @@ class LlamaConfig(Config):
         return cls(vocab=512, max_length=512, d_model=64, n_heads=8, n_kv_heads=4, d_ff=172, n_blocks=5)
 
 
+@checked
 class Llama(DecoderOnly):
     """Llama with a head of its own, as the large ones have it.
 
@@ -122,6 +124,7 @@ class Llama(DecoderOnly):
         self.config = config
 
 
+@checked
 class TiedLlama(Llama):
     """Llama whose head is the embedding's table.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arguments import checked
 from ..layers import (
     LSTM,
     AdditiveAttention,
@@ -81,6 +82,7 @@ class LSTMConfig(Config):
         return self.d_model if self.d_embedding is None else self.d_embedding
 
 
+@checked
 class Seq2SeqLSTM(EncoderDecoder):
     """The recurrent translator with Luong's attention (general), without input feeding.
 
@@ -149,6 +151,7 @@ class Seq2SeqLSTM(EncoderDecoder):
         return tuple(d_memory)
 
 
+@checked
 class BahdanauLSTM(Seq2SeqLSTM):
     """The same with Bahdanau's additive attention.
 
@@ -169,6 +172,7 @@ class BahdanauLSTM(Seq2SeqLSTM):
         super().__init__(config, init, attention=bahdanau_attention)
 
 
+@checked
 class InputFeedingLSTM(Seq2SeqLSTM):
     """Luong's attention with input feeding: the decoder's LSTM also reads the attentional hidden state before it.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..arguments import checked
 from ..layers import (
     Decoder,
     DecoderBlock,
@@ -64,6 +65,7 @@ class MinimalConfig(Config):
         check_heads(self.d_model, self.n_heads)
 
 
+@checked
 class MinimalTransformer(EncoderDecoder):
     """The smallest encoder-decoder Transformer: separate embeddings, plain residual additions, 3 D^2 an attention.
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..arguments import check_finite, checked
 from ..layers import Embedding, Init, Layer, LearnedPositions, Linear, SinusoidalPositions, Unembedding
 
 
+@checked
 @dataclass(frozen=True)
 class Part:
     """Base of the parts. `build` makes the layer."""
@@ -28,6 +30,7 @@ class Sinusoidal(Part):
         return SinusoidalPositions(d_model)
 
 
+@checked
 @dataclass(frozen=True)
 class Learned(Part):
     """A trainable vector for each of `max_length` positions: `LearnedPositions`."""
@@ -42,11 +45,15 @@ class Learned(Part):
         return LearnedPositions(self.max_length, d_model, init)
 
 
+@checked
 @dataclass(frozen=True)
 class Tied(Part):
     """The head is the embedding's table: `Unembedding`. `scale` is a factor on the logits."""
 
     scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_finite("scale", self.scale)
 
     def build(self, tokens: Embedding, init: Init) -> Layer:
         return Unembedding(tokens.weight, self.scale)

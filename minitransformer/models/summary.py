@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..arguments import checked
 from ..layers import (
     DecoderBlock,
     GroupedQueryAttention,
@@ -121,6 +122,7 @@ class Summary:
         return f"<table><thead>{head}</thead><tbody>{body}</tbody></table><ul>{facts}</ul>"
 
 
+@checked
 def summary(model: Layer) -> Summary:
     """Count a model's weights and what a token costs it; the same weight of many blocks is one row."""
     names: dict[int, list[str]] = {}

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..arguments import checked
 from ..layers import (
     GELU,
     Chain,
@@ -136,6 +137,7 @@ class T5Config(Config):
         return cls(d_model=4096, n_heads=64, d_ff=10240, n_encoder_blocks=24, n_decoder_blocks=24)
 
 
+@checked
 class T5(EncoderDecoder):
     """T5 v1.0: ReLU, and logits from the embedding's own table.
 
@@ -181,6 +183,7 @@ class T5(EncoderDecoder):
         self.config = config
 
 
+@checked
 class T5v11(T5):
     """T5 v1.1, as FLAN-T5 has it: a gated GELU, and a head of its own.
 

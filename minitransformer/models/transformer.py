@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from ..arguments import checked
 from ..layers import (
     Decoder,
     DecoderBlock,
@@ -86,6 +87,7 @@ class TransformerConfig(Config):
         return replace(cls.base(vocab), d_model=1024, n_heads=16, d_ff=4096, dropout=0.3)
 
 
+@checked
 class Transformer(EncoderDecoder):
     """The Transformer of 2017: post-norm, sinusoids, embeddings scaled by sqrt(D), and tied to the output.
 
@@ -121,6 +123,7 @@ class Transformer(EncoderDecoder):
         self.config = config
 
 
+@checked
 class PreNormTransformer(Transformer):
     """The same with the norms inside the residual branches, and one more at the end of each stack.
 

@@ -16,6 +16,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch, Rectangle
 from matplotlib.path import Path
 from matplotlib.patheffects import withStroke
 
+from ..arguments import checked
 from .grid import MIN_CELL, draw_weights, name_axes
 from .style import (
     GREY,
@@ -25,6 +26,7 @@ from .style import (
     TICK_SIZE,
     TITLE_SIZE,
     Array,
+    as_numbers,
     as_words,
     plain,
     text_width,
@@ -37,6 +39,7 @@ MARGIN = 14.0  # points
 ARCS, NUMBERS = 92.0, 13.0  # points: height of the arcs, and of the line of numbers
 
 
+@checked
 def antecedent_figure(
     words: Sequence[str],
     weights: Array,
@@ -123,7 +126,7 @@ def antecedent_figure(
 
 
 def _one_head(weights: Any, words: Any, head: int | None) -> tuple[Array, list[str]]:
-    weights = np.asarray(weights)
+    weights = as_numbers("weights", weights)
     if weights.ndim == 3:
         if head is None or not 0 <= head < len(weights):
             raise ValueError(

@@ -15,6 +15,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
+from ..arguments import checked
 from .style import GREY, LABEL_SIZE, TICK_SIZE, TITLE_SIZE, Canvas, text_width, wrapped
 
 ARROW, GUTTER, PAD, MARGIN = 13.0, 17.0, 7.0, 8.0  # points: between boxes, beside them, inside a frame, around all
@@ -79,6 +80,7 @@ class _Label:
 _Item = _Box | _Plus | _Frame | _Label
 
 
+@checked
 def draw(model: Any, ax: Axes | None = None, title: str | None = None) -> Axes:
     """The model as lectures draw it, inputs below and logits above: encoder on the left, decoder on the right.
 
@@ -128,6 +130,7 @@ def draw(model: Any, ax: Axes | None = None, title: str | None = None) -> Axes:
     return drawing.ax
 
 
+@checked
 def parameter_parts(model: Any) -> dict[str, int]:
     """How many parameters serve what: embeddings, attention, feed-forward, norms, head, other; a tied one counts once.
 

@@ -15,6 +15,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
+from ..arguments import checked
 from .grid import draw_maps, draw_weights, name_axes, new_grid, title_width
 from .style import (
     CYCLE,
@@ -22,6 +23,7 @@ from .style import (
     LABEL_SIZE,
     TICK_SIZE,
     Array,
+    as_numbers,
     as_words,
     colorbar,
     ink_on,
@@ -33,6 +35,7 @@ from .style import (
 )
 
 
+@checked
 def attention_map(
     weights: Array,
     queries: Sequence[str],
@@ -68,6 +71,7 @@ def attention_map(
     return ax
 
 
+@checked
 def attention_grid(
     weights: Array,
     queries: Sequence[str],
@@ -84,7 +88,7 @@ def attention_grid(
     figure : Figure or SubFigure, optional
         An empty one to draw on; None: a new one.
     """
-    weights = np.asarray(weights)
+    weights = as_numbers("weights", weights)
     if weights.ndim != 3 or 0 in weights.shape:
         raise ValueError(
             f"weights has shape {weights.shape}: a grid of heads is (heads, queries, keys); of a batch, give weights[0]"
@@ -97,6 +101,7 @@ def attention_grid(
     return draw_maps(list(weights), names, queries, keys, figure, title, float(np.nanmax(weights)))
 
 
+@checked
 def alignment_over_training(
     snapshots: Mapping[int, Array],
     queries: Sequence[str],
@@ -127,6 +132,7 @@ def alignment_over_training(
     return draw_maps(maps, [f"step {step:,}" for step in steps], queries, keys, figure, title, 1.0)
 
 
+@checked
 def attention_lines(
     weights: Array,
     left_words: Sequence[str],
@@ -144,6 +150,7 @@ def attention_lines(
     highlight : int, optional
         The query whose lines stand out; all others turn pale.
     """
+    as_numbers("weights", weights, finite=True)
     weights, left_words, right_words = _check_weights(weights, left_words, right_words, "left_words", "right_words")
     T, S = weights.shape
     if highlight is not None and not 0 <= highlight < T:
@@ -209,7 +216,7 @@ def _check_weights(
     weights: Any, queries: Any, keys: Any, query_name: str = "queries", key_name: str = "keys"
 ) -> tuple[Array, list[str], list[str]]:
     """One head's weights (T, S) and as many words; ValueError where they do not fit."""
-    weights = np.asarray(weights)
+    weights = as_numbers("weights", weights)
     if weights.ndim != 2 or 0 in weights.shape:
         raise ValueError(
             f"weights has shape {weights.shape}: one head is (queries, keys);"

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
+from ..arguments import checked
 from .style import (
     GREY,
     LABEL_SIZE,
@@ -44,6 +45,7 @@ class _Matrix(NamedTuple):
     width: float
 
 
+@checked
 def attention_matrices(
     cache: Mapping[str, Any],
     words: Sequence[str],

@@ -7,10 +7,11 @@ word of a branch their sum, that of the whole sequence.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from matplotlib.axes import Axes
 
+from ..arguments import checked
 from .style import (
     GREY,
     LABEL_SIZE,
@@ -27,6 +28,7 @@ from .style import (
 LINE = 14.0  # points from one hypothesis to the next
 
 
+@runtime_checkable
 class BranchLike(Protocol):
     """What `decoding.Branch` is: one hypothesis in the tree of a beam search."""
 
@@ -44,6 +46,7 @@ class BranchLike(Protocol):
     def winner(self) -> bool: ...
 
 
+@checked
 def beam_tree(nodes: Sequence[BranchLike], ax: Axes | None = None, title: str | None = None) -> Axes:
     """The tree of a beam search from left to right, with log-probabilities on its lines.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,6 +38,7 @@ WAYS = {
 }
 
 
+@runtime_checkable
 class ComparisonLike(Protocol):
     """What `experiments.compare` returns."""
 

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from ..arguments import checked
 from .style import (
     CYCLE,
     GREY,
@@ -21,6 +22,7 @@ from .style import (
     TICK_SIZE,
     TITLE_SIZE,
     Array,
+    as_numbers,
     as_words,
     new_axes,
     set_title,
@@ -34,6 +36,7 @@ _MARKERS = "os^DvPX"
 FARTHER = ((2, 15), (10, 12), (18, 6), (2, 24), (18, 20), (28, 10), (10, 32), (36, 20))  # points
 
 
+@checked
 def embedding_map(
     vectors: Array,
     words: Sequence[str],
@@ -77,6 +80,7 @@ def embedding_map(
     return ax
 
 
+@checked
 def embeddings_before_after(
     before: Array,
     after: Array,
@@ -115,7 +119,7 @@ def embeddings_before_after(
 
 def _components(vectors: Any, words: Any) -> tuple[Array, Array, list[str]]:
     """Coordinates (n, 2), the share of variance of each component, and the words."""
-    vectors = np.asarray(vectors, dtype=np.float64)
+    vectors = as_numbers("vectors", vectors, finite=True).astype(np.float64)
     if vectors.ndim != 2 or min(vectors.shape) < 2:
         raise ValueError(f"vectors has shape {vectors.shape}: give (words, features), at least two of each")
     words = as_words("words", words, len(vectors), f"vectors of shape {vectors.shape}")

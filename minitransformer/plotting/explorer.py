@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -31,6 +31,7 @@ KINDS = {
 }
 
 
+@runtime_checkable
 class TraceLike(Protocol):
     """What `Translator.look` returns: words of both sides and the cache of the forward pass."""
 

@@ -8,9 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ..arguments import checked
 from .style import CYCLE, TICK_SIZE, new_axes, set_title, tidy
 
 
+@checked
 def gradient_norms(
     norms: Mapping[str, Sequence[float]],
     ax: Axes | None = None,

@@ -6,7 +6,7 @@ A history has `steps` and `validations`, lists of dicts; what a dict does not ho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from ..arguments import checked
 from .style import CYCLE, GREY, LABEL_SIZE, OKABE_ITO, PAGE_WIDTH, TICK_SIZE, Array, new_axes, set_title, tidy
 
 _ACCURACIES = {  # what a validation measures, in words, and how it is drawn
@@ -24,6 +25,7 @@ _ACCURACIES = {  # what a validation measures, in words, and how it is drawn
 }
 
 
+@runtime_checkable
 class HistoryLike(Protocol):
     """What `training.History` is: a dict for each step and one for each validation, each with its "step"."""
 
@@ -33,6 +35,7 @@ class HistoryLike(Protocol):
     def validations(self) -> Sequence[Mapping[str, Any]]: ...
 
 
+@checked
 def loss_curves(history: HistoryLike, ax: Axes | None = None, log: bool | None = None) -> Axes:
     """Training loss, pale as measured and in full colour smoothed, and validation loss as points.
 
@@ -65,6 +68,7 @@ def loss_curves(history: HistoryLike, ax: Axes | None = None, log: bool | None =
     return ax
 
 
+@checked
 def accuracy_curves(history: HistoryLike, ax: Axes | None = None) -> Axes:
     """What each validation found right, in per cent: tokens, whole sentences, pronouns."""
     ax = new_axes(ax)
@@ -85,6 +89,7 @@ def accuracy_curves(history: HistoryLike, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@checked
 def validation_curves(histories: Mapping[str, Sequence[HistoryLike]], ax: Axes | None = None) -> Axes:
     """Validation loss against minutes of training: a colour for each name, a line for each of its histories.
 
@@ -116,6 +121,7 @@ def validation_curves(histories: Mapping[str, Sequence[HistoryLike]], ax: Axes |
     return ax
 
 
+@checked
 def training_figure(history: HistoryLike) -> Figure:
     """Loss and accuracy side by side; the loss alone where no accuracy was measured. Returns the Figure."""
     measured = any(len(_series(history.validations, key)[0]) for key in _ACCURACIES)
@@ -128,6 +134,7 @@ def training_figure(history: HistoryLike) -> Figure:
     return figure
 
 
+@checked
 def schedule_curve(
     schedules: Mapping[str, Callable[[int], float]], steps: int | Iterable[int], ax: Axes | None = None
 ) -> Axes:

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
+from ..arguments import checked
 from .grid import finish_maps
 from .style import (
     GREY,
@@ -26,6 +27,7 @@ from .style import (
 ROW = 9.0  # points: a line of small type for every query
 
 
+@checked
 def attention_layers(
     weights: Sequence[Array],
     queries: Sequence[str],

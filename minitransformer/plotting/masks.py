@@ -13,10 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.lines import Line2D
 
+from ..arguments import checked
 from .grid import name_axes, new_grid, title_width, word_axes
 from .style import GREY, OKABE_ITO, PALE, TICK_SIZE, Array, as_words, set_title
 
 
+@checked
 def mask_map(
     mask: Array,
     queries: Sequence[str] | None = None,

@@ -12,9 +12,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from .style import GREY, OKABE_ITO, PALE, TICK_SIZE, Array, as_words, legend_below, new_axes, set_title, tidy
+from ..arguments import checked
+from .style import (
+    GREY,
+    OKABE_ITO,
+    PALE,
+    TICK_SIZE,
+    Array,
+    as_numbers,
+    as_words,
+    legend_below,
+    new_axes,
+    set_title,
+    tidy,
+)
 
 
+@checked
 def next_word(
     logits: Array,
     words: Sequence[str],
@@ -41,7 +55,9 @@ def next_word(
     shown : int
         How many of the likeliest words have a bar; the last bar is all others together.
     """
-    logits = np.asarray(logits)
+    logits = as_numbers("logits", logits)
+    if np.isnan(logits).any():
+        raise ValueError("logits holds NaN: give numbers")
     if logits.ndim != 1 or not logits.size:
         raise ValueError(f"logits has shape {logits.shape}: give those of one position, (V,)")
     words = as_words("words", words, len(logits), f"logits of shape {logits.shape}")

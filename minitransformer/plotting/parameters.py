@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 
+from ..arguments import checked
 from .style import (
     CYCLE,
     LABEL_SIZE,
@@ -23,6 +24,7 @@ from .style import (
 )
 
 
+@checked
 def parameter_shares(models: Mapping[str, Mapping[str, int]], ax: Axes | None = None, title: str | None = None) -> Axes:
     """A bar for each model, divided by what its parameters are for; how many there are stands at its end.
 

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ..arguments import checked
 from .style import (
     CYCLE,
     GREY,
@@ -21,6 +22,7 @@ from .style import (
     SIGNED_MAP,
     TICK_SIZE,
     Array,
+    as_numbers,
     as_words,
     colorbar,
     new_axes,
@@ -32,6 +34,7 @@ from .style import (
 )
 
 
+@checked
 def encoding_heatmap(table: Array, ax: Axes | None = None) -> Axes:
     """Positions down, dimensions across: sines and cosines alternate, quick ones left, slow ones right.
 
@@ -62,6 +65,7 @@ def encoding_heatmap(table: Array, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@checked
 def encoding_curves(
     table: Array,
     dimensions: Sequence[int] | None = None,
@@ -150,6 +154,7 @@ def encoding_curves(
     return ax
 
 
+@checked
 def encoding_similarity(table: Array, ax: Axes | None = None) -> Axes:
     """The dot product of two positions' vectors against their distance; a band where it is not the same everywhere.
 
@@ -241,7 +246,7 @@ def _short(number: float) -> str:
 
 
 def _check_table(table: Any) -> Array:
-    table = np.asarray(table)
+    table = as_numbers("table", table)
     if table.ndim != 2 or 0 in table.shape:
         raise ValueError(f"table has shape {table.shape}: encodings are (positions, dimensions), at least one of each")
     return table

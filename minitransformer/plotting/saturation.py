@@ -10,9 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..arguments import checked
 from .style import GREY, OKABE_ITO, TICK_SIZE, Array, new_axes, set_title, tidy
 
 
+@checked
 def softmax_saturation(
     rng: np.random.Generator,
     dimensions: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),

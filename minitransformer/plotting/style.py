@@ -18,11 +18,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.font_manager import FontEntry, FontProperties, findfont, findSystemFonts, fontManager, get_font
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 from matplotlib.transforms import ScaledTranslation
 
+from ..arguments import checked
 from ..files import whole_file
 
 Array = np.ndarray
@@ -55,6 +56,7 @@ _FORMATS: dict[str, tuple[str, dict[str, None]]] = {  # what would differ from o
 }
 
 
+@checked
 def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     """Write a figure and close it: PNG (150 dots an inch), SVG or PDF, by the suffix of `path`; return the path.
 
@@ -167,12 +169,26 @@ def _font_with(character: str) -> str | None:
     """A family of this system that has the character: empty where the usual one has it, None where none has."""
     if character.isspace() or not character.isprintable() or _has(findfont(FontProperties()), character):
         return ""
-    for font in sorted(fontManager.ttflist, key=lambda font: (font.style != "normal", font.weight != 400, font.name)):
+    return _among(fontManager.ttflist, character) or _among(_installed_since(), character)
+
+
+def _among(fonts: Sequence[FontEntry], character: str) -> str | None:
+    for font in sorted(fonts, key=lambda font: (font.style != "normal", font.weight != 400, font.name)):
         if ("Emoji" in font.name and "Color" in font.name) or "Last" in font.name:
             continue  # of coloured pictures, which matplotlib does not draw; of boxes
         if _has(font.fname, character):
             return font.name
     return None
+
+
+@lru_cache(maxsize=1)
+def _installed_since() -> list[FontEntry]:
+    """Fonts of this system that matplotlib's list of fonts, which it keeps in a file, does not have yet."""
+    known = len(fontManager.ttflist)
+    for path in set(findSystemFonts()) - {font.fname for font in fontManager.ttflist}:
+        with contextlib.suppress(OSError, RuntimeError, KeyError, ValueError):  # one that it cannot read
+            fontManager.addfont(path)
+    return list(fontManager.ttflist[known:])
 
 
 def _has(path: str, character: str) -> bool:
@@ -271,6 +287,16 @@ def visible(word: str) -> str:
     word = "␣" * begins + inner + "␣" * (len(word) - begins - len(inner))
     word = word.replace("\n", "↵").replace("\t", "⇥")
     return "".join(c if c.isprintable() or c in "\u200c\u200d" else ascii(c)[1:-1] for c in word)
+
+
+def as_numbers(name: str, values: Any, finite: bool = False) -> Array:
+    """The values as an array; TypeError unless they are real numbers, ValueError for NaN or infinity if `finite`."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {array.dtype}: give real numbers")
+    if finite and not np.isfinite(array).all():
+        raise ValueError(f"{name} holds NaN or infinity: give finite numbers")
+    return array + 0.0 if array.dtype.kind == "b" else array
 
 
 def as_words(name: str, words: Any, length: int, what: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import checked
 from ..data import CharacterVocabulary
 from ..files import whole_folder
 from ..layers import Layer, Unallocated
@@ -28,6 +29,7 @@ SHARD_BYTES = 5_000_000_000
 Tokenizer = PretrainedTokenizer | Llama2cTokenizer | CharacterVocabulary
 
 
+@checked
 def from_pretrained(folder: str | os.PathLike[str], dtype: DTypeLike = np.float32, ignore: Collection[str] = ()) -> Any:
     """The T5, GPT-2 or Llama in a folder that Hugging Face's transformers wrote, or `save_pretrained`.
 
@@ -121,6 +123,7 @@ def check_tensors(path: Path, entries: list[Entry], stored: dict[str, Stored]) -
         )
 
 
+@checked
 def save_pretrained(
     model: Layer,
     folder: str | os.PathLike[str],

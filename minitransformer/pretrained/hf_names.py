@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arguments import checked
 from ..layers import Array, Parameter, Unembedding, halves_from_pairs, pairs_from_halves
 from ..models import GPT, T5, Llama, T5v11, TiedLlama
 
@@ -85,6 +86,7 @@ class Entry(NamedTuple):
             start += width
 
 
+@checked
 def t5_names(model: Any) -> Iterator[Entry]:
     yield Entry("shared.weight", [model.target_embedding.tokens.weight], AS_IT_IS)
     yield from _own_head(model)
@@ -109,6 +111,7 @@ def t5_names(model: Any) -> Iterator[Entry]:
                 yield Entry(f"{path}.DenseReluDense.{theirs}.weight", [weight], TRANSPOSED)
 
 
+@checked
 def gpt_names(model: Any) -> Iterator[Entry]:
     yield Entry("transformer.wte.weight", [model.embedding.tokens.weight], AS_IT_IS)
     yield from _own_head(model)
@@ -132,6 +135,7 @@ def gpt_names(model: Any) -> Iterator[Entry]:
         yield Entry(f"{theirs}.bias", [ours.bias], AS_IT_IS)
 
 
+@checked
 def llama_names(model: Any) -> Iterator[Entry]:
     in_halves = halves(model.config.d_model // model.config.n_heads)
     yield Entry("model.embed_tokens.weight", [model.embedding.tokens.weight], AS_IT_IS)
@@ -164,6 +168,7 @@ NAMES: dict[type, Callable[[Any], Iterator[Entry]]] = {
 }
 
 
+@checked
 def names_of(model: Any) -> list[Entry]:
     """All tensors of a model; TypeError for a model without a counterpart at Hugging Face."""
     for model_class, names in NAMES.items():

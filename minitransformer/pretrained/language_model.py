@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import checked
 from ..decoding import LanguageModel
 from ..models import LANGUAGE_MODELS, DecoderOnly
 from .errors import WeightsError
@@ -19,6 +20,7 @@ from .llama2c import Llama2cTokenizer, read_llama2c
 from .tokenizer import PretrainedTokenizer, read_tokenizer
 
 
+@checked
 @dataclass
 class PretrainedLanguageModel(LanguageModel):
     """A model and its tokenizer, which knows where a text begins and ends.
@@ -67,6 +69,7 @@ def check_rows(ids: Iterable[int], rows: int, tokenizer: Any, name: str) -> None
             raise ValueError(f"{name}: has the token {token!r}, id {i:,}; the model knows ids below {rows:,}")
 
 
+@checked
 def load_language_model(
     path: str | os.PathLike[str],
     tokenizer: str | os.PathLike[str] | None = None,

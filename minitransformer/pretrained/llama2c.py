@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import checked
 from ..layers import Layer, Parameter, Unallocated
 from ..layers.rotary import rotations
 from ..models import Llama, LlamaConfig, TiedLlama
@@ -33,6 +34,7 @@ BOS, EOS = 1, 2
 FIRST_BYTE = 3  # the id of byte 0: "<0x00>"
 
 
+@checked
 def read_llama2c(path: str | os.PathLike[str], dtype: DTypeLike = np.float32) -> Any:
     """The Llama in a .bin file of llama2.c (the float32 format that its `run.c` reads).
 
@@ -115,6 +117,7 @@ def _parameters(model: Any) -> list[list[Parameter]]:
     return parameters if isinstance(model, TiedLlama) else [*parameters, [model.head.weight]]
 
 
+@checked
 class Llama2cTokenizer:
     """The tokenizer of llama2.c: of two neighbouring pieces, always those whose union has the best score are joined.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ..arguments import checked
 from ..data import CharacterVocabulary
 from ..data.vocabulary import SPECIALS
 from .errors import WeightsError, shown
@@ -66,6 +67,7 @@ class PretrainedTokenizer:
         return int(self.tokenizer.get_vocab_size())
 
 
+@checked
 def read_tokenizer(folder: str | os.PathLike[str]) -> PretrainedTokenizer:
     """The tokenizer of a folder; WeightsError where there is none or it is damaged.
 

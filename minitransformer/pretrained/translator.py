@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .. import decoding
+from ..arguments import checked
 from ..decoding import LanguageModel, Translator
 from ..models import MODELS, DecoderOnly
 from .errors import WeightsError, shown
@@ -71,6 +72,7 @@ class PretrainedTranslator(Translator):
         raise TypeError("a pretrained translator is saved by `save_pretrained`, not as a checkpoint")
 
 
+@checked
 def load(
     path: str | os.PathLike[str], dtype: DTypeLike = np.float32, ignore: Collection[str] = ()
 ) -> Translator | LanguageModel:
@@ -83,6 +85,7 @@ def load(
     return load_language_model(path, dtype=dtype) if path.suffix == ".bin" else decoding.load(path)
 
 
+@checked
 def load_translator(
     path: str | os.PathLike[str], dtype: DTypeLike = np.float32, ignore: Collection[str] = ()
 ) -> Translator:

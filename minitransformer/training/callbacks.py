@@ -8,10 +8,12 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from ..arguments import checked
 from .history import Record
 from .trainer import Callback, Trainer
 
 
+@checked
 class ProgressBar(Callback):
     """A bar with the loss (a running mean), learning rate, target tokens per second, and the time left.
 
@@ -55,6 +57,7 @@ class ProgressBar(Callback):
         self.bar.close()
 
 
+@checked
 class Every(Callback):
     """Call `action(trainer)` after every n-th step, and after the last.
 

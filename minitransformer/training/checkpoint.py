@@ -26,6 +26,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..arguments import checked
 from ..files import whole_file
 from ..layers import Array
 
@@ -61,6 +62,7 @@ class Member:
         return len(self.header) + self.n_bytes
 
 
+@checked
 def save_checkpoint(path: str | os.PathLike[str], arrays: Mapping[str, Array], description: dict[str, Any]) -> None:
     """Write arrays and description to `path`, exactly as it is given.
 
@@ -103,6 +105,7 @@ def save_checkpoint(path: str | os.PathLike[str], arrays: Mapping[str, Array], d
         raise CheckpointError(f"{path}: cannot be written: {_reason(error)}") from None
 
 
+@checked
 def load_checkpoint(
     path: str | os.PathLike[str], check: Callable[[Path, Shapes, dict[str, Any]], None] | None = None
 ) -> tuple[dict[str, Array], dict[str, Any]]:

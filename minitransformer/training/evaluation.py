@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..arguments import checked
 from ..data import Batch
 from ..layers import CrossEntropy, Layer
 from .history import Record
 
 
+@checked
 def evaluate(model: Layer, batches: Iterable[Batch], pad: int = 0) -> Record:
     """Measure a model on batches, with dropout off.
 

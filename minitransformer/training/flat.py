@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
+from ..arguments import checked
 from ..layers import Array, Parameter
 
 
+@checked
 def flatten_values(parameters: Sequence[Parameter]) -> Array:
     """Move all values into one new vector (n,), of which the parameters' values become views."""
     dtypes = {parameter.dtype for parameter in parameters}
@@ -27,8 +29,11 @@ def flatten_values(parameters: Sequence[Parameter]) -> Array:
     return vector
 
 
+@checked
 def flatten_gradients(parameters: Sequence[Parameter], vector: Array | None = None) -> Array:
     """Make the parameters' gradients views of one vector (n,): the one that is given, or a new one of zeros."""
+    if not len(parameters):
+        raise ValueError("parameters is empty: a vector needs at least one")
     if vector is None:
         vector = np.zeros(sum(parameter.size for parameter in parameters), parameters[0].dtype)
     for parameter, view in views(vector, parameters):

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..arguments import checked
+
 Record = dict[str, float]
 
 
+@checked
 @dataclass
 class History:
     """The course of a training run, as plain lists of numbers.

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..layers import Array
 
 CHUNK = 1 << 15  # numbers at a time: all operands of a chunk stay in the processor's cache (up to 2 times faster)
@@ -56,6 +57,7 @@ class Optimizer:
         self.moments = {name: np.array(moment) for name, moment in state["moments"].items()}
 
 
+@checked
 class SGD(Optimizer):
     """Stochastic gradient descent.
 
@@ -77,6 +79,7 @@ class SGD(Optimizer):
         w -= rate * v
 
 
+@checked
 class Adam(Optimizer):
     """Adam: the mean gradient divided by the root of its mean square, both corrected for their start at 0.
 
@@ -112,6 +115,7 @@ class Adam(Optimizer):
         w -= root
 
 
+@checked
 class AdamW(Adam):
     """Adam with weight decay that is decoupled from the gradient.
 
@@ -136,6 +140,7 @@ class AdamW(Adam):
         super().update(w, g, rate, m, v)
 
 
+@checked
 def clip_by_global_norm(grad: Array, max_norm: float) -> float:
     """Scale `grad` (n,) in place to a norm of at most `max_norm`; return the norm that it had.
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..layers import Array
 from .history import History, Record
 from .trainer import Callback, Trainer
@@ -24,6 +25,7 @@ class Interrupted(KeyboardInterrupt):
     """Training was interrupted between two steps, and saved."""
 
 
+@checked
 def trainer_state(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
     """All of a trainer but its model: arrays `optimizer.*` and `history.*`, and a description (JSON)."""
     state = trainer.optimizer.state()
@@ -40,6 +42,7 @@ def trainer_state(trainer: Trainer) -> tuple[dict[str, Array], dict[str, Any]]:
     return arrays, description
 
 
+@checked
 def restore_trainer(trainer: Trainer, arrays: dict[str, Array], description: dict[str, Any]) -> None:
     """Put a trainer with a model of the same weights where the other one was: the next step is bit for bit the same.
 
@@ -83,6 +86,7 @@ def settings(trainer: Trainer) -> dict[str, Any]:
     }
 
 
+@checked
 class Saving(Callback):
     """Save before the first step, after every n-th and the last; at Ctrl-C, finish the step, save and stop.
 

@@ -12,7 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..arguments import checked
 
+
+@checked
 @dataclass(frozen=True)
 class Constant:
     """The same rate at every step."""
@@ -26,6 +29,7 @@ class Constant:
         return self.rate
 
 
+@checked
 @dataclass(frozen=True)
 class Noam:
     """Linear warm-up, then decay with the root of the step.
@@ -52,6 +56,7 @@ class Noam:
         return self.factor * self.d_model**-0.5 * min(step**-0.5, step * self.warmup**-1.5)
 
 
+@checked
 @dataclass(frozen=True)
 class WarmupCosine:
     """Linear warm-up to `rate`, then half a cosine down to `final` at step `steps`, and `final` ever after.

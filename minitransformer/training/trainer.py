@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..arguments import check_seed, checked
 from ..data import Batch
 from ..layers import CrossEntropy, Layer, first_nonfinite
 from .flat import flatten_gradients, flatten_values
@@ -50,6 +51,7 @@ class BlownUp(ArithmeticError):
     """The loss is far above where it began; the message says what to try."""
 
 
+@checked
 class Trainer:
     """Trains any model whose `forward(*batch.inputs, rng=rng)` gives logits, in this process alone.
 
@@ -88,13 +90,9 @@ class Trainer:
         clip: float | None = 1.0,
         seed: int = 0,
     ) -> None:
-        if not isinstance(model, Layer):
-            raise TypeError(f"model is of type {type(model).__name__}: must be a Layer")
-        if loss is not None and not isinstance(loss, Layer):
-            raise TypeError(f"loss is of type {type(loss).__name__}: must be a Layer, such as CrossEntropy()")
         if clip is not None and not clip > 0.0:
             raise ValueError(f"clip={clip}: must be above 0, or None for no limit")
-        np.random.SeedSequence(seed)  # TypeError or ValueError now, and not at the first step
+        check_seed(seed)
         keep_freed_memory()
         self.model = model
         self.optimizer = as_optimizer(optimizer)

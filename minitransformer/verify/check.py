@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import check_finite, check_seed, checked
 from ..layers import Array, Layer, Parameter
 from .diagnosis import WrongGradient, diagnose
 from .layer_under_test import LayerUnderTest, arrays_in, as_list, hidden_in, largest, same, temporarily
@@ -30,6 +31,7 @@ FLOOR = 1e-2
 MOST_DIAGNOSES = 3  # tensors for which the slow symptoms are tried too; each takes as long as the check itself
 
 
+@checked
 def check_gradients(
     layer: Layer,
     *inputs: Any,
@@ -86,11 +88,13 @@ def check_gradients(
     if method not in TOLERANCES:
         raise ValueError(f"method={method!r}: must be one of {', '.join(map(repr, TOLERANCES))}")
     tolerance = TOLERANCES[method] if tolerance is None else tolerance
+    check_finite("tolerance", tolerance, 0.0)
     tested = LayerUnderTest(layer, inputs, options, differentiable, dropout_seed)
     names = [name for name, _ in tested.named_parameters]
     for name in frozen:
         if name not in names:
             raise ValueError(f"frozen={name!r}: the layer has {', '.join(names) or 'no parameters'}")
+    check_seed(seed)
     rng = np.random.default_rng(seed)
     if randomize:
         tested.randomize(rng)

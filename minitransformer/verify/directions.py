@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import check_finite, check_seed, checked
 from ..layers import Layer
 from .check import FLOOR
 from .layer_under_test import LayerUnderTest, temporarily
@@ -17,6 +18,7 @@ from .numerical import STEP
 from .report import GradientCheck, Row
 
 
+@checked
 def check_directions(
     layer: Layer,
     *inputs: Any,
@@ -52,6 +54,8 @@ def check_directions(
     if n < 1:
         raise ValueError(f"n={n}: there must be at least 1 direction")
     tested = LayerUnderTest(layer, inputs, options, differentiable, dropout_seed)
+    check_seed(seed)
+    check_finite("tolerance", tolerance, 0.0)
     rng = np.random.default_rng(seed)
     if randomize:
         tested.randomize(rng)

@@ -10,11 +10,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..arguments import check_finite, checked
 from ..layers import Array
 
 STEP = 1e-30
 
 
+@checked
 def complex_step(f: Callable[[Array], complex], array: Array) -> Array:
     """The gradient of f at an array, entry by entry, by complex step.
 
@@ -38,6 +40,7 @@ def complex_step(f: Callable[[Array], complex], array: Array) -> Array:
     return gradient
 
 
+@checked
 def central_difference(f: Callable[[Array], float], array: Array, step: float = 6e-6) -> Array:
     """The gradient of f at an array, entry by entry, by central difference.
 
@@ -51,6 +54,7 @@ def central_difference(f: Callable[[Array], float], array: Array, step: float = 
         h, times max(1, |x|). The default, the cube root of the rounding error, balances rounding against the
         curvature that the formula leaves out.
     """
+    check_finite("step", step, 1e-12)
     point = np.array(array, np.float64)
     gradient = np.empty(point.shape)
     for index in np.ndindex(point.shape):

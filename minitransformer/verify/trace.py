@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import checked
 from ..layers import Array, Layer
 from .layer_under_test import temporarily
 
@@ -125,6 +126,7 @@ class Trace:
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+@checked
 def trace(
     model: Layer,
     *inputs: Any,
@@ -145,6 +147,8 @@ def trace(
 
     The model is given back as it was, gradients included.
     """
+    if any(np.iscomplexobj(x) for x in inputs):
+        raise TypeError("inputs are complex: give real numbers; a gradient by complex step is `check_gradients`")
     with temporarily(model):
         recorder = _Recorder(model)
         for parameter in model.parameters():

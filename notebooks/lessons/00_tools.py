@@ -236,7 +236,7 @@ assert right["one dense layer"] < 0.8 < 0.95 < right["dense, tanh, dense"]
 #
 # ### Exercise: a gradient without calculus
 
-# %% exercise="difference"
+# %% exercise="central_difference"
 
 # %% [markdown]
 # **Predict before you run.** How does the error change when $h$ gets smaller and smaller?

@@ -77,10 +77,9 @@ print(f"multiplications: {B * T * V * D:,} and 0;  numbers in the one-hot array:
 #
 # The forward is $Y = O E$ with the one-hot rows $O$ (N × V), so the rule for products gives
 #
-# $$ dE = O^\top dY, \qquad \text{row } v:\quad dE_v = \sum_{t\,:\,id_t = v} dy_t . $$
+# $$ dE = O^\top dY . $$
 #
-# Row $v$ **collects** the gradients of all places where word $v$ stands. Words that do not occur have a gradient of
-# zero. By hand, with the ids 1, 3, 1 of above and $dy = (1, 2), (3, 4), (5, 6)$:
+# By hand, with the ids 1, 3, 1 of above and $dy = (1, 2), (3, 4), (5, 6)$:
 #
 # **Predict before you run.** Which rows of $dE$ are not zero, and what is in them?
 
@@ -111,7 +110,8 @@ assert (onehot.T @ dy).tolist() == [[0, 0], [6, 8], [0, 0], [3, 4]]
 # %% exercise="embed_backward"
 
 # %% [markdown]
-# The package's own:
+# $dE_v = \sum_{t\,:\,id_t = v} dy_t$: row $v$ **collects** the gradients of all places where word $v$ stands. Words that do
+# not occur have a gradient of zero. The package's own:
 
 # %%
 show_source(Embedding.backward)
@@ -124,7 +124,8 @@ show_source(Embedding.backward)
 # $$ \mathrm{logits} = x\,E^\top, \qquad \mathrm{logits}_v = x \cdot E_v . $$
 #
 # The larger the dot product, the more probable the word. In reverse this is a plain matrix product, over all
-# positions of the batch at once: $dx = d\mathrm{logits}\; E$ and $dE = d\mathrm{logits}^\top x$.
+# positions of the batch at once. By hand, one position, $x = (1, 2)$, three words, $d\mathrm{logits} = (1, 0, -1)$: the row of
+# word 0 gets $1 \cdot (1, 2)$, that of word 1 nothing, that of word 2 $-1 \cdot (1, 2)$.
 #
 # Mind the difference to section 3: there a position touched *one* row of the table. Here every position was compared
 # with *every* row, so every row gets a gradient at every step.

@@ -56,10 +56,7 @@ for weights in ([0.5, 0.5, 0.0], [0.5, 0.0, 0.5]):
 #
 # ## 2 · Split and merge
 #
-# Head $j$ gets $n/h$ of the features, $d = n/h$ of them, of every word:
-#
-# $$ (B, T, n) \;\to\; (B, T, h, d) \;\to\; (B, h, T, d) $$
-#
+# Head $j$ gets $d = n/h$ of the features of every word: $(B, T, n)$ becomes $(B, h, T, d)$.
 # Then $h$ attentions run at once, in the same four lines as before: `@` does not care how many leading axes there
 # are. Merging goes back the same way.
 #

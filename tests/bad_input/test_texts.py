@@ -131,7 +131,7 @@ def test_languages(tokens, language):
     holds(lambda: LanguageVocabulary(tokens, language))
 
 
-@pytest.mark.parametrize("path", ["", "a\0b", "x" * 5000, "/", "/dev/null/x"])
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "/", "/dev/null/x"])
 def test_paths_that_are_none(path):
     with pytest.raises(DataError, match="allowed"):
         read_pairs(path)

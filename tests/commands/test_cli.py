@@ -1,5 +1,7 @@
 """The command line as a whole: its help, its exit statuses, and mistakes in one clear line."""
 
+import argparse
+import re
 import subprocess
 import sys
 
@@ -7,6 +9,7 @@ import pytest
 
 from minitransformer import __version__
 from minitransformer.cli import COMMANDS, main, parser
+from minitransformer.data import DataError
 
 from .conftest import TINY
 
@@ -104,3 +107,35 @@ def test_an_interruption_is_no_traceback(run, monkeypatch, pairs_file):
     status, _, err = run("train", pairs_file)
     assert status == 130
     assert err.strip().endswith("interrupted")
+
+
+OPTIONS = [
+    (" ".join(words), action)
+    for words, one in commands_of(parser())
+    for action in one._actions
+    if action.option_strings and action.nargs != 0
+]
+
+
+def test_every_refused_value_of_every_option_says_what_is_allowed():
+    refused = 0
+    for command, action in OPTIONS:
+        name = f"{command} {action.option_strings[-1]}"
+        if action.choices is not None or action.type is None:
+            continue  # argparse names all choices; without a type any text will do
+        for value in ("nonsense", "", "nan", "-1e300"):
+            try:
+                action.type(value)
+            except (argparse.ArgumentTypeError, DataError) as error:
+                message = str(error)
+            else:
+                continue
+            assert repr(value) in message, name
+            assert re.search("at least|such as|no name of a file|allowed|none of", message), f"{name}: {message}"
+            refused += 1
+    assert refused > 100
+
+
+def test_the_options_that_take_any_text_are_few():
+    free = {action.option_strings[-1] for _, action in OPTIONS if action.choices is None and action.type is None}
+    assert free == {"--after", "--ignore-key", "--prompt", "--row"}

@@ -239,7 +239,14 @@ def test_ctrl_c_from_outside_saves_and_says_how_to_go_on(tmp_path, pairs_file):
         "100000",
         *TINY,
     ]
-    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        list(map(str, command)),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell starts what runs in its background with the signal ignored, and so these tests, and so their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     while not (folder / "checkpoint.npz").exists():
         assert process.poll() is None
     process.send_signal(signal.SIGINT)

@@ -108,7 +108,7 @@ def _(p, targets):
     return d_logits
 
 
-@answers("difference")
+@answers("central_difference")
 def _(f, x, h):
     slopes = []
     for i in range(x.size):
@@ -119,13 +119,13 @@ def _(f, x, h):
     return np.array(slopes).reshape(x.shape)
 
 
-@answers("difference")
+@answers("central_difference")
 def _(f, x, h):
     steps = h * np.eye(x.size).reshape(-1, *x.shape)
     return np.array([f(x + step) - f(x - step) for step in steps]).reshape(x.shape) / (2 * h)
 
 
-@answers("difference")
+@answers("central_difference")
 def _(f, x, h):
     x, gradient = x.copy(), np.empty(x.shape)
     for i, old in np.ndenumerate(x.copy()):
@@ -163,6 +163,35 @@ def _(x, targets, w, b, rate, steps):
     logits -= logits.max(axis=1, keepdims=True)
     d = (_softmax(logits) - np.eye(len(b))[targets]) / len(x)
     return ANSWERS["descend"][2](x, targets, w - rate * x.T @ d, b - rate * d.sum(axis=0), rate, steps - 1)
+
+
+@answers("two_uses_backward")
+def _(d_logits, h, g, w_a, w_b, w_c):
+    d_sum = np.einsum("nv,ev->ne", d_logits, w_c) * (1 - g * g)
+    dh = np.einsum("nv,dv->nd", d_logits, w_a) + np.einsum("ne,de->nd", d_sum, w_b)
+    return dh, *(np.einsum("na,nb->ab", x, d) for x, d in ((h, d_logits), (h, d_sum), (g, d_logits)))
+
+
+@answers("two_uses_backward")
+def _(d_logits, h, g, w_a, w_b, w_c):
+    D, both = h.shape[1], np.hstack([h, g])
+    d_both = d_logits @ np.vstack([w_a, w_c]).T
+    d_sum = d_both[:, D:] - d_both[:, D:] * g**2
+    dh = d_both[:, :D] + d_sum @ w_b.T
+    d_w = both.T @ d_logits
+    return dh, d_w[:D], h.T @ d_sum, d_w[D:]
+
+
+@answers("two_uses_backward")
+def _(d_logits, h, g, w_a, w_b, w_c):
+    dh, d_w_a, d_w_b, d_w_c = (np.zeros(z.shape) for z in (h, w_a, w_b, w_c))
+    for n, d in enumerate(d_logits):
+        d_sum = (w_c @ d) * (1 - g[n] ** 2)
+        dh[n] = w_a @ d + w_b @ d_sum
+        d_w_a += np.outer(h[n], d)
+        d_w_b += np.outer(h[n], d_sum)
+        d_w_c += np.outer(g[n], d)
+    return [dh, d_w_a, d_w_b, d_w_c]
 
 
 # Lesson 01
@@ -843,6 +872,47 @@ def _(x, gain, shift, eps):
             centred = v - sum(v) / len(v)
             y[b, t] = centred / math.sqrt(centred @ centred / len(v) + eps) * gain + shift
     return y
+
+
+@answers("layer_norm_steps_backward")
+def _(dy, centred, std, gain):
+    D = dy.shape[1]
+    hat, d_hat = centred / std, dy * gain
+    d_inverse = np.einsum("nd,nd->n", d_hat, centred)[:, None]
+    d_centred = (d_hat - hat * (d_hat * hat).mean(axis=1, keepdims=True)) / std
+    d_mean = -np.einsum("nd->n", d_centred)[:, None]
+    d_std = -d_inverse * std**-2.0
+    d_gain = np.einsum("nd,nd->d", dy, hat)
+    return dy.sum(0), d_gain, d_hat, d_inverse, d_std, d_std / (2 * std), d_centred, d_mean, d_centred + d_mean / D
+
+
+@answers("layer_norm_steps_backward")
+def _(dy, centred, std, gain):
+    N, D = dy.shape
+    d_hat, d_centred, dx = np.zeros((N, D)), np.zeros((N, D)), np.zeros((N, D))
+    d_inverse, d_std, d_variance, d_mean = (np.zeros((N, 1)) for _ in range(4))
+    for n in range(N):
+        d_hat[n] = gain * dy[n]
+        d_inverse[n] = d_hat[n] @ centred[n]
+        d_std[n] = -d_inverse[n] / std[n] / std[n]
+        d_variance[n] = d_std[n] / std[n] / 2
+        d_centred[n] = d_hat[n] / std[n] + 2 / D * d_variance[n] * centred[n]
+        d_mean[n] = -sum(d_centred[n])
+        dx[n] = d_centred[n] + d_mean[n] / D
+    return [np.ones(N) @ dy, sum(dy * centred / std), d_hat, d_inverse, d_std, d_variance, d_centred, d_mean, dx]
+
+
+@answers("layer_norm_steps_backward")
+def _(dy, centred, std, gain):
+    inverse = 1 / std
+    d_hat = gain * dy
+    d_inverse = (centred * d_hat).sum(1, keepdims=True)
+    d_variance = -0.5 * d_inverse * inverse**3
+    d_centred = d_hat * inverse
+    d_centred += centred * d_variance * (2 / dy.shape[1])
+    dx = d_centred - d_centred.mean(axis=1, keepdims=True)
+    sums = np.add.reduce(dy), np.add.reduce(dy * centred * inverse)
+    return (*sums, d_hat, d_inverse, 2 * std * d_variance, d_variance, d_centred, -d_centred.sum(1)[:, None], dx)
 
 
 @answers("layer_norm_backward")

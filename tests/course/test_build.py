@@ -259,6 +259,17 @@ def test_a_bug_to_find_is_in_the_museum_and_its_thread_in_the_lesson(path):
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_no_lesson_uses_the_name_of_an_exercise_for_something_else(path):
+    """All of a student's notebooks are graded together: the last one that binds a name counts."""
+    from minitransformer.course.exercises import exercises
+    from minitransformer.course.grading import bound
+
+    book = Lesson(path).build("student")
+    code = [cell for cell in book.cells if cell.cell_type == "code" and cell.id.split("-")[1] != "exercise"]
+    assert set(bound([cell.source for cell in code])) & set(exercises()) == set()
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_no_answer_stands_above_its_stub(path):
     Lesson(path).build("student")
 

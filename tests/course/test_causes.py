@@ -75,9 +75,9 @@ def test_automatic_mutants_are_rejected_most_with_a_cause(name):
     assert len(unexplained) <= 0.2 * len(results), "\n\n".join(unexplained)
 
 
-@pytest.mark.parametrize("name", right_answers.ANSWERS)
+@each
 def test_right_answers_of_another_shape_pass(name):
-    answers = right_answers.ANSWERS[name]
+    answers = right_answers.ANSWERS.get(name, [])
     assert len(answers) >= 3
     for answer in answers:
         for seed in (0, 1, 2):

@@ -79,6 +79,9 @@ def test_huge_lines_are_read(write):
     ("content", "message"),
     [
         (b"a\tb\nc\n", ":2: one column; allowed is source, a tab, target"),
+        (b"a ||| b\n", r":1: one column; allowed is source, a tab, target; write tabs in place of |||, as with: sed"),
+        (b"a b    c d\n", ":1: one column; allowed is source, a tab, target; write tabs in place of several spaces"),
+        (b"<?xml version='1.0'?>\n<tmx>\n", ":1: one column; allowed is source, a tab, target; the file is XML"),
         (b"a\tb\n\n\tc\n", ":3: the source is empty"),
         (b"a\t \t(by me)\n", ":1: the target is empty"),
         (b"\t\n", ":1: the source is empty"),
@@ -229,7 +232,7 @@ def test_fractions_that_are_none_are_refused(fractions):
 
 
 def test_a_seed_that_is_no_whole_number_is_refused():
-    with pytest.raises(TypeError, match=r"seed is 0\.5"):
+    with pytest.raises(TypeError, match=r"seed=0\.5: must be an integer"):
         split_by_source([("a", "b")], (1.0,), seed=0.5)
 
 

@@ -72,7 +72,7 @@ def test_what_is_no_text_is_refused_alike(tmp_path, monkeypatch, content, messag
 def test_an_argument_that_was_not_utf_8_is_refused():
     with pytest.raises(DataError, match=r"text: character 4 is byte 0xe9, which is not UTF-8"):
         normalize("caf\udce9")
-    with pytest.raises(TypeError, match="after is 3"):
+    with pytest.raises(TypeError, match="text=3: must be a string"):
         normalize(3, "after")
 
 

@@ -50,8 +50,9 @@ def test_a_text_that_just_fits_is_one_window():
     ("ids", "context", "error", "words"),
     [
         ([1, 2, 3], 3, ValueError, "ids are 3: a window of context=3 ids needs 4"),
-        ([1.0, 2.0, 3.0], 1, TypeError, "dtype float64"),
-        ([[1, 2, 3]], 1, TypeError, r"shape \(1, 3\)"),
+        ([1.0, 2.0, 3.0], 1, TypeError, "must be a list of integers"),
+        (np.ones(3), 1, TypeError, "dtype float64"),
+        (np.array([[1, 2, 3]]), 1, TypeError, r"shape \(1, 3\)"),
         ([1, 2, 3], 0, ValueError, "context is 0"),
     ],
 )

@@ -169,7 +169,6 @@ def test_vocabularies_of_different_rules_or_tokens_differ():
         ({}, "kind of vocabulary is None; allowed are"),
         ({"kind": "words"}, "kind of vocabulary is 'words'"),
         ({"kind": ["word"]}, "kind of vocabulary is"),
-        (None, "kind of vocabulary is None"),
         ({"kind": "word", "tokens": "abc", "lowercase": False}, "'tokens' of the stored vocabulary is a str"),
         ({"kind": "word", "tokens": ["a"]}, "'lowercase' of the stored vocabulary is a NoneType"),
         ({"kind": "word", "tokens": ["a", 3], "lowercase": False}, r"tokens\[1\] is 3"),

@@ -223,12 +223,12 @@ def test_the_tree_of_one_sentence_of_a_batch_is_that_of_the_sentence_alone():
         ({"num_beams": 2, "num_return_sequences": 3}, "num_return_sequences=3: .* at most num_beams=2"),
         ({"num_beams": 2, "num_return_sequences": 0}, "num_return_sequences=0: must be at least 1"),
         ({"num_beams": 2, "max_new_tokens": 0}, "max_new_tokens=0: must be at least 1"),
-        ({"num_beams": 2, "max_new_tokens": 1.5}, "max_new_tokens=1.5: give one whole number"),
+        ({"num_beams": 2, "max_new_tokens": 1.5}, "max_new_tokens=1.5: must be an integer"),
     ],
 )
 def test_wrong_settings_and_those_without_effect_are_named(settings, words):
     model, source, start = case(0)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises((TypeError, ValueError), match=words):
         beam_search(model, source, start=start, eos=EOS, **settings)
 
 

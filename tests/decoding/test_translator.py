@@ -179,7 +179,7 @@ def test_a_tensor_that_is_missing_or_misshapen_is_named(tmp_path):
 
 
 def test_build_model_names_what_does_not_fit():
-    with pytest.raises(ValueError, match="model='giant': must be one of"):
+    with pytest.raises(ValueError, match="name='giant': must be one of"):
         build_model("giant", MinimalConfig(5, 5), np.random.default_rng(0))
     with pytest.raises(ValueError, match="takes a TransformerConfig"):
         build_model("transformer", MinimalConfig(5, 5), np.random.default_rng(0))

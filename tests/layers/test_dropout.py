@@ -56,7 +56,7 @@ def test_every_position_draws_its_own_number():
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, 1.5, float("nan")])
 def test_a_probability_out_of_range_is_refused(p):
-    with pytest.raises(ValueError, match=r"p=.*: the probability of dropping must be at least 0 and below 1"):
+    with pytest.raises(ValueError, match=r"p=.*: the probability of dropout must be at least 0 and below 1"):
         Dropout(p)
 
 

@@ -56,5 +56,5 @@ def test_a_generator_is_an_initializer_and_an_initializer_stays():
 
 @pytest.mark.parametrize("wrong", [0, None, np.random])
 def test_anything_else_is_refused(wrong):
-    with pytest.raises(TypeError, match=r"give a np\.random\.Generator"):
+    with pytest.raises(TypeError, match=r"must be an Initializer or a np\.random\.Generator"):
         as_initializer(wrong)

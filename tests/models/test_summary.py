@@ -63,3 +63,16 @@ def test_a_layer_without_weights_has_an_empty_table():
     found = summary(ReLU())
     assert (found.rows, found.parameters) == ((), 0)
     assert "total" in str(found)
+
+
+def test_the_whole_table_stands_as_it_is_read():
+    model = Chain(tokens=(tokens := Embedding(11, 5, Unallocated())), head=Unembedding(tokens.weight))
+    assert str(summary(model)).splitlines() == [
+        "weight          shape  parameters     share",
+        "-------------  ------  ----------  --------",
+        "tokens.weight  11 x 5          55  100.00 %",
+        "                total          55",
+        "",
+        "multiply-adds a token, in linear maps: 55",
+        "tied to tokens.weight: head.weight",
+    ]

@@ -47,7 +47,7 @@ def test_it_is_legible(assert_legible):
     ("mask", "words", "error", "message"),
     [
         (np.tri(3), None, TypeError, "mask is of dtype float64: it must be a boolean array"),
-        ([[True]], None, TypeError, "mask is of list"),
+        ([[True]], None, TypeError, r"mask=\[\[True\]\]: must be a NumPy array"),
         (np.ones((2, 1, 3, 3), bool), None, ValueError, r"mask has shape \(2, 1, 3, 3\)"),
         (np.ones(3, bool), None, ValueError, r"mask has shape \(3,\)"),
         (causal_mask(3)[0], ["a"], ValueError, r"queries has 1 words: mask of shape \(3, 3\) asks for 3"),

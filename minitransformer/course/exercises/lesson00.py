@@ -69,7 +69,7 @@ def loss_backward(p: Array, targets: Array) -> Array:
     return d_logits / len(p)
 
 
-def difference(f: Callable[[Array], Any], x: Array, h: float) -> Array:
+def central_difference(f: Callable[[Array], Any], x: Array, h: float) -> Array:
     """The gradient of f at x by central differences: for each entry (f(x + h) - f(x - h)) / (2 h), all others fixed.
 
     f takes an array of x's shape and returns one number; x of any shape, h a small number -> (the shape of x).
@@ -226,7 +226,7 @@ def _one_sided(f: Callable[[Array], Any], x: Array, h: float) -> Array:
 
 def _divided_by_h(f: Callable[[Array], Any], x: Array, h: float) -> Array:
     """Divides by h, but the two points are 2 h apart."""
-    return 2.0 * difference(f, x, h)
+    return 2.0 * central_difference(f, x, h)
 
 
 def _all_entries_move(f: Callable[[Array], Any], x: Array, h: float) -> Array:
@@ -479,13 +479,13 @@ EXERCISES = [
         reference=_loss_reference,
     ),
     Exercise(
-        name="difference",
+        name="central_difference",
         lesson="00",
         difficulty=2,
         importance=4,
         minutes=8,
         title="A gradient without calculus",
-        solution=difference,
+        solution=central_difference,
         cases=_difference_cases,
         wrong=(_one_sided, _divided_by_h, _all_entries_move),
         hints=(
@@ -524,7 +524,7 @@ EXERCISES = [
         wrong=(_second_use_alone, _first_use_alone, _uses_averaged),
         broken=_second_use_alone,
         hints=(
-            "Which of the four gradients is wrong? Compare each with `difference`.",
+            "Which of the four gradients is wrong? Compare each with `central_difference`.",
             "h is used twice. Count the lines that make dh.",
             "The second of them must add to what the first has found.",
         ),

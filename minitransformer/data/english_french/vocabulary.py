@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ...arguments import checked
 from ..vocabulary import Vocabulary, stored
 from .spelling import detokenize, tokenize
 
 
+@checked
 class LanguageVocabulary(Vocabulary):
     """Lower-cased words of English or French, elisions (l', qu') and punctuation marks on their own.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...arguments import checked
 from ..vocabulary import SPECIALS, WordVocabulary
 
 Pairs = list[tuple[list[int], list[int]]]
@@ -27,6 +28,7 @@ class Reversal:
     test: Pairs
 
 
+@checked
 def joeynmt_reversal(
     n_training: int = 50_000, n_validation: int = 1000, n_test: int = 1000, seed: int = 42
 ) -> Reversal:
@@ -40,6 +42,8 @@ def joeynmt_reversal(
     for name, n in (("n_training", n_training), ("n_validation", n_validation), ("n_test", n_test)):
         if n < 1:
             raise ValueError(f"{name} is {n}; allowed are whole numbers from 1")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"seed={seed}: must be at least 0 and below 2^32")
     rng = np.random.RandomState(seed)
     sizes = {"training": n_training, "validation": n_validation, "test": n_test}
     sets = {name: _sample(rng, n, LONGEST[name]) for name, n in sizes.items()}

@@ -11,11 +11,13 @@ from itertools import product
 
 import numpy as np
 
+from ...arguments import checked
 from ..batches import Batch, check_whole
 
 PAD = 0  # the target of positions that are not predicted; digits have ids from 1
 
 
+@checked
 class SortingTask:
     """Batches of sorted digits, drawn from a generator seeded with seed and step; a quarter of all inputs is held out.
 

@@ -12,9 +12,12 @@ from itertools import groupby
 
 import numpy as np
 
+from ...arguments import checked
+
 Pair = tuple[list[int], list[int]]
 
 
+@checked
 def sentinels(last: int, n: int = 100) -> range:
     """The ids of <X>, <Y>, ...: the n highest of a vocabulary, from the last one down, as T5 has them (last=32099)."""
     if not 1 <= n <= last + 1:
@@ -22,6 +25,7 @@ def sentinels(last: int, n: int = 100) -> range:
     return range(last, last - n, -1)
 
 
+@checked
 def random_spans(length: int, rng: np.random.Generator, density: float = 0.15, mean_span: float = 3.0) -> np.ndarray:
     """Which tokens are taken out, (length,) boolean. Kept and taken spans take turns, and a kept one is first.
 
@@ -32,15 +36,19 @@ def random_spans(length: int, rng: np.random.Generator, density: float = 0.15, m
     """
     if length < 2:
         raise ValueError(f"length={length}: at least 2 tokens are needed, one to keep and one to take out")
-    if not 0.0 < density < 1.0:
-        raise ValueError(f"density={density}: must be above 0 and below 1")
-    if mean_span < 1.0:
-        raise ValueError(f"mean_span={mean_span}: a span has at least 1 token")
+    check_spans(density, mean_span)
     taken = min(max(round(length * density), 1), length - 1)
     n = min(max(round(taken / mean_span), 1), length - taken)
     kept_lengths, span_lengths = random_parts(length - taken, n, rng), random_parts(taken, n, rng)
     lengths = np.stack([kept_lengths, span_lengths], axis=1).reshape(-1)  # (n, 2) -> (2 n,): kept, taken, kept, ...
     return np.repeat(np.arange(2 * n) % 2 == 1, lengths)
+
+
+def check_spans(density: float, mean_span: float) -> None:
+    if not 0.0 < density < 1.0:
+        raise ValueError(f"density={density}: must be above 0 and below 1")
+    if not mean_span >= 1.0:
+        raise ValueError(f"mean_span={mean_span}: a span has at least 1 token")
 
 
 def random_parts(total: int, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -49,6 +57,7 @@ def random_parts(total: int, n: int, rng: np.random.Generator) -> np.ndarray:
     return np.diff(cuts, prepend=0, append=total)
 
 
+@checked
 def corrupt_spans(ids: Sequence[int], spans: np.ndarray, sentinels: Sequence[int]) -> Pair:
     """Source and target of a text; `spans` (length,) says which tokens are taken out.
 
@@ -81,6 +90,7 @@ def corrupt_spans(ids: Sequence[int], spans: np.ndarray, sentinels: Sequence[int
     return source, target
 
 
+@checked
 def restore_spans(source: Sequence[int], target: Sequence[int], sentinels: Sequence[int]) -> list[int]:
     """The text that `corrupt_spans` made source and target of; ValueError for a span that the target lacks."""
     known = set(sentinels)
@@ -97,6 +107,7 @@ def restore_spans(source: Sequence[int], target: Sequence[int], sentinels: Seque
     return [token for part in source for token in spans.get(part, [part])]
 
 
+@checked
 class SpanCorruption:
     """Pairs of source and target from random pieces of a long text, for `FreshBatches`.
 
@@ -120,6 +131,7 @@ class SpanCorruption:
         if not 2 <= length <= len(ids):
             raise ValueError(f"length={length}: must be at least 2 and at most that of the text, {len(ids)}")
         self.ids, self.length, self.sentinels = np.asarray(ids), length, sentinels
+        check_spans(density, mean_span)
         self.density, self.mean_span = density, mean_span
 
     def __call__(self, rng: np.random.Generator, n: int) -> list[Pair]:

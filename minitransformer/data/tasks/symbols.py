@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from ...arguments import checked
 from ..vocabulary import SPECIALS, WordVocabulary
 
 RULES: dict[str, Callable[[Sequence[int]], list[int]]] = {
@@ -22,6 +23,7 @@ RULES: dict[str, Callable[[Sequence[int]], list[int]]] = {
 SPLITS = ("train", "test")
 
 
+@checked
 class ToyTask:
     """Endless examples of one rule. A tenth of all sources, chosen by a hash of the source, is kept for test.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...arguments import checked
 from ..base import Array, Cache, Layer
 from ..checks import check_axes, check_gradient
 from ..containers import Identity
@@ -41,6 +42,7 @@ class DotScore(Layer):
         return dq, dk
 
 
+@checked
 class AdditiveScore(Layer):
     """score(q, k) = v . tanh(q + k).
 
@@ -74,6 +76,7 @@ class AdditiveScore(Layer):
         return d_sum.sum(axis=2), d_sum.sum(axis=1)  # q was added for every s, k for every t
 
 
+@checked
 class CrossAttention(Layer):
     """context = softmax(score(query(x), key(memory)) + mask) memory, with one head.
 
@@ -149,6 +152,7 @@ class CrossAttention(Layer):
         return self.query.backward(dq, cache["query"]), dk, d_memory
 
 
+@checked
 class DotAttention(CrossAttention):
     """Luong's attention: the score is the product of the decoder's state and the encoder's.
 
@@ -165,6 +169,7 @@ class DotAttention(CrossAttention):
         super().__init__(DotScore(), key=key)
 
 
+@checked
 class AdditiveAttention(CrossAttention):
     """Bahdanau's attention: the score is a small feed-forward network of both states.
 

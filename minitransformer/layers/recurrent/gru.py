@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import checked
 from ..activations import sigmoid_in_place
 from ..base import Array, Cache, Layer
 from ..checks import check_gradients
@@ -22,6 +23,7 @@ from .lstm import check_layers
 from .stack import Bidirectional, RecurrentStack, first_states, padded_steps, time_major
 
 
+@checked
 class GRULayer(Layer):
     """One layer of GRU over all steps of a sequence. A padded step leaves h alone, and puts it out.
 
@@ -112,6 +114,7 @@ class GRULayer(Layer):
         return (dx, dh) if cache["given"] else dx
 
 
+@checked
 class GRU(RecurrentStack):
     """Layers of GRU one above another, from the first token to the last.
 
@@ -134,6 +137,7 @@ class GRU(RecurrentStack):
         super().__init__([GRULayer(width, d_hidden, init) for width in widths], dropout)
 
 
+@checked
 class BidirectionalGRU(RecurrentStack):
     """The same with two GRUs in every layer, one for each direction.
 

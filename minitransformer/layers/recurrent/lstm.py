@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import checked
 from ..activations import sigmoid_in_place
 from ..base import Array, Cache, Layer
 from ..checks import check_axes, check_gradients
@@ -21,6 +22,7 @@ from ..linear import Dense, Linear
 from .stack import Bidirectional, RecurrentStack, first_states, padded_steps, time_major
 
 
+@checked
 class LSTMLayer(Layer):
     """One layer of LSTM over all steps of a sequence.
 
@@ -146,6 +148,7 @@ class LSTMCell(LSTMLayer):
         return dx[:, 0], dh, dc
 
 
+@checked
 class LSTM(RecurrentStack):
     """Layers of LSTM one above another, from the first token to the last.
 
@@ -168,6 +171,7 @@ class LSTM(RecurrentStack):
         super().__init__([LSTMLayer(width, d_hidden, init) for width in widths], dropout)
 
 
+@checked
 class BidirectionalLSTM(RecurrentStack):
     """The same with two LSTMs in every layer, one for each direction.
 

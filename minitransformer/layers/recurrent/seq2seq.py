@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...arguments import checked
 from ..activations import Tanh
 from ..base import Array, Cache, Layer
 from ..checks import check_axes, check_gradient, check_gradients
@@ -22,6 +23,7 @@ from .attention import CrossAttention
 from .stack import RecurrentStack
 
 
+@checked
 class RecurrentEncoder(Layer):
     """A recurrent encoder, and the bridge from its last state to the decoder's first.
 
@@ -70,6 +72,7 @@ class RecurrentEncoder(Layer):
         return self.lstm.backward((d_memory, *d_last), cache["lstm"])
 
 
+@checked
 class AttentionalHidden(Layer):
     """y = tanh([context; h] W).
 
@@ -104,6 +107,7 @@ class AttentionalHidden(Layer):
         return d_both[..., : self.d_context], d_both[..., self.d_context :]
 
 
+@checked
 class LuongDecoder(Layer):
     """The LSTM runs first, then all its states attend to the memory in one product.
 

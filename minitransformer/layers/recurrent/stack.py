@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ...arguments import checked
 from ..base import Array, Cache, Layer
 from ..checks import check_axes, check_gradients
 from ..dropout import Dropout
 from ..residual import as_tuple
 
 
+@checked
 class Bidirectional(Layer):
     """One layer reads the sequence from its start, another from its end; their outputs stand side by side.
 
@@ -69,6 +71,7 @@ class Bidirectional(Layer):
         return (dx, *d_state) if d_state else dx
 
 
+@checked
 class RecurrentStack(Layer):
     """Recurrent layers one above another: each reads the outputs of the one below.
 

@@ -1,0 +1,229 @@
+"""Random changes of the code, one at a time: do the tests notice? `python -m tests.random_mutants layers --seed 1`
+
+The changes are those of cosmic-ray: another operator, constant or comparison, a condition negated, a loop that does
+not run. Here is only the choice of places, the order of tests and the report. A place is drawn first, then one of
+its changes, so that lines with many operators do not count more. Tests whose name is the file's run first, then
+those of its room. A mutant that no test notices survives. Those in `EQUIVALENT` compute the same, for the reason
+given there.
+
+Needs: pip install cosmic-ray.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+# The tests of a room, fast ones first; all of them run before a mutant counts as survived.
+ROOMS = {
+    "layers": ["layers", "cases", "properties", "models/test_incremental.py", "bad_input/test_public_names.py"],
+    "models": ["models", "cases", "layers/test_wrong_inputs.py", "properties", "bad_input/test_public_names.py"],
+    "training": ["training", "cases", "bad_input"],
+    "decoding": ["decoding", "cases", "bad_input"],
+    "data": ["data", "cases", "properties", "bad_input"],
+    "pretrained": ["pretrained", "bad_input", "commands/test_lm.py"],
+    "verify": ["verify", "cases", "mutants", "bad_input/test_public_names.py"],
+    "course": ["course/test_checking.py", "course/test_exercises.py", "course"],
+}
+PLAIN = ("Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow", "Eq", "NotEq", "Lt", "LtE", "Gt", "GtE")
+# Mutants that compute the same: (file, a piece of the changed line) -> why.
+EQUIVALENT: dict[tuple[str, str], str] = {}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    file: str  # within the package
+    line: int
+    operator: str
+    code: str  # of the whole file
+
+    def changed(self) -> tuple[str, str]:
+        """The line before and after."""
+        old = (ROOT / "minitransformer" / self.file).read_text(encoding="utf-8").splitlines()
+        new = self.code.splitlines()
+        return next(((a.strip(), b.strip()) for a, b in zip(old, new) if a != b), ("", ""))
+
+    def reason(self) -> str | None:
+        """Why it is equivalent, if it is."""
+        return next(
+            (why for (f, piece), why in EQUIVALENT.items() if f == self.file and piece in self.changed()[1]), None
+        )
+
+
+def operators() -> list[str]:
+    """Cosmic-ray's operators, without shifts and bits, which are refused at once, and without identities."""
+    from cosmic_ray import plugins
+
+    def wanted(name: str) -> bool:
+        kind, _, change = name.removeprefix("core/").partition("_")
+        if kind in ("ReplaceBinaryOperator", "ReplaceComparisonOperator"):
+            return all(part in PLAIN for part in change.split("_"))
+        return kind not in ("RemoveDecorator", "ExceptionReplacer", "VariableReplacer", "VariableInserter")
+
+    return [name for name in plugins.operator_names() if wanted(name)]
+
+
+def sample(room: str, n: int, seed: int) -> list[Mutant]:
+    """n mutants of a room's files, at places drawn without repetition."""
+    from cosmic_ray import plugins
+    from cosmic_ray.ast import ast_nodes, get_ast
+    from cosmic_ray.mutating import mutate_code
+
+    package = ROOT / "minitransformer"
+    files = sorted(p for p in (package / room).rglob("*.py") if "exercises" not in p.parts)
+    places: dict[tuple[str, int, int], list[tuple[str, int]]] = {}
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        for name in operators():
+            operator = plugins.get_operator(name)()
+            found = [at for node in ast_nodes(get_ast(text)) for at in operator.mutation_positions(node)]
+            for i, (start, _) in enumerate(found):
+                places.setdefault((str(path.relative_to(package)), *start), []).append((name, i))
+    rng = random.Random(f"{room} {seed}")
+    order = sorted(places)
+    rng.shuffle(order)
+    mutants: list[Mutant] = []
+    for file, line, column in order:
+        name, occurrence = rng.choice(places[file, line, column])
+        text = (package / file).read_text(encoding="utf-8")
+        code = mutate_code(text, plugins.get_operator(name)(), occurrence)
+        if code is not None and _bare(code) != _bare(text):
+            mutants.append(Mutant(file, line, name.removeprefix("core/"), code))
+        if len(mutants) == n:
+            break
+    return mutants
+
+
+def _bare(code: str) -> str | None:
+    """The code without annotations and docstrings, where a change computes the same; None where it cannot be read."""
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, ast.AnnAssign):
+            node.annotation = ast.Constant(None)
+    return ast.dump(tree)
+
+
+def tests_for(room: str, file: str, workspace: Path) -> list[list[str]]:
+    """Stages of tests: of this file by name, then the room's."""
+    stem = Path(file).stem
+    own = [str(p) for p in sorted((workspace / "tests").rglob(f"test_{stem}*.py"))]
+    rest = [str(workspace / "tests" / name) for name in ROOMS[room]]
+    return [own, *([name] for name in rest)] if own else [[name] for name in rest]
+
+
+def killed(mutant: Mutant, room: str, workspace: Path, limit: float) -> str | None:
+    """What noticed the mutant: a stage of tests, or the time limit; None where nothing did."""
+    path = workspace / "minitransformer" / mutant.file
+    before = path.read_text(encoding="utf-8")
+    path.write_text(mutant.code, encoding="utf-8")
+    try:
+        for stage in tests_for(room, mutant.file, workspace):
+            if by := fails(stage, workspace, limit):
+                return by
+        return None
+    finally:
+        path.write_text(before, encoding="utf-8")
+
+
+def fails(stage: list[str], workspace: Path, limit: float) -> str | None:
+    """What failed of a stage of tests, in a process of its own; None where they passed."""
+    child = os.fork()
+    if child == 0:
+        status = 3  # an error of pytest itself
+        try:
+            status = _run(stage, workspace)
+        finally:
+            os._exit(status)
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        time.sleep(0.02)
+        done, code = os.waitpid(child, os.WNOHANG)
+        if done:
+            return (
+                None if code in (0, 5 << 8) else ", ".join(Path(name).name for name in stage[:2])
+            )  # 5: no tests there
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "time limit"
+
+
+def _run(stage: list[str], workspace: Path) -> int:
+    """In a child: pytest on some tests, until the first failure."""
+    import pytest
+
+    os.setpgid(0, 0)
+    os.chdir(workspace)
+    os.environ["PYTHONPATH"] = str(workspace)
+    sys.path.insert(0, str(workspace))
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    sys.dont_write_bytecode = True
+    status = pytest.main(
+        ["-x", "-q", "-o", "addopts=--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:xdist", *stage]
+    )
+    return int(status)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("room", choices=[*ROOMS, "all"])
+    parser.add_argument("-n", type=int, default=60, help="how many mutants of a room (default: 60)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=float, default=240.0, help="seconds for a stage of tests (default: 240)")
+    options = parser.parse_args()
+    import matplotlib  # what every child needs, once; not hypothesis, which pytest has to import itself
+    import numpy  # noqa: F401
+    import pytest  # noqa: F401
+
+    matplotlib.use("Agg")
+    survived = 0
+    with tempfile.TemporaryDirectory() as folder:
+        workspace = Path(folder) / "copy"
+        shutil.copytree(ROOT, workspace, ignore=shutil.ignore_patterns(".git", "runs", "__pycache__", ".*_cache"))
+        for room in ROOMS if options.room == "all" else [options.room]:
+            counts: Counter[str] = Counter()
+            began = time.monotonic()
+            mutants = sample(room, options.n, options.seed)
+            stages = {tuple(stage) for mutant in mutants for stage in tests_for(room, mutant.file, workspace)}
+            for stage in sorted(stages):
+                if by := fails(list(stage), workspace, options.limit):
+                    raise SystemExit(f"{stage}: fails without a change ({by}); run pytest first")
+            for mutant in mutants:
+                by = killed(mutant, room, workspace, options.limit)
+                why = mutant.reason()
+                verdict = "killed" if by else "equivalent" if why else "survived"
+                counts[verdict] += 1
+                old, new = mutant.changed()
+                print(f"{verdict:<10} {mutant.file}:{mutant.line}  {old}  ->  {new}  [{by or why or ''}]", flush=True)
+            true = counts["killed"] + counts["survived"]
+            share = 100 * counts["killed"] / max(true, 1)
+            print(
+                f"{room}: seed {options.seed}, {counts['killed']} of {true} killed ({share:.1f} %), "
+                f"{counts['equivalent']} equivalent, {time.monotonic() - began:.0f} s",
+                flush=True,
+            )
+            survived += counts["survived"]
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
