@@ -26,7 +26,14 @@ from minitransformer.commands.options import trainer_from
 from minitransformer.commands.runs import NOT_SETTINGS
 from minitransformer.data import EnglishFrench
 from minitransformer.decoding import BeamStep, DecodingTrace, Translator, beam_search, search_tree
-from minitransformer.experiments.coreference import SHOWROOM, Head, attention_maps
+from minitransformer.experiments.coreference import (
+    SHOWROOM,
+    Head,
+    attention_maps,
+    like_the_showroom,
+    measure_heads,
+    pronoun_translator,
+)
 from minitransformer.experiments.materials import drawn
 from minitransformer.layers import (
     Array,
@@ -419,13 +426,21 @@ def cross_attention(trained: Trained) -> Any:
 
 
 @picture(
-    "The encoder's head that links the pronoun to its noun: from where it draws, word by word.",
+    'The encoder\'s head with which "it" finds the noun that it stands for: from where it draws, word by word.',
     plotting.antecedent_figure,
-    demo_pictures,
-    trained=True,
+    pronoun_translator,
 )
 def antecedent(trained: Trained) -> Any:
-    return trained.pictures["antecedent"]
+    translator, _ = pronoun_translator(seed=1)
+    sentences = like_the_showroom(trained.grammar, np.random.default_rng(1), 200, "test")
+    head, look = measure_heads(translator, sentences, "it")[0], translator.look(SHOWROOM)
+    return plotting.antecedent_figure(
+        look.source,
+        head.weights(look.cache),
+        *(look.source.index(word) for word in ("it", "car", "showroom")),
+        averages={"antecedent": head.antecedent, "distractor": head.distractor, "sentences": len(sentences)},
+        where=str(head),
+    )
 
 
 @picture(

@@ -16,6 +16,7 @@ from ..experiments.coreference import (
     exact_match,
     forced_scores,
     intervene,
+    like_the_showroom,
     measure_heads,
     pronoun_accuracy,
 )
@@ -193,14 +194,6 @@ def best_heads(translator: Translator, grammar: EnglishFrench, options: argparse
             if (head.block, head.head) == (chosen.block, chosen.head)
         ]
     return best
-
-
-def like_the_showroom(grammar: EnglishFrench, rng: np.random.Generator, n: int, split: str) -> list[Example]:
-    """n hard sentences in which somebody got one thing straight from another."""
-    found: list[Example] = []
-    while len(found) < n:
-        found += [e for e in grammar.sample_hard(rng, 10 * n, split) if "straight" in e.english]
-    return found[:n]
 
 
 def verdict_on(head: Head) -> str:

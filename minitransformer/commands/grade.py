@@ -10,13 +10,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..course.capstone import GATES
 from ..course.exercises import exercises
-from ..course.grading import Limits, Submission, grade, submissions
+from ..course.grading import Limits, Submission, grade, grade_gates, submissions
 from ..course.result import Result
 from ..files import whole_file
 from .errors import CommandError
 from .options import new_parser, number, path_name, report, say
 
+CAPSTONE = "12"  # the lesson whose marks are its gates
 GRADING_SEED = 1  # the notebooks' own check draws its inputs with 0
 
 
@@ -26,8 +28,9 @@ def add_parser(commands: Any) -> None:
         "grade",
         run,
         "Grade the course's notebooks: a table student x exercise as CSV, 1 or 0. DIR holds student/*.ipynb, or "
-        "student.ipynb. Each exercise of each submission runs in a process of its own: a crash or an endless loop is a "
-        "zero for that exercise and nothing else. This is no sandbox: grade strangers' work in a container.",
+        "student.ipynb, and student/my_transformer.py for the gates of the capstone. Each exercise of each submission "
+        "runs in a process of its own: a crash or an endless loop is a zero for that exercise and nothing else. This "
+        "is no sandbox: grade strangers' work in a container.",
     )
     parser.set_defaults(seed=GRADING_SEED)
     limits = Limits()
@@ -36,7 +39,7 @@ def add_parser(commands: Any) -> None:
         "--out", metavar="FILE", type=path_name, help="where to write the table (default: standard output)"
     )
     parser.add_argument("--reasons", metavar="FILE", type=path_name, help="a second table: why each zero is one")
-    parser.add_argument("--lesson", type=number(int, 1), action="append", help="only this lesson; may be repeated")
+    parser.add_argument("--lesson", type=_lesson, action="append", help="only this one, as 4 or 09b; may be repeated")
     parser.add_argument("--seconds", type=number(float, 0.1), default=limits.seconds, help="for one exercise")
     parser.add_argument("--total", type=number(float, 0.1), default=limits.total, help="seconds for one student")
     parser.add_argument("--memory", type=number(int, 256), default=limits.megabytes, help="megabytes of one process")
@@ -53,17 +56,21 @@ def run(options: argparse.Namespace) -> int:
     if not handed_in:
         raise CommandError(f"DIR {options.folder!r}: holds neither student/*.ipynb nor student.ipynb")
     chosen = [e for e in exercises().values() if options.lesson is None or e.lesson in options.lesson]
-    if not chosen:
+    if not chosen and CAPSTONE not in options.lesson:
         raise CommandError(f"--lesson {options.lesson[0]}: there are {_lessons()}")
     names = [exercise.name for exercise in chosen]
+    capstone = options.lesson is None or CAPSTONE in options.lesson
+    columns = [*names, *(f"gate_{number}" for number in GATES if capstone)]
     limits = Limits(options.seconds, options.total, options.memory)
     marks: dict[str, dict[str, Result]] = {}
     for submission in handed_in:
         marks[submission.student] = grade(submission, names, limits, options.seed, options.workers)
+        if capstone:
+            marks[submission.student] |= grade_gates(submission, options.seed, limits)
         _tell(submission, marks[submission.student])
     numbers = {student: {name: int(r.passed) for name, r in row.items()} for student, row in marks.items()}
     table = [[student, *row.values(), sum(row.values())] for student, row in numbers.items()]
-    _write(["student", *names, "total"], table, options.out)
+    _write(["student", *columns, "total"], table, options.out)
     if options.reasons:
         reasons = [
             [student, name, result.stage, " ".join(result.message.split())]
@@ -83,7 +90,12 @@ def _tell(submission: Submission, row: dict[str, Result]) -> None:
 
 
 def _lessons() -> str:
-    return ", ".join(str(n) for n in sorted({exercise.lesson for exercise in exercises().values()}))
+    return ", ".join(sorted({CAPSTONE, *(exercise.lesson for exercise in exercises().values())}))
+
+
+def _lesson(text: str) -> str:
+    """A lesson's number as its exercises have it: 4 is 04, 9b is 09b."""
+    return f"0{text}" if text[1:2].isalpha() or len(text) == 1 else text
 
 
 def _write(heading: Sequence[str], rows: Iterable[Sequence[Any]], path: str | None) -> None:

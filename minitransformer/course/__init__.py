@@ -5,8 +5,20 @@ from minitransformer.course import check, hint, show_solution
 
 from .checking import CheckFailed, check
 from .debugger import debug_session
-from .hints import hint, show_solution
+from .hints import hint, show_solution, versions
+from .pictures import diagram
 from .result import Result
 from .source import Source, show_source
 
-__all__ = ["CheckFailed", "Result", "Source", "check", "debug_session", "hint", "show_solution", "show_source"]
+__all__ = [
+    "CheckFailed",
+    "Result",
+    "Source",
+    "check",
+    "debug_session",
+    "diagram",
+    "hint",
+    "show_solution",
+    "show_source",
+    "versions",
+]

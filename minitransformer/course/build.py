@@ -1,7 +1,11 @@
 """The notebooks, made from the lessons: `python -m minitransformer.course.build`.
 
 A lesson is written once, as a percent script in `notebooks/lessons`. Where it has a cell `# %% exercise="name"`, the
-student's notebook gets the stub of that exercise and the solved one its solution, both followed by its check.
+student's notebook gets the stub of that exercise and the solved one its solution, both followed by its check. A cell
+`# %% capstone="name other"` is the stubs, or the text, of these functions of `my_transformer.py`; with
+`given=true` it is their text in both.
+Two tags: `# %% tags=["assert"]` runs when the notebook is built and is not written into it; `tags=["teacher"]` is
+written into the solved notebook alone.
 Notebooks that somebody edited are never overwritten.
 """
 
@@ -23,11 +27,13 @@ from pathlib import Path
 from typing import Any
 
 from ..files import whole_file
+from .capstone import handed_out
 from .exercises import find
 
 LIMIT = 60.0  # seconds that a notebook may take, from the start of its kernel to its end
 KINDS = ("student", "solved")
 OURS = "minitransformer"  # the key of our metadata
+ASSERT, TEACHER = "assert", "teacher"  # the tags that a cell may have
 DPI = 90
 CHECKOUT = Path(__file__).parents[2]  # a kernel finds the package that builds, installed or not
 MOST_BYTES = 4_000_000  # of all student notebooks together
@@ -58,25 +64,37 @@ class Lesson:
         return self.path.stem
 
     @property
-    def number(self) -> int:
-        return int(self.name[:2])
+    def number(self) -> str:
+        """As its exercises have it: "04", "09b"."""
+        return self.name.partition("_")[0]
 
     def target(self, kind: str) -> Path:
         """Where its notebook of this kind is."""
         folder = self.path.parent.parent
         return (folder if kind == "student" else folder / kind) / f"{self.name}.ipynb"
 
-    def build(self, kind: str) -> Any:
-        """The notebook, without outputs: an nbformat node."""
+    def build(self, kind: str, asserts: bool = False) -> Any:
+        """The notebook, without outputs: an nbformat node. With `asserts` for a run, with the cells of that tag."""
         jupytext, nbformat = _tools("jupytext", "nbformat")
         script = jupytext.reads(self.path.read_text(encoding="utf-8"), fmt="py:percent")
         cells: list[tuple[str, str, dict[str, Any], str]] = []
+        above: list[tuple[str, str]] = []
         for cell in script.cells:
-            name = cell.metadata.get("exercise")
-            if name is None:
-                cells.append((cell.cell_type, cell.source, {}, ""))
+            name, tags = cell.metadata.get("exercise"), cell.metadata.get("tags", [])
+            if unknown := set(tags) - {ASSERT, TEACHER}:
+                raise BuildError(f"{self.path}: the tag {min(unknown)!r}, there are {ASSERT!r} and {TEACHER!r}")
+            if TEACHER in tags and kind != "solved":
+                continue
+            if functions := cell.metadata.get("capstone"):
+                given = cell.metadata.get("given")
+                text = handed_out(functions.split(), "solved" if given else kind)
+                cells.append(("code", text, {}, f"capstone-{functions.split()[0]}"))
+            elif name is None:
+                cells.append((cell.cell_type, cell.source, {OURS: ASSERT} if ASSERT in tags else {}, ""))
             else:
-                cells += self._exercise(name, cell.source, kind)
+                cells += self._exercise(name, cell.source, kind, above)
+            if not tags:
+                above.append((cell.cell_type, cell.source))
         book = nbformat.v4.new_notebook()
         book.nbformat_minor = 5
         ids: set[str] = set()
@@ -85,23 +103,29 @@ class Lesson:
             if new is None:
                 raise BuildError(f"{self.path}: a cell of type {cell_type}, there are markdown and code")
             made = new(source, metadata=metadata)
+            if metadata.get(OURS) == ASSERT and not asserts:
+                continue
             made.id = self._id(key or f"{cell_type}-{_digest(source)[:10]}", ids)
             book.cells.append(made)
         book.metadata = nbformat.from_dict(
             {
                 "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
                 "language_info": {"name": "python"},
-                OURS: {"lesson": self.name, "kind": kind, "source": digest(book)},
+                OURS: {"lesson": self.name, "kind": kind, "source": digest(_without_asserts(book))},
             }
         )
         return book
 
-    def _exercise(self, name: str, above: str, kind: str) -> list[tuple[str, str, dict[str, Any], str]]:
+    def _exercise(
+        self, name: str, imports: str, kind: str, above: Sequence[tuple[str, str]]
+    ) -> list[tuple[str, str, dict[str, Any], str]]:
         exercise = find(name)
         if exercise is None or exercise.lesson != self.number:
             raise BuildError(f"{self.path}: exercise={name!r} is not among the exercises of lesson {self.number}")
+        if answer := exercise.given_away(*_shown(above)):
+            raise BuildError(f"{self.path}: above the stub of {name!r} stands its answer: {answer}")
         body = exercise.stub if kind == "student" else exercise.source
-        source = "\n\n\n".join(filter(None, (above.strip(), body)))
+        source = "\n\n\n".join(filter(None, (imports.strip(), f"{exercise.effort}\n{body}")))
         marked = {"exercise": name}
         return [
             ("code", source, marked, f"exercise-{name}"),
@@ -110,7 +134,7 @@ class Lesson:
 
     def _id(self, key: str, taken: set[str]) -> str:
         """A cell's id: the lesson's number and what the cell is, so that it stays where cells come and go around it."""
-        base = re.sub(r"[^A-Za-z0-9_-]", "-", f"{self.number:02d}-{key}")[:60]
+        base = re.sub(r"[^A-Za-z0-9_-]", "-", f"{self.number}-{key}")[:60]
         name, n = base, 1
         while name in taken:
             n += 1
@@ -121,13 +145,27 @@ class Lesson:
 
 def lessons(folder: Path, names: Sequence[str] = ()) -> list[Lesson]:
     """The lessons beneath a notebooks folder, or those that begin with one of `names`."""
-    found = [Lesson(path) for path in sorted((folder / "lessons").glob("[0-9][0-9]_*.py"))]
+    found = [Lesson(path) for path in sorted((folder / "lessons").glob("[0-9][0-9]*_*.py"))]
     if not found:
         raise BuildError(f"{folder / 'lessons'}: there are no lessons (NN_name.py); run this in the project's folder")
     for name in names:
         if not any(lesson.name.startswith(name) for lesson in found):
             raise BuildError(f"LESSON {name!r}: there are {', '.join(lesson.name for lesson in found)}")
     return [lesson for lesson in found if not names or any(lesson.name.startswith(name) for name in names)]
+
+
+def _shown(cells: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """What of the package's source and what code a student has read in these cells."""
+    code = [source for kind, source in cells if kind == "code"]
+    for prose in (source for kind, source in cells if kind != "code"):
+        code += re.findall(r"```(?:python)?\n(.*?)```", prose, re.DOTALL)
+        code += re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose)
+    calls = re.findall(r"show_source\(([^()]*)\)", "\n".join(code))
+    return [name.strip() for call in calls for name in call.split(",")], code
+
+
+def _without_asserts(book: Any) -> Any:
+    return {"cells": [cell for cell in book["cells"] if cell["metadata"].get(OURS) != ASSERT]}
 
 
 def digest(book: Any) -> str:
@@ -200,6 +238,7 @@ def execute(book: Any, folder: Path, kind: str, limit: float = LIMIT) -> float:
         for output in cell.get("outputs", ()):
             if output.get("name") == "stderr":
                 raise Noise(f"cell {cell.id} writes to standard error:\n{output['text']}")
+    book.cells = _without_asserts(book)["cells"]
     if seconds > limit:
         raise BuildError(f"takes {seconds:.0f} seconds, more than its {limit:g}")
     return seconds
@@ -371,7 +410,7 @@ def _make(lesson: Lesson, kind: str, options: argparse.Namespace) -> bool:
     """Build one notebook, run it if asked to, write it unless it is only checked; returns whether that failed."""
     name = f"{lesson.name}, {kind}"
     try:
-        book, took = lesson.build(kind), ""
+        book, took = lesson.build(kind, asserts=options.execute), ""
         if not options.check and not options.force and lesson.target(kind).exists() and was_edited(lesson.target(kind)):
             write(lesson, kind, book)  # says that it was edited, before any work
         if options.execute:
@@ -380,7 +419,7 @@ def _make(lesson: Lesson, kind: str, options: argparse.Namespace) -> bool:
                 seconds = execute(book, options.notebooks, kind, options.limit)
             except Noise as noise:  # processors have been seen to report an invalid number where there is none, once
                 print(f"{name}: once more: {noise}", file=sys.stderr)
-                book = lesson.build(kind)
+                book = lesson.build(kind, asserts=True)
                 seconds = execute(book, options.notebooks, kind, options.limit)
             took = f", ran in {seconds:.1f} s"
             took += f" ({_processor_seconds() - began:.1f} s of processors)"

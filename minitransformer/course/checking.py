@@ -7,11 +7,13 @@ import difflib
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from . import causes
 from .attempts import Attempt, Runner, attempt_all, safe_text, safe_type
 from .exercise import Exercise
 from .exercises import exercises, find
@@ -77,14 +79,20 @@ def judge(exercise: Exercise, run: Runner, seed: int = SEED) -> Result:
             problems.append((problem, i))
     if problems:
         problem, i = min(problems, key=lambda found: (ORDER.index(found[0].stage), found[1]))
+        problem = _explained(problem, exercise, cases, attempts)
         return _failed(exercise, problem, cases[i], f"{i + 1} of {len(cases)}")
+    remark = ""
     for case, attempt in zip(singles, attempts[len(cases) :]):
         if (problem := _float32_problem(exercise, case, attempt)) is not None:
-            return _failed(exercise, problem, case, "in float32")
+            if problem.stage != "remark":
+                return _failed(exercise, problem, case, "in float32")
+            remark = remark or f"\nA remark: {problem.message}"
     if len(attempts) < len(cases) + len(singles):
         return Result(exercise.name, "exception", "It did not come to an end.", hints=True)
     count = f"{len(cases)} inputs" if len(cases) > 1 else "one input"
-    return Result(exercise.name, "pass", f"Right on {count}" + (", in float64 and in float32." if singles else "."))
+    return Result(
+        exercise.name, "pass", f"Right on {count}" + (", in float64 and in float32." if singles else ".") + remark
+    )
 
 
 def wanted_of(exercise: Exercise, case: tuple[Any, ...]) -> Any:
@@ -92,6 +100,20 @@ def wanted_of(exercise: Exercise, case: tuple[Any, ...]) -> Any:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         return exercise.solution(*copy.deepcopy(case))
+
+
+def _explained(problem: Problem, exercise: Exercise, cases: list[tuple[Any, ...]], attempts: list[Attempt]) -> Problem:
+    """The problem with its reason: of a known wrong answer, of the numbers, of one change; or at least with a place."""
+    known = causes.registered(exercise, cases, attempts)
+    lines = [f"{known}."] if known else []
+    lines.append(problem.message)
+    if known == causes.STILL_BROKEN:  # the line is for the student to find
+        pass
+    elif why := problem.why or ("" if known else causes.neighbour(exercise, cases, attempts)):
+        lines.append(f"It looks like this: {why}{'' if why.endswith('?') else '.'}")
+    elif problem.place and not known:
+        lines.append(f"What is seen: {problem.place}{'' if problem.place.endswith('?') else '.'}")
+    return replace(problem, message="\n".join(lines))
 
 
 def _problem(exercise: Exercise, case: tuple[Any, ...], attempt: Attempt) -> Problem | None:
@@ -107,14 +129,20 @@ def _problem(exercise: Exercise, case: tuple[Any, ...], attempt: Attempt) -> Pro
 
 
 def _float32_problem(exercise: Exercise, case: tuple[Any, ...], attempt: Attempt) -> Problem | None:
-    """Only the dtypes: the numbers were compared in float64."""
+    """Only the dtypes: the numbers were compared in float64. What is right and only wider is worth a remark."""
     if attempt.stage:
         return Problem(attempt.stage, f"With float32 inputs: {attempt.message}", attempt.details)
     wanted = wanted_of(exercise, case)
     for name, mine, right in output_leaves(exercise, attempt.output, wanted):
         if (problem := compare_dtypes(name, mine, right)) is not None:
-            why = "float32 went in and should come out: np.sqrt(d) of a whole number, or np.zeros(n), is float64."
-            return Problem("dtype", f"{problem.message} {why}", problem.details)
+            if np.asarray(mine).dtype.kind != "f":
+                return problem
+            message = (
+                f"for float32 inputs {name} is {mine.dtype}. The numbers are right, and training would take twice the "
+                "memory and time. np.sqrt(d) of a whole number and np.zeros(n) are float64; d**0.5 and "
+                "np.zeros(n, x.dtype) are not."
+            )
+            return Problem("remark", message)
     return None
 
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from .attempts import Attempt
+from .capstone import DRIVERS, FILE, GATES, REFERENCE, CollectError, collected, functions, judge_gate
 from .checking import judge
 from .exercise import Exercise
 from .exercises import exercises
@@ -36,6 +37,7 @@ from .worker import ANSWER, BINDING, JOB, LARGEST_FILE, STARTED, bound_by, decod
 
 CHECKOUT = Path(__file__).parents[2]
 RUN_PYTHON = ("time", "timeit", "capture", "prun", "python", "python3", "memit", "lprun", "snakeviz")
+GATE_SECONDS = 120.0  # processor time for each call of a gate, some of which train
 STARTING = 10.0  # seconds that a process may need before the student's code runs, on a busy machine
 
 
@@ -60,29 +62,39 @@ class Limits:
 
 @dataclass(frozen=True)
 class Submission:
-    """What one student handed in: the code cells of one or several notebooks, and what could not be read."""
+    """What one student handed in: the code cells of one or several notebooks, my_transformer.py, and what could not be
+    read.
+    """
 
     student: str
     notebooks: tuple[tuple[str, ...], ...]
     problems: tuple[str, ...] = ()
+    file: str = ""
+
+    def transformer(self) -> str:
+        """The text of my_transformer.py; where it was not handed in, collected from the notebooks."""
+        return self.file or collected([(f"notebook {i + 1}", cells) for i, cells in enumerate(self.notebooks)])[0]
 
     def defined(self) -> dict[str, list[str]]:
         """Every function by name, with the cells of the notebook that defines it, the last one where several do."""
         found: dict[str, list[str]] = {}
-        for cells in self.notebooks:
-            for name in bound(cells):
-                found[name] = list(cells)
+        for binds in (bound, defined_functions):  # a function counts before a value of the same name elsewhere
+            for cells in self.notebooks:
+                for name in binds(cells):
+                    found[name] = list(cells)
         return found
 
 
 def submissions(folder: Path) -> list[Submission]:
-    """DIR/student.ipynb is a student's one notebook, DIR/student/*.ipynb are several; sorted by name."""
+    """DIR/student.ipynb is a student's one notebook, DIR/student/*.ipynb are several, with the capstone's file beside
+    them; sorted by name.
+    """
     students: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir():
-            books = sorted(path.rglob("*.ipynb"))
+            books = sorted([*path.rglob("*.ipynb"), *path.rglob(FILE)])
             hidden = {book for book in books if any(part.startswith(".") for part in book.relative_to(path).parts)}
             students.setdefault(path.name, []).extend(book for book in books if book not in hidden)
         elif path.suffix == ".ipynb":
@@ -93,12 +105,16 @@ def submissions(folder: Path) -> list[Submission]:
 def _submission(student: str, paths: Sequence[Path]) -> Submission:
     books: list[tuple[str, ...]] = []
     problems: list[str] = []
+    text = ""
     for path in paths:
         try:
-            books.append(tuple(code_cells(path)))
+            if path.name == FILE:
+                text = path.read_text(encoding="utf-8")
+            else:
+                books.append(tuple(code_cells(path)))
         except (ValueError, OSError) as error:
             problems.append(f"{path.name}: {error}")
-    return Submission(student, tuple(books), tuple(problems))
+    return Submission(student, tuple(books), tuple(problems), text)
 
 
 def code_cells(path: Path) -> list[str]:
@@ -164,6 +180,15 @@ def bound(cells: Sequence[str]) -> list[str]:
     return names
 
 
+def defined_functions(cells: Sequence[str]) -> list[str]:
+    """The names of the functions that a notebook's code defines at its top level."""
+    names: list[str] = []
+    for cell in cells:
+        with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            names += functions(cell)
+    return names
+
+
 def grade(
     submission: Submission, names: Sequence[str], limits: Limits, seed: int, workers: int = 1
 ) -> dict[str, Result]:
@@ -192,6 +217,33 @@ def grade(
 
     with ThreadPoolExecutor(workers) as pool:
         return dict(zip(names, pool.map(one, names)))
+
+
+def grade_gates(submission: Submission, seed: int, limits: Limits) -> dict[str, Result]:
+    """The result of every gate of the capstone for one student, by "gate_1" to "gate_5"."""
+    names = [f"gate_{number}" for number in GATES]
+    try:
+        text = submission.transformer()
+        written = functions(text)
+    except CollectError as error:
+        return {name: Result(name, "exception", str(error)) for name in names}
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return {name: Result(name, "exception", f"{FILE} is not Python: {error}") for name in names}
+    if not written.keys() & functions(REFERENCE).keys():
+        return {name: Result(name, "name", "It was not handed in.") for name in names}
+    own = Limits(GATE_SECONDS, limits.total, limits.megabytes)
+
+    def run(name: str, cases: Sequence[tuple[Any, ...]]) -> list[Attempt]:
+        return _run(name, [text, DRIVERS], own, cases)
+
+    results = {}
+    for number, name in zip(GATES, names):
+        try:
+            results[name] = judge_gate(number, run, text, seed=seed)
+        except Exception as error:
+            message = f"What came back cannot be compared: {type(error).__name__}: {error}"
+            results[name] = Result(name, "type", message)
+    return results
 
 
 def _grade(exercise: Exercise, cells: list[str], limits: Limits, seed: int, ends: float) -> Result:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import html
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ..arguments import checked
 from .exercise import Exercise
@@ -54,3 +56,11 @@ def _exercise(name: str) -> Exercise:
         near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.4) or list(known)
         raise ValueError(f"name={name!r}: there is no such exercise; did you mean {', '.join(near)}?")
     return exercise
+
+
+def versions(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Of an exercise that is a bug to find: the broken function and the right one, so that a lesson can run both."""
+    exercise = _exercise(name)
+    if exercise.broken is None:
+        raise ValueError(f"name={name!r}: this exercise is no bug to find")
+    return exercise.broken, exercise.solution

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,15 @@ RELATIVE, ABSOLUTE = 1e-8, 1e-9  # of the entry, and of the tensor's size
 
 @dataclass(frozen=True)
 class Problem:
-    """The stage at which an output fails (see `result.STAGES`), a sentence, and got and wanted as text."""
+    """The stage at which an output fails (see `result.STAGES`), a sentence, got and wanted as text, the likely reason,
+    and where that is not known what can be seen.
+    """
 
     stage: str
     message: str
     details: tuple[tuple[str, str], ...] = ()
+    why: str = ""
+    place: str = ""
 
 
 def compare(exercise: Exercise, arguments: tuple[Any, ...], got: Any, wanted: Any) -> Problem | None:
@@ -200,9 +204,8 @@ def _value(
         message = f"{name} is not right."
     else:
         message = f"{name}: {wrong.sum()} of {wrong.size} entries are not right, the worst is at {_index(index)}."
-    if why := _diagnosis(exercise, arguments, leaves, i):
-        message += f"\nIt looks like this: {why}{'' if why.endswith('?') else '.'}"
-    return Problem("value", message, tuple(details))
+    why, place = (_diagnosis(exercise, arguments, leaves, i, symptoms) for symptoms in (SYMPTOMS, PLACES))
+    return Problem("value", message, tuple(details), why, place)
 
 
 def _list(name: str, got: Any, wanted: Any) -> Problem | None:
@@ -262,12 +265,9 @@ SYMPTOMS = (
     diagnosis.factor,
     _factor,
     diagnosis.shifted,
-    diagnosis.rearranged,
-    diagnosis.repeated_ids,
-    diagnosis.missing_mean,
-    diagnosis.summed,
-    diagnosis.some_rows,
 )
+# What says less: tried where no reason was found.
+PLACES = (diagnosis.repeated_ids, diagnosis.rearranged, diagnosis.missing_mean, diagnosis.summed, diagnosis.some_rows)
 
 
 class _Arguments(LayerUnderTest):
@@ -290,8 +290,14 @@ class _Arguments(LayerUnderTest):
         return self.output_names
 
 
-def _diagnosis(exercise: Exercise, arguments: tuple[Any, ...], leaves: list[tuple[str, Any, Any]], i: int) -> str:
-    """What is likely to be the reason, in a sentence, or ""."""
+def _diagnosis(
+    exercise: Exercise,
+    arguments: tuple[Any, ...],
+    leaves: list[tuple[str, Any, Any]],
+    i: int,
+    symptoms: Sequence[Callable[[WrongGradient], str]],
+) -> str:
+    """What the first of these symptoms that is there says, or ""."""
     pairs = [(name, np.asarray(a, float), np.asarray(b, float)) for name, a, b in leaves if _numeric(a) and _numeric(b)]
     names = [name for name, _, _ in pairs]
     if leaves[i][0] not in names:
@@ -300,13 +306,13 @@ def _diagnosis(exercise: Exercise, arguments: tuple[Any, ...], leaves: list[tupl
     _, mine, right = pairs[at]
     if not np.isfinite(mine).all() or not np.isfinite(right).all():
         return ""
-    if not mine.any():
+    if not mine.any() and right.any():
         return "it is zero everywhere"
     tested = _Arguments(exercise, arguments, names, right)
     wrong = WrongGradient(tested, at, [a for _, a, _ in pairs], [b for _, _, b in pairs], "complex")
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for symptom in SYMPTOMS:
+        for symptom in symptoms:
             try:
                 sentence = symptom(wrong)
             except Exception:  # a symptom that does not fit this output

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data import Batch, EnglishFrench, Example, sequence_to_sequence_batch
+from ..data import Batch, EnglishFrench, Example, LanguageVocabulary, PairBatches, sequence_to_sequence_batch
+from ..data.english_french.pronouns import noun_pair_held_out
 from ..decoding import Translator
 from ..layers import Array, Cache
+from ..models import PreNormTransformer, TransformerConfig
+from ..training import Adam, Callback, History, Trainer, WarmupCosine
 
 SHOWROOM = "I got my car straight from the showroom, it was new."
 IdPair = tuple[list[int], list[int]]
@@ -176,3 +179,45 @@ def forced_scores(translator: Translator, examples: Sequence[Example]) -> tuple[
         exact += right.all(axis=1).tolist()
         pronoun += [bool(right[row, e.french_pronoun]) for row, e in enumerate(part) if e.french_pronoun is not None]
     return float(np.mean(exact)), float(np.mean(pronoun)) if pronoun else 0.0
+
+
+def pronoun_translator(
+    seed: int = 0, steps: int = 1200, n_examples: int = 15_000, callbacks: Sequence[Callback] = ()
+) -> tuple[Translator, History]:
+    """A small translator, trained in seconds on sentences with a pronoun that only the sense settles.
+
+    Its encoder has two blocks of one head each: in the first "it" can read the adjective, in the second find the noun
+    of which that may be said. A third of the sentences have two nouns of one gender, in which the rule "the gender that
+    the other noun does not have" is wrong.
+
+    Parameters
+    ----------
+    seed : int
+        Of the first weights.
+    steps : int
+    n_examples : int
+        Hard sentences, and easy ones, of the training split.
+    callbacks : sequence of Callback
+    """
+    grammar, rng = EnglishFrench(), np.random.default_rng(0)
+    examples = [*grammar.sample_hard(rng, n_examples, "train"), *grammar.sample_easy(rng, n_examples, "train")]
+    same_gender = [grammar.swap_distractor(example, rng) for example in examples[::2]]
+    examples += [e for e in same_gender if e.derivation and not noun_pair_held_out(e.derivation.x, e.derivation.y)]
+    english = LanguageVocabulary(grammar.source_tokens, "english")
+    french = LanguageVocabulary(grammar.target_tokens, "french")
+    config = TransformerConfig(
+        len(english), len(french), d_model=64, n_heads=1, d_ff=128, n_encoder_blocks=2, n_decoder_blocks=1, dropout=0.0
+    )
+    model = PreNormTransformer(config, np.random.default_rng(seed))
+    translator = Translator("pre-norm", model, english, french, start=french.bos)
+    batches = PairBatches(id_pairs(translator, examples), 32, seed=0, start=french.bos, eos=french.eos)
+    trainer = Trainer(model, Adam(0.9, 0.98), WarmupCosine(3e-3, steps, warmup=min(100, steps)), seed=seed)
+    return translator, trainer.fit(batches, steps, callbacks)
+
+
+def like_the_showroom(grammar: EnglishFrench, rng: np.random.Generator, n: int, split: str) -> list[Example]:
+    """n hard sentences in which somebody got one thing straight from another."""
+    found: list[Example] = []
+    while len(found) < n:
+        found += [e for e in grammar.sample_hard(rng, 10 * n, split) if "straight" in e.english]
+    return found[:n]

@@ -8,15 +8,14 @@
 #   used alike come together.
 # - **What you'll learn:** Why a lookup is a matrix product; why its backward *adds*; what sharing a table does to its
 #   gradient.
-# - **What you'll need:** NumPy's indexing; the rule $Y = AB \Rightarrow dA = dY\,B^\top,\ dB = A^\top dY$.
+# - **What you'll need:** lesson 00; NumPy's indexing; the rule $Y = AB \Rightarrow dA = dY\,B^\top,\ dB = A^\top dY$.
 # - **On your own:** Three open questions at the end.
 
 # %%
-import time
-
+import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, hint, show_solution, show_source
+from minitransformer.course import check, diagram, hint, show_solution, show_source, versions
 from minitransformer.data import Batch, EnglishFrench, LanguageVocabulary, pad_sequences
 from minitransformer.layers import Array, Chain, Dense, Embedding, Glorot, Tanh, Unallocated, Unembedding
 from minitransformer.models import Transformer, TransformerConfig, summary
@@ -45,73 +44,74 @@ print(len(vocabulary.tokens), "words; ids of the sentence:", ids[0])
 #
 # $$ y_t = \mathrm{onehot}(id_t)\; E = E[id_t], \qquad E \in \mathbb{R}^{V \times D} $$
 #
-# so an embedding is a linear layer, with $E$ as its weight, whose input happens to be nearly all zeros. Nobody
-# multiplies by the zeros: the code takes rows.
+# so an embedding is a linear layer (lesson 00) with $E$ as its weight, whose input is nearly all zeros. Nobody
+# multiplies by the zeros: the code takes rows. By hand, four words of two features and the ids 1, 3, 1:
 
 # %%
-show_source(Embedding.forward)
+E = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]])
+onehot = np.array([[0, 1, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0]])  # the one-hot rows of 1, 3, 1
+print(onehot @ E)
 
-# %% [markdown]
-# **Predict before you run.** 10,000 words, 256 features, a batch of 32 sentences of 32 words. How many
-# multiplications does the one-hot product need, and how many the lookup? About how much faster will the lookup be?
-
-# %%
-rng = np.random.default_rng(0)
-V, D, B, T = 10_000, 256, 32, 32
-table = rng.standard_normal((V, D)).astype(np.float32)
-many = rng.integers(0, V, (B, T))
-
-start = time.perf_counter()
-one_hot = np.eye(V, dtype=np.float32)[many.reshape(-1)]  # (B T, V): nearly all of it zeros
-product = (one_hot @ table).reshape(B, T, D)
-middle = time.perf_counter()
-looked_up = table[many]
-end = time.perf_counter()
-
-print("the same numbers:", np.array_equal(product, looked_up))
-print(f"multiplications: {B * T * V * D:,} and 0;  numbers in the one-hot array: {one_hot.size:,}")
-print(f"the lookup is {(middle - start) / (end - middle):,.0f} times faster here")
+# %% tags=["assert"]
+assert (onehot @ E).tolist() == [[3, 4], [7, 8], [3, 4]]
 
 # %% [markdown]
 # ### Exercise: look up vectors
 
 # %% exercise="embed"
 
+# %%
+show_source(Embedding.forward)
+
+# %% [markdown]
+# **Predict before you run.** 10,000 words, 256 features, a batch of 32 sentences of 32 words. How many
+# multiplications does the one-hot product need, and how many the lookup?
+
+# %%
+rng = np.random.default_rng(0)
+V, D, B, T = 10_000, 256, 32, 32
+print(f"multiplications: {B * T * V * D:,} and 0;  numbers in the one-hot array: {B * T * V:,}")
+
 # %% [markdown]
 # ## 3 · The way back: scatter-add
 #
 # The forward is $Y = O E$ with the one-hot rows $O$ (N × V), so the rule for products gives
 #
-# $$ dE = O^\top dY, \qquad \text{row } v:\quad dE_v = \sum_{t\,:\,id_t = v} dy_t . $$
+# $$ dE = O^\top dY . $$
 #
-# Row $v$ **collects** the gradients of all places where word $v$ stands. Words that do not occur have a gradient of
-# zero.
+# By hand, with the ids 1, 3, 1 of above and $dy = (1, 2), (3, 4), (5, 6)$:
 #
-# **Predict before you run.** In the sentence above *the* occurs twice. Let every $dy_t$ be all ones. What does
-# `d_table[ids] += dy` put into the row of *the*?
+# **Predict before you run.** Which rows of $dE$ are not zero, and what is in them?
 
 # %%
-the, cat, dog = (vocabulary.token_id[word] for word in ("the", "cat", "dog"))
-dy = np.ones((1, ids.shape[1], 4))
+dy = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+print(onehot.T @ dy)
+axes = diagram(
+    {
+        **{
+            f"dy{t}": (1.8 * t, 1.6, f"dy of place {t}: id {i}\n({2 * t + 1}, {2 * t + 2})")
+            for t, i in enumerate((1, 3, 1))
+        },
+        "row 1": (1.8, 0.3, "dE, row 1\n(6, 8)"),
+        "row 3": (1.8, 2.9, "dE, row 3\n(3, 4)"),
+    },
+    [("dy0", "row 1", "", "(1, 2)"), ("dy1", "row 3", "", "(3, 4)"), ("dy2", "row 1", "", "+ (5, 6)")],
+    title="Scatter-add: every place adds to the row of its word; rows 0 and 2 stay zero",
+)
 
-buffered = np.zeros((len(vocabulary.tokens), 4))
-buffered[ids] += dy
-added = np.zeros_like(buffered)
-np.add.at(added, ids, dy)
-print("rows of        the                cat")
-print("[ids] += dy   ", buffered[the], buffered[cat])
-print("np.add.at     ", added[the], added[cat])
+# %% tags=["assert"]
+assert (onehot.T @ dy).tolist() == [[0, 0], [6, 8], [0, 0], [3, 4]]
 
 # %% [markdown]
-# `d_table[ids] += dy` reads all rows, adds, and writes all rows: of two occurrences the second overwrites the first.
-# No error is raised, and on sentences without repeated words it is even right. `np.add.at` adds every occurrence.
+# Nobody builds $O$: start with zeros, and add each $dy_t$ to its row. Test your function on ids that repeat.
 #
 # ### Exercise: scatter-add
 
 # %% exercise="embed_backward"
 
 # %% [markdown]
-# The package's own, which flattens first since `np.add.at` is fast on flat arrays only:
+# $dE_v = \sum_{t\,:\,id_t = v} dy_t$: row $v$ **collects** the gradients of all places where word $v$ stands. Words that do
+# not occur have a gradient of zero. The package's own:
 
 # %%
 show_source(Embedding.backward)
@@ -124,7 +124,8 @@ show_source(Embedding.backward)
 # $$ \mathrm{logits} = x\,E^\top, \qquad \mathrm{logits}_v = x \cdot E_v . $$
 #
 # The larger the dot product, the more probable the word. In reverse this is a plain matrix product, over all
-# positions of the batch at once: $dx = d\mathrm{logits}\; E$ and $dE = d\mathrm{logits}^\top x$.
+# positions of the batch at once. By hand, one position, $x = (1, 2)$, three words, $d\mathrm{logits} = (1, 0, -1)$: the row of
+# word 0 gets $1 \cdot (1, 2)$, that of word 1 nothing, that of word 2 $-1 \cdot (1, 2)$.
 #
 # Mind the difference to section 3: there a position touched *one* row of the table. Here every position was compared
 # with *every* row, so every row gets a gradient at every step.
@@ -137,7 +138,7 @@ show_source(Embedding.backward)
 # ## 5 · Tied: one table, two roles
 #
 # Both tables have a row for each word, so why not use one? (Press and Wolf 2017; the Transformer of 2017, GPT-2 and
-# T5 do.) In this package tying *is* sharing the `Parameter` object:
+# the first T5, v1.0, do.) In this package tying *is* sharing the `Parameter` object:
 #
 # ```python
 # first = Embedding(V, D, init)
@@ -145,19 +146,18 @@ show_source(Embedding.backward)
 # ```
 #
 # What is used twice gets the **sum** of both gradients. This needs no code of its own, because every backward *adds* to
-# `grad` and none overwrites it. That is the first rule of the house.
+# `grad` and none overwrites it.
+#
+# ### Exercise: one table, two roles
+
+# %% exercise="tied_backward"
 
 # %%
 show_source(Unembedding.forward, Unembedding.backward)
 
 # %% [markdown]
-# ### Exercise: one table, two roles
-
-# %% exercise="tied_backward"
-
-# %% [markdown]
 # Is the package's sum right? A gradient check compares every entry with a derivative that comes from no backward at
-# all (complex step, $f'(x) = \mathrm{Im} f(x + ih) / h$, exact to rounding). The ids repeat on purpose.
+# all (the complex step of lesson 00).
 
 
 # %%
@@ -168,7 +168,7 @@ def tied_model(n: int, d_model: int, init) -> Chain:
     return Chain(embedding=first, middle=middle, head=Unembedding(first.weight))
 
 
-check_gradients(tied_model(7, 5, rng), np.array([[1, 4, 1], [6, 1, 0]]))
+check_gradients(tied_model(7, 5, rng), np.array([[1, 4, 1], [6, 1, 0]]))  # the ids repeat on purpose
 
 # %% [markdown]
 # How much does tying save? The Transformer of 2017 has 37,000 word pieces of 512 numbers, in *three* places: source,
@@ -237,16 +237,97 @@ for word in ("cat", "big", "my", "we", "sees"):
 # vectors: *you shall know a word by the company it keeps* (Firth 1957).
 #
 # **Predict before you run.** Leave out the middle layer, so that logits $= E[id]\,E^\top$, with the table as it was
-# drawn. Which word will be predicted after *cat*?
+# drawn. Which word will be predicted after *cat*? And if the vectors had 4 features only?
 
 # %%
-logits = before @ before.T
-itself = logits.argmax(axis=1) == np.arange(len(before))
-print(f"words that predict themselves as their own successor: {itself.mean():.0%}")
+shares = {}
+for D in (4, 64):
+    itself = []
+    for seed in range(200):
+        words = np.random.default_rng(seed).standard_normal((5, D))
+        itself.append((words @ words.T).argmax(axis=1) == np.arange(5))
+    shares[D] = np.mean(itself)
+    print(f"five random words of {D:2} features: {shares[D]:4.0%} have their largest logit at themselves")
+itself = (before @ before.T).argmax(axis=1) == np.arange(len(before))
+print(f"our table before training, 32 features: {itself.mean():.0%}")
+
+# %% tags=["assert"]
+assert 0.75 < shares[4] < 0.87
+assert shares[64] > 0.999
+assert itself.mean() > 0.99
 
 # %% [markdown]
-# Nothing is as similar to a vector as itself. A tied table needs something between its two ends that changes the
-# question from *what is this?* to *what comes next?* The rest of the course is about that something.
+# $E_v \cdot E_v$ is a squared length, and $E_v \cdot E_w$ a length times a length times a cosine. With many features all
+# lengths are nearly the same and all cosines small, so a word is most similar to itself. With few features a longer
+# vector can win. A tied table therefore needs something between its two ends that changes the question from *what is
+# this?* to *what comes next?* The rest of the course is about that something.
+#
+# ## 7 · Find the bug
+#
+# A large table is updated by rows: only those that were looked up have a gradient. Somebody wrote such a step. A small
+# model that predicts the next word, $\mathrm{logits} = E[id]\,W$, trains with it. Here is its loss, beside that of
+# the same model with a right step.
+
+# %%
+broken, right = versions("sparse_step")
+
+
+def next_word_losses(step, steps: int = 100, rate: float = 10.0) -> list[float]:
+    """The loss of a model whose table is updated by `step`."""
+    draw, V = np.random.default_rng(2), len(vocabulary.tokens)
+    E, W = 0.1 * draw.standard_normal((V, 16)), 0.1 * draw.standard_normal((16, V))
+    losses = []
+    for i in range(steps):
+        batch = NextWords().batch(i)
+        now, after = batch.inputs[0].ravel(), batch.targets.ravel()
+        now, after = now[after > 0], after[after > 0]  # 0 is padding
+        x = E[now]
+        p = np.exp(x @ W)
+        p /= p.sum(axis=1, keepdims=True)
+        losses.append(-np.log(p[np.arange(len(now)), after]).mean())
+        d_logits = p.copy()
+        d_logits[np.arange(len(now)), after] -= 1.0
+        d_logits /= len(now)
+        E, W = step(E, now, d_logits @ W.T, rate), W - rate * x.T @ d_logits
+    return losses
+
+
+curves = {"this code": next_word_losses(broken), "right": next_word_losses(right)}
+figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+for name, losses in curves.items():
+    ax.plot(losses, label=f"{name}: {losses[-1]:.2f} after {len(losses)} steps")
+ax.set(xlabel="step", ylabel="loss")
+_ = ax.legend()
+# %% tags=["assert"]
+assert curves["this code"][-1] < 0.8 * curves["this code"][0]
+assert curves["this code"][-1] > 1.1 * curves["right"][-1]
+
+# %% [markdown]
+# It learns, only less. One would try another learning rate. Find the line and mend it.
+
+# %% exercise="sparse_step"
+
+# %% [markdown]
+# **What tells them apart?** A batch in which an id repeats, with numbers that one can count:
+
+# %%
+for name, step in (("this code", broken), ("right", right)):
+    print(
+        f"{name:9} ids 1, 3, 1, each with a gradient of 1, rate 1:",
+        step(np.zeros((4, 1)), np.array([1, 3, 1]), np.ones((3, 1)), 1.0).ravel(),
+    )
+
+# %% [markdown]
+# `table[ids] -= g` reads all rows, subtracts, and writes all rows: of two occurrences the second overwrites the first.
+# No error is raised, and without repeated ids it is right. The same line was in the automatic differentiation of
+# HIPS autograd (issue autograd #39), and later somebody wanted it back since it is faster (its pull request 136).
+#
+# ## Summary
+#
+# - A lookup is a product with one-hot rows; its backward adds each $dy_t$ to the row of its word.
+# - At the output every position is compared with every row, so every row gets a gradient.
+# - One table in two roles gets the sum of both gradients.
+# - Words that are used alike get like gradients, and so like vectors.
 #
 # ## On your own
 #
@@ -256,3 +337,9 @@ print(f"words that predict themselves as their own successor: {itself.mean():.0%
 #    would tying help rare words? (How often does a rare word's row get a gradient, in each of the two roles?)
 # 3. The Transformer multiplies what it looks up by $\sqrt D$. Its tables are drawn with variance $1/D$. What is the
 #    length of a looked-up vector before and after? Keep the answer for lesson 02, where positions are added to it.
+
+# %% [markdown] tags=["teacher"]
+# **Answers.** 1. The product needs $N V D$ multiplications, the scatter-add $N D$ additions. NumPy's products are
+# so much faster for each operation that for small $V$ (some tens) the product wins. 2. They group as well. Tied, a
+# rare word's row also gets a gradient as an output, at every step; untied, only where the word occurs. 3. A row of
+# variance $1/D$ has the length 1 on average, after the multiplication $\sqrt D$.

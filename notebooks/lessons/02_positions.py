@@ -5,20 +5,24 @@
 # a rotation.
 #
 # - **What you'll do:** build the table of sines and cosines, find the matrix that moves it on, train a model with and
-#   without positions, and write two backward passes.
+#   without positions, write two backward passes, and find a bug.
 # - **What you'll learn:** why attention needs positions at all; why $n$ dimensions are $n/2$ frequencies; what a
 #   learned table gains and loses.
 # - **What you'll need:** lesson 01; the addition theorems of sine and cosine; a 2 × 2 rotation.
 # - **On your own:** three open questions at the end.
 
 # %%
+import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, hint, show_solution, show_source
-from minitransformer.data import FreshBatches, PairBatches, ToyTask
+from minitransformer.course import check, hint, show_solution, show_source, versions
+from minitransformer.data import Batch, FreshBatches, PairBatches, ToyTask
 from minitransformer.decoding import greedy
 from minitransformer.layers import (
     Array,
+    Chain,
+    Dense,
+    Embedding,
     Glorot,
     LearnedPositions,
     Rotary,
@@ -71,12 +75,23 @@ for name, positions in (("without positions", np.zeros((3, D))), ("with sinusoid
 # Lecture notes often say "each dimension has its own frequency". It is not so: **$D$ dimensions are $D/2$
 # frequencies, each a sine and a cosine.** Section 3 settles why that matters.
 #
+# By hand, $D = 4$: pair 0 turns by $t$, pair 1 by $t / 10000^{2/4} = t / 100$.
+#
+# | $t$ | $\sin t$ | $\cos t$ | $\sin t/100$ | $\cos t/100$ |
+# |---|---|---|---|---|
+# | 0 | 0 | 1 | 0 | 1 |
+# | 1 | 0.84 | 0.54 | 0.01 | 1.00 |
+# | 2 | 0.91 | -0.42 | 0.02 | 1.00 |
+#
 # ### Exercise: the table of sines and cosines
 
 # %% exercise="position_table"
 
 # %%
 show_source(sinusoids)
+
+# %% tags=["assert"]
+assert sinusoids(3, 4).round(2).tolist() == [[0, 1, 0, 1], [0.84, 0.54, 0.01, 1.0], [0.91, -0.42, 0.02, 1.0]]
 
 # %%
 axes = encoding_heatmap(sinusoids(60, 64))
@@ -103,18 +118,34 @@ angle = np.arctan2(table[1, 0::2], table[1, 1::2])  # of each pair, in radians a
 print(f"{D} dimensions, {len(np.unique(angle.round(12)))} frequencies")
 
 # %% [markdown]
-# In every pair $\sin^2 + \cos^2 = 1$, so all positions are vectors of one length, $\sqrt{D/2}$. The words must not
-# drown in that: a table drawn with variance $1/D$ has vectors of length 1, and so the Transformer multiplies them by
-# $\sqrt D$.
+# In every pair $\sin^2 + \cos^2 = 1$, so all positions are vectors of one length, $\sqrt{D/2}$. A table of words drawn
+# with variance $1/D$ has vectors of length 1, and the Transformer multiplies them by $\sqrt D$. The paper gives no reason.
+# A common reading is that the words would otherwise drown in the positions.
 #
 # ## 3 · A shift is a rotation
 #
-# Take one pair and call its angle $a$. Ten positions further on it is $a + b$, and the addition theorems say
+# Each pair is a clock with one hand. Here are three of them, at $t = 3$ and three positions further on.
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
+for i, ax in enumerate(axes):
+    rate = 10000.0 ** (-2 * i / 8)
+    ax.add_patch(plt.Circle((0, 0), 1, fill=False, color="0.7"))
+    for t, colour in ((3, "#0072B2"), (6, "#D55E00")):
+        ax.annotate("", (np.sin(t * rate), np.cos(t * rate)), (0, 0), arrowprops={"arrowstyle": "-|>", "color": colour})
+        ax.text(1.15 * np.sin(t * rate), 1.15 * np.cos(t * rate), f"t={t}", color=colour, ha="center", va="center")
+    ax.set(xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), aspect="equal", title=f"pair {i}: turned by {3 * rate:.3f}")
+    ax.axis("off")
+_ = figure.suptitle("A shift by three positions turns each hand by its own angle, wherever it stood", fontsize=11)
+
+# %% [markdown]
+# Take one pair and call its angle $a$. Some positions further on it is $a + b$, and the addition theorems say
 #
-# $$ [\sin(a+b),\ \cos(a+b)] = [\sin a,\ \cos a] \begin{bmatrix} \cos b & -\sin b \\ \sin b & \cos b \end{bmatrix} . $$
+# $$ \sin(a+b) = \sin a \cos b + \cos a \sin b, \qquad \cos(a+b) = \cos a \cos b - \sin a \sin b . $$
 #
-# The matrix knows the **distance** and not the position. So "three words back" is one and the same linear map
-# wherever you stand, and that is something a query matrix can learn.
+# Both are linear in the row $[\sin a, \cos a]$: multiply it by a matrix that knows the **distance** and not the
+# position. So "three words back" is one and the same linear map wherever you stand, and that is something a query
+# matrix can learn.
 #
 # ### Exercise: a shift is a rotation
 
@@ -144,15 +175,25 @@ for name, table in (("pairs of sine and cosine", sinusoids(T, D)), ("a frequency
 axes = encoding_similarity(sinusoids(60, 64))
 
 # %% [markdown]
-# The nearer, the more alike. A head that does nothing but compare positions already looks at the neighbourhood.
+# Neighbours are the most alike, and the *trend* falls with the distance. It does not fall at every step:
+
+# %%
+similarity = sinusoids(60, 64)[0] @ sinusoids(60, 64).T
+print(f"from one distance to the next, of 59: {int((np.diff(similarity) > 0).sum())} times the similarity rises")
+
+# %% tags=["assert"]
+assert int((np.diff(similarity) > 0).sum()) == 22
+
+# %% [markdown]
 #
 # ## 4 · Learned positions
 #
 # GPT-2 does not compute its table, it **learns** it: $y = x + P_{0 \dots T-1}$, with $P$ a parameter of `max_length`
 # rows. Forward it is the same addition. Backward, sinusoids have nothing to learn ($dx = dy$, and that is all), but
-# row $t$ of $P$ was added to position $t$ of *every sentence* of the batch:
+# row $t$ of $P$ was added to position $t$ of *every sentence* of the batch, and some rows to none.
 #
-# $$ dx = dy, \qquad dP_t = \sum_b dy_{b,t} . $$
+# By hand: two sentences of two words of one feature, $dy = \begin{pmatrix} 1 & 2 \\ 10 & 20 \end{pmatrix}$, and
+# `max_length` 3. Row 0 was added to the first word of both sentences. Which three numbers is its gradient?
 #
 # ### Exercise: back to a learned table
 
@@ -218,17 +259,23 @@ for name, (model, trainer) in runs.items():
         f" the right symbols in any order {np.mean(same):4.0%}"
     )
 
+# %% tags=["assert"]
+finals = {name: trainer.history.validations[-1] for name, (_, trainer) in runs.items()}
+assert finals["none"]["exact_match"] == 0
+assert finals["sinusoids"]["exact_match"] > 0.8
+assert finals["learned"]["exact_match"] > 0.95
+
 # %%
 for name in ("none", "learned"):
     figure = training_figure(runs[name][1].history)
     figure.suptitle(f"positions: {name}", fontsize=10, x=0.02, ha="left")
 
 # %% [markdown]
-# Without positions the model sees a bag: in more than half of the lists it writes just the symbols that are there,
-# and never once in the right order. With positions, of either kind, the order is there too.
+# Without positions the model sees a bag: it often writes just the symbols that are there, and never once a whole list
+# in the right order. With positions most lists are right (sinusoids) or all of them (learned).
 #
-# Which is better? Here the learned table is quicker: 10 positions are soon learned, and every vector may become what
-# the task needs. In longer texts the positions far out are rare, and a computed table has them for nothing.
+# Which is better? Here the learned table: 10 positions are soon learned, and every vector may become what the task
+# needs. In longer texts the positions far out are rare, and a computed table has them for nothing.
 #
 # And what did it learn? Compare its table with the sinusoids above: no waves. For ten positions it is enough that no
 # two rows are alike.
@@ -242,15 +289,17 @@ axes = encoding_heatmap(runs["learned"][0].source_embedding.positions.weight.val
 # If a shift is a rotation, why not rotate the vectors themselves? Llama does (Su et al. 2021): queries and keys are
 # turned, pair by pair, by the angle of their position. The product of the two then depends on their distance alone,
 # and nothing is added to the words. Lesson 11 comes back to it. Its backward belongs here, since you have all that it
-# needs:
+# needs. For one pair, $y_0 = x_0 \cos\theta - x_1 \sin\theta$ and $y_1 = x_0 \sin\theta + x_1 \cos\theta$.
 #
-# $$ y = x R_\theta \quad\Rightarrow\quad dx = dy\, R_\theta^\top = dy\, R_{-\theta} $$
-#
-# The gradient **turns back**.
+# By hand: a quarter turn, $\theta = 90°$, makes $(y_0, y_1) = (-x_1, x_0)$. Let $dy = (5, 7)$. Then $x_1$ went into $y_0$
+# with a minus: $dx_1 = -5$, and $dx_0 = 7$. Which rotation takes $(5, 7)$ to $(7, -5)$?
 #
 # ### Exercise: back through a rotation
 
 # %% exercise="rotate_backward"
+
+# %% [markdown]
+# $dx = dy\, R_\theta^\top = dy\, R_{-\theta}$: the gradient **turns back**. The package's own:
 
 # %%
 show_source(Rotary.forward, Rotary.backward)
@@ -276,6 +325,84 @@ for t, s in ((3, 1), (23, 21)):
     print(f"positions {t:2} and {s:2}: added {added:8.4f}, turned {turned:8.4f}")
 
 # %% [markdown]
+# ## 7 · Find the bug
+#
+# Words and positions together: $y = \sqrt D\,E[ids] + PE$. Somebody wrote its backward. A small model trains with it: one
+# layer of attention names the word *before* the one that stands there, of 20 words. Here is its loss, beside that of
+# the same model with the right backward.
+
+# %%
+broken, right = versions("input_backward")
+
+
+class Input(Embedding):
+    """sqrt(D) E[ids] + PE, with a backward from outside."""
+
+    def __init__(self, n: int, d_model: int, init, rule) -> None:
+        super().__init__(n, d_model, init, scale=d_model**0.5)
+        self.rule = rule
+
+    def forward(self, ids: Array, rng=None):
+        y, cache = super().forward(ids)
+        return y + sinusoids(ids.shape[1], self.d_model, y.dtype), cache
+
+    def backward(self, dy: Array, cache) -> None:
+        self.weight.grad += self.rule(dy, cache["ids"], self.n)
+
+
+class OneBack:
+    """A batch for every step: words 1 ... 20, and for each place the word before."""
+
+    def batch(self, step: int) -> Batch:
+        ids = np.random.default_rng([0, step]).integers(1, 21, (32, 10))
+        return Batch((ids,), np.concatenate([np.zeros_like(ids[:, :1]), ids[:, :-1]], axis=1))
+
+
+def losses_with(rule) -> list[float]:
+    init = Glorot(np.random.default_rng(0))
+    model = Chain(tokens=Input(21, 16, init, rule), attention=SelfAttention(16, 1, init), head=Dense(16, 21, init))
+    history = Trainer(model, schedule=WarmupCosine(1e-2, 300, 20)).fit(OneBack(), 300)
+    return [record["loss"] for record in history.steps]
+
+
+curves = {"this code": losses_with(broken), "right": losses_with(right)}
+figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+for name, losses in curves.items():
+    ax.plot(losses, label=f"{name}: {losses[-1]:.2f} after 300 steps")
+ax.set(xlabel="step", ylabel="loss")
+_ = ax.legend()
+
+# %% tags=["assert"]
+assert curves["this code"][-1] < 0.5 * curves["this code"][0]
+assert curves["right"][-1] < 0.1 * curves["this code"][-1]
+
+# %% [markdown]
+# It learns. It would be taken for a model that is too small. Find the line and mend it.
+
+# %% exercise="input_backward"
+
+# %% [markdown]
+# **What tells them apart?** The gradient of the first parameter, the one that is farthest from the loss:
+
+# %%
+dy, ids = rng.standard_normal((2, 3, 4)), np.array([[1, 3, 1], [0, 2, 1]])
+for name, rule in (("this code", broken), ("right", right)):
+    print(f"{name:9} largest entry of the table's gradient: {abs(rule(dy, ids, 5)).max():.2f}")
+
+# %% [markdown]
+# A constant that is *added* has no gradient of its own, and yet it must let the gradient of the other term through. In
+# ESPnet's first Transformer (pull request espnet #465) the positions were computed as a constant, with all that they were
+# added to, and so nothing beneath them was trained: neither the embedding nor the layers that read the sound. It still
+# recognized speech, to its author's surprise, since random vectors are told apart by the layers above. A print of every
+# parameter's gradient after one step shows it at once.
+#
+# ## Summary
+#
+# - Attention alone is blind to order. A vector for each position is added.
+# - $D$ dimensions are $D/2$ frequencies; a shift turns each pair by its own angle.
+# - A learned table may become anything, but ends at `max_length`; its backward sums over the batch.
+# - The backward of a rotation turns back.
+#
 # ## On your own
 #
 # 1. Replace the base 10,000 by 10. How far apart must two positions be until their vectors are (nearly) the same
@@ -285,3 +412,9 @@ for t, s in ((3, 1), (23, 21)):
 #    go on well?
 # 3. $PE_s \cdot PE_t$ depends on the distance, but $(x_s + PE_s) W_q W_k^\top (x_t + PE_t)^\top$ has four parts.
 #    Which of them depends on the distance alone?
+
+# %% [markdown] tags=["teacher"]
+# **Answers.** 1. The slowest hand then turns once in less than 63 positions, so all hands are near their start again
+# soon after; `encoding_similarity` shows stripes that come back. 2. Neither goes on well. The learned table has a last
+# row that was never trained; the sinusoids are defined there, but the model never saw those vectors. 3. Only
+# $PE_s W_q W_k^\top PE_t^\top$ can, and only if $W_q W_k^\top$ commutes with the rotations (as the identity does).

@@ -4,27 +4,23 @@
 # **Goal.** Write $\mathrm{softmax}(QK^\top/\sqrt d)\,V$, take it apart, and take its gradient back to every input, with
 # your own hands.
 #
-# - **What you'll do:** write self-attention in four lines and its backward in three pieces; step through a backward
-#   with the debugger; shuffle a sentence.
+# - **What you'll do:** write attention for one query, then for a sentence; its backward first in twelve names, then in
+#   six lines; step through a backward with the debugger; shuffle a sentence; find a bug.
 # - **What you'll learn:** what queries, keys and values are; why the scores are divided by $\sqrt d$; the one trap in
 #   softmax's gradient; what is computed in parallel and what is not.
-# - **What you'll need:** lessons 01 and 03; the Jacobian of a function.
+# - **What you'll need:** lessons 00, 01 and 03; the Jacobian of a function.
 # - **On your own:** three open questions at the end.
 
 # %%
-import time
-
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, debug_session, hint, show_solution, show_source
+from minitransformer.course import check, debug_session, diagram, hint, show_solution, show_source, versions
 from minitransformer.layers import (
     Array,
-    Chain,
     Glorot,
     Identity,
     Linear,
-    LSTMLayer,
     ScaledDotProductAttention,
     SelfAttention,
     Softmax,
@@ -47,8 +43,30 @@ from minitransformer.verify import check_gradients, trace
 # $$ \mathrm{scores} = \frac{Q K^\top}{\sqrt d}, \qquad \mathrm{weights} = \mathrm{softmax}(\mathrm{scores}), \qquad
 # Y = \mathrm{weights}\; V . $$
 #
-# Every word becomes a weighted average of the values of all words. On the board, with all numbers, for three words of
-# four features:
+# Every word becomes a weighted average of the values of all words. For one query by hand: $q = (\sqrt 2, 0)$, three keys
+# $(0, 3)$, $(\log 2, 1)$, $(\log 5, 0)$, so $d = 2$, and three values 8, 16, 0.
+#
+# | | key 0 | key 1 | key 2 |
+# |---|---|---|---|
+# | $q \cdot k / \sqrt 2$ | $0$ | $\log 2$ | $\log 5$ |
+# | $e^x$ | 1 | 2 | 5 |
+# | weight | 1/8 | 2/8 | 5/8 |
+# | weight · value | 1 | 4 | 0 |
+#
+# The context is 5.
+
+# %% tags=["assert"]
+q, k = np.array([2**0.5, 0.0]), np.array([[0.0, 3.0], [np.log(2), 1.0], [np.log(5), 0.0]])
+powers = np.exp(k @ q / 2**0.5)
+assert np.allclose(powers / powers.sum() @ np.array([8.0, 16.0, 0.0]), 5.0)
+
+# %% [markdown]
+# ### Exercise: one query
+
+# %% exercise="one_query"
+
+# %% [markdown]
+# Now all words ask at once. With all numbers, for three words of four features:
 
 # %%
 rng = np.random.default_rng(2)
@@ -84,8 +102,9 @@ _, plain = ScaledDotProductAttention().forward(words[:, None], words[:, None], w
 print("weight of each word on itself:", plain["weights"][0, 0].diagonal().round(3))
 
 # %% [markdown]
-# Nothing is as similar to a vector as itself (you saw that in lesson 01). And scores would be symmetric: *it* would
-# look at *car* just as much as *car* at *it*. $W_q$ and $W_k$ let a word look for something that it is not.
+# With 64 features a random vector's product with itself is much larger than with any other (lesson 01). And the scores
+# would be symmetric: the score of *it* with *car* would be that of *car* with *it*. (The weights would not: each row
+# is divided by its own sum.) $W_q$ and $W_k$ let a word look for something that it is not.
 #
 # ## 2 · Why $\sqrt d$
 #
@@ -101,6 +120,9 @@ products = (q * k).sum(axis=1)
 print(f"d = 256: the variance of q k is {products.var():.0f}, that of q k / sqrt(d) {(products / 16).var():.2f}")
 axes = softmax_saturation(np.random.default_rng(0))
 
+# %% tags=["assert"]
+assert abs(products.var() / 256 - 1) < 0.05
+
 # %% [markdown]
 # Where softmax has settled on one key its slope is zero, and nothing is learned through it. The $d$ in question is
 # the length of the queries and keys that are multiplied: with several heads it is $d = n / h$, and not the model's
@@ -108,19 +130,36 @@ axes = softmax_saturation(np.random.default_rng(0))
 #
 # ## 3 · The way back through softmax
 #
-# $y_i = e^{x_i} / \sum_j e^{x_j}$. Every score moves **every** weight of its row:
+# $y_i = e^{x_i} / \sum_j e^{x_j}$. Every score moves **every** weight of its row: it is in its own power, and in the sum.
+# First the long way, as a matrix. For three scores and weights $y = (1/2, 1/4, 1/4)$ the first row of the Jacobian
+# $\partial y_0 / \partial x_j$ is $(1/4, -1/8, -1/8)$. It sums to zero. Why must it?
 #
-# $$ \frac{\partial y_i}{\partial x_j} = y_i(\delta_{ij} - y_j) \qquad\Rightarrow\qquad
-# dx_j = \sum_i dy_i\, y_i (\delta_{ij} - y_j) = y_j \Big( dy_j - \sum_i dy_i\, y_i \Big). $$
-#
-# In words: a score is worth raising if its key gives *more than the average* of what is given now.
+# ### Exercise: softmax's Jacobian
+
+# %% exercise="softmax_jacobian"
+
+# %%
+y = np.array([0.5, 0.25, 0.25])
+jacobian = np.array([[0.25, -0.125, -0.125], [-0.125, 0.1875, -0.0625], [-0.125, -0.0625, 0.1875]])
+dy = np.array([4.0, 8.0, 0.0])
+print("dy times the Jacobian:", dy @ jacobian, "  the average of dy, weighted by y:", y @ dy)
+
+# %% tags=["assert"]
+assert np.allclose(jacobian, np.diag(y) - np.outer(y, y))
+assert (dy @ jacobian).tolist() == [0, 1, -1]
+assert y @ dy == 4
+
+# %% [markdown]
+# Nobody builds that matrix for a whole batch. Multiply it by $dy$ on paper, $dx_j = \sum_i dy_i\, \partial y_i / \partial
+# x_j$, and simplify. The numbers above help: compare $dx$ with $dy$ and its average.
 #
 # ### Exercise: back through softmax
 
 # %% exercise="softmax_backward"
 
 # %% [markdown]
-# The package's:
+# $dx_j = y_j (dy_j - \sum_i y_i\, dy_i)$. In words: raising a score raises the loss if its $dy$ is *above the average*, and
+# lowers it if it is below. The package's:
 
 # %%
 show_source(Softmax.backward)
@@ -145,16 +184,43 @@ for name, dy in (("dy = 1", np.ones(5)), ("dy random", rng.standard_normal(5))):
 # The weights sum to 1 whatever the scores are, so $\sum_i y_i$ has no gradient at all. With ones, a backward that
 # returns nothing but zeros passes. **Test with random upstream gradients.**
 #
-# ## 4 · Back to queries and keys, then all of it
+# ## 4 · The whole way back
 #
-# $S = Q K^\top / \sqrt d$ is a matrix product, so $dQ = dS\, K / \sqrt d$ and $dK = dS^\top Q / \sqrt d$. And
-# $Y = W V$ gives $dV = W^\top dY$, $dW = dY\, V^\top$.
-#
-# ### Exercise: back to queries and keys
+# Forward is a chain. Backward is its mirror: the same boxes from right to left, each with its $d$.
 
-# %% exercise="scores_backward"
+# %%
+places = {"x": 0, "q, k, v": 2, "scores": 4.2, "weights": 6.6, "context": 8.8}
+names = list(places)
+axes = diagram(
+    {
+        **{name: (at, 1.4, name) for name, at in places.items()},
+        **{f"d {name}": (at, 0, "dx" if name == "x" else f"d {name}") for name, at in places.items()},
+    },
+    [
+        *zip(names, names[1:], ("W", "q kᵀ / √d", "softmax", "weights · v"), [""] * 4),
+        *zip(
+            [f"d {name}" for name in names[:0:-1]],
+            [f"d {name}" for name in names[-2::-1]],
+            [""] * 4,
+            ("d context · vᵀ", "softmax's backward", "· k / √d, · q / √d", "three paths, added"),
+        ),
+    ],
+    title="The chain and its mirror. (v has a second way in, from context to dv directly)",
+    size=(9.5, 3),
+)
 
 # %% [markdown]
+# Write it in twelve names, one line each. Four rules do it: $Y = AB$ gives $dA = dY\,B^\top$ and $dB = A^\top dY$; a
+# constant factor stays; softmax you have; and what is used three times has three gradients (here they are returned
+# apart). The check looks at every name, so the first wrong line is told.
+#
+# ### Exercise: self-attention, step by step
+
+# %% exercise="attention_steps_backward"
+
+# %% [markdown]
+# Now the part that every head shares, from the context to queries, keys and values, in at most six lines.
+#
 # ### Exercise: attention, the whole way back
 
 # %% exercise="attention_backward"
@@ -163,12 +229,16 @@ for name, dy in (("dy = 1", np.ones(5)), ("dy random", rng.standard_normal(5))):
 show_source(ScaledDotProductAttention.backward)
 
 # %% [markdown]
-# Forward and backward are mirrors: read one from the top and the other from the bottom. In self-attention $x$ was
-# used three times, as query, as key and as value, so its gradient is a sum of three (lesson 05). Everything together,
-# checked entry by entry:
+# Read forward from the top and backward from the bottom: they are mirrors. Everything together, with biases, checked
+# entry by entry:
 
 # %%
 check_gradients(SelfAttention(6, 2, rng), rng.standard_normal((2, 3, 6)))
+
+# %% [markdown]
+# One line of the table is odd: the gradient of `key.bias` is zero, but for rounding. A bias $b$ on all keys adds $q \cdot b$
+# to *all* scores of a query's row, and softmax takes that away. So a bias of the keys learns nothing, ever. (That of
+# the queries does: it adds another number for each key.)
 
 # %% [markdown]
 # ## 5 · Stepping through
@@ -205,6 +275,7 @@ n
 n
 p q.shape, k.shape, v.shape
 n
+n
 p dv.shape
 n
 n
@@ -214,6 +285,14 @@ p cache
 """
 d_context = rng.standard_normal((2, 2, 3, 3))
 dq, dk, dv = debug_session(commands, attention.attention.backward, d_context, cache["attention"])
+
+# %% tags=["assert"]
+import contextlib
+import io
+
+with contextlib.redirect_stdout(io.StringIO()) as screen:
+    debug_session(commands, attention.attention.backward, d_context, cache["attention"])
+assert "Error" not in screen.getvalue(), "the package's backward has other lines: count the n's again"
 
 # %% [markdown]
 # Before the end the gradients of the scores were summed over each row: zero. Raising all scores of a row by the same
@@ -258,53 +337,89 @@ for ax, weights, words, title in (
 #
 # ## 7 · What runs in parallel
 #
-# An LSTM needs the state before it can compute the next. Self-attention needs nothing but $x$: all positions are rows
-# of the same matrix products. Lecture notes sometimes say that "the N blocks run in parallel". They do not: block 2
-# reads what block 1 wrote. **The positions run in parallel; the blocks run one after another.**
-#
-# **Predict before you run.** Twice as many words: how much longer does the LSTM take, and how much longer does
-# attention?
+# An LSTM needs the state before it can compute the next: $T$ steps that wait for each other. Self-attention needs nothing
+# but $x$: all positions are rows of the same matrix products. Word 4 does not need the outputs of words 0 to 3:
 
 # %%
 D = 64
-lstm, attention = LSTMLayer(D, D, rng), SelfAttention(D, 1, rng)
-
-
-def milliseconds(layer, T: int) -> float:
-    """The best of five forwards of 8 sentences."""
-    x = rng.standard_normal((8, T, D)).astype(np.float32)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        layer.forward(x)
-        times.append(time.perf_counter() - start)
-    return 1000 * min(times)
-
-
-print("words   LSTM: one step after another   self-attention: all words at once   scores")
-for T in (16, 32, 64, 128, 256, 512):
-    print(f"{T:5} {milliseconds(lstm, T):27.2f} ms {milliseconds(attention, T):32.2f} ms {T * T:8,}")
-
-# %%
-x = rng.standard_normal((1, 9, D)).astype(np.float32)
-together = attention.forward(x)[0][:, 4]
+attention = SelfAttention(D, 1, Glorot(rng, np.float64))
+x = rng.standard_normal((1, 9, D))
+together = attention(x)[:, 4]
 q = attention.query(x[:, 4:5])
 weights = Softmax()(q @ attention.key(x).swapaxes(-1, -2) * D**-0.5)
 by_itself = attention.output(weights @ attention.value(x))[:, 0]
-print("word 4 computed without the other outputs is the same:", np.allclose(by_itself, together, atol=1e-6))
+print(f"word 4 by itself and together with all others: they differ by {abs(by_itself - together).max():.0e}")
+
+# %% tags=["assert"]
+assert np.allclose(by_itself, together, atol=1e-12)
 
 # %% [markdown]
-# The price: every word looks at every other, so the scores are $T \times T$ numbers. Four times the words are sixteen
-# times the scores, and the time of attention in the table catches up with that of the LSTM as sentences grow.
+# Lecture notes sometimes say that "the N blocks run in parallel". They do not: block 2 reads what block 1 wrote. **The
+# positions run in parallel; the blocks run one after another.** And there is a price: every word looks at every other,
+# so twice the words are four times the scores.
 #
-# And blocks? Each reads what the one before it wrote, so their times add up:
+# ## 8 · Find the bug
+#
+# At the end of a model stands softmax once more, as its logarithm: $\log p_i = x_i - \log \sum_j e^{x_j}$. Somebody wrote
+# its backward. A classifier trains with it. Here is its loss, beside that of the same classifier with the right one.
 
 # %%
-for n in (1, 2, 4, 8):
-    stack = Chain(**{f"block_{i}": SelfAttention(D, 1, rng) for i in range(n)})
-    print(f"{n} blocks of attention, 64 words: {milliseconds(stack, 64):5.2f} ms")
+broken, right = versions("log_softmax_backward")
+
+
+def classifier_losses(rule, steps: int = 200, rate: float = 0.5) -> list[float]:
+    """Ten clouds in five dimensions, one linear layer."""
+    draw = np.random.default_rng(0)
+    classes = draw.integers(0, 10, 300)
+    points = draw.standard_normal((10, 5))[classes] + draw.standard_normal((300, 5))
+    W, losses = np.zeros((5, 10)), []
+    for _ in range(steps):
+        logits = points @ W
+        log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        losses.append(-log_p[np.arange(300), classes].mean())
+        W = W - rate * points.T @ rule(-np.eye(10)[classes] / 300, log_p)
+    return losses
+
+
+curves = {"this code": classifier_losses(broken), "right": classifier_losses(right)}
+figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+for name, losses in curves.items():
+    ax.plot(losses, label=f"{name}: {losses[-1]:.2f} after {len(losses)} steps")
+ax.set(xlabel="step", ylabel="loss")
+_ = ax.legend()
+
+# %% tags=["assert"]
+assert min(curves["this code"]) < 0.6 * curves["this code"][0]
+assert curves["this code"][10] < curves["right"][10]
+assert curves["this code"][-1] > 1.5 * curves["right"][-1]
 
 # %% [markdown]
+# It learns, at first even faster. Then the loss climbs, and one would blame the learning rate. Find the line and mend it.
+
+# %% exercise="log_softmax_backward"
+
+# %% [markdown]
+# **What tells them apart?** Adding a constant to all logits changes no probability, so the gradient of a row must sum to
+# zero:
+
+# %%
+log_p = np.log(np.array([[0.5, 0.25, 0.25]]))
+for name, rule in (("this code", broken), ("right", right)):
+    dx = rule(np.array([[-1.0, 0.0, 0.0]]), log_p)[0]
+    print(f"{name:9} dx = {dx}, its sum {dx.sum():.2f}")
+
+# %% [markdown]
+# The code takes the diagonal of the Jacobian for the whole: it raises the right logit and never lowers another. In
+# mlpack the backward of log-softmax left its sum out in a similar way (issue mlpack #2360); the one who reported it had
+# compared with another library, and the project's Jacobian test shows an error of order one.
+#
+# ## Summary
+#
+# - Query, key, value: three products of the same $x$. Scores divided by $\sqrt d$, softmax over the keys, average.
+# - Softmax's backward takes away the average of $dy$, weighted by $y$; the gradient of a row of scores sums to zero.
+# - Backward is the forward's mirror. What is used three times gets three gradients.
+# - Without positions self-attention knows no order. Positions run in parallel, blocks do not.
+#
 # ## On your own
 #
 # 1. Build the Jacobian of softmax for a row of five scores as a matrix (`np.diag(y) - np.outer(y, y)`). What is its
@@ -312,3 +427,8 @@ for n in (1, 2, 4, 8):
 # 2. Let all scores be 0. What does self-attention compute then? And if one score goes to infinity?
 # 3. Add 1000 to all scores of a row. What should happen, and what happens in `np.exp(x) / np.exp(x).sum()`? Find the
 #    line in `Softmax.forward` that takes care of it.
+
+# %% [markdown] tags=["teacher"]
+# **Answers.** 1. Rank 4 of 5: it sends $(1, \dots, 1)$ to zero, since equal additions change nothing. 2. The plain mean of
+# the values; and if one score goes to infinity, that key's value alone. 3. Nothing should happen; `np.exp` overflows, and
+# inf/inf is NaN. `Softmax.forward` takes each row's maximum away first.

@@ -4,19 +4,19 @@
 # **Goal.** Split $n$ features into $h$ heads of $n/h$, see what that buys and that it costs nothing, and take the
 # gradient through the split and back.
 #
-# - **What you'll do:** split and merge heads, count weights and multiplications, write three backward passes, and
-#   train one head against two.
+# - **What you'll do:** split and merge heads, count weights and multiplications, write two backward passes, train one
+#   head against two, and find a bug.
 # - **What you'll learn:** why one softmax is not enough; why $h$ heads cost what one costs; $3n^2$ or $4n^2$ weights;
 #   $\sqrt{n/h}$, not $\sqrt n$.
 # - **What you'll need:** lesson 04; reshape and swapaxes.
 # - **On your own:** three open questions at the end.
 
 # %%
-import time
-
+import matplotlib.pyplot as plt
 import numpy as np
 
 from minitransformer.course import check, hint, show_solution, show_source
+from minitransformer.course.exercises.lesson05 import found_code
 from minitransformer.data import Batch
 from minitransformer.layers import (
     Array,
@@ -32,7 +32,7 @@ from minitransformer.layers import (
     Softmax,
     Unallocated,
 )
-from minitransformer.layers.attention import merge_heads
+from minitransformer.layers.attention import merge_heads as package_merge_heads
 from minitransformer.layers.attention import split_heads as package_split_heads
 from minitransformer.plotting import attention_grid, attention_map
 from minitransformer.training import Every, Trainer, WarmupCosine, evaluate
@@ -56,40 +56,43 @@ for weights in ([0.5, 0.5, 0.0], [0.5, 0.0, 0.5]):
 #
 # ## 2 · Split and merge
 #
-# Head $j$ gets $n/h$ of the features, $d = n/h$ of them, of every word:
-#
-# $$ (B, T, n) \;\to\; (B, T, h, d) \;\to\; (B, h, T, d) $$
-#
+# Head $j$ gets $d = n/h$ of the features of every word: $(B, T, n)$ becomes $(B, h, T, d)$.
 # Then $h$ attentions run at once, in the same four lines as before: `@` does not care how many leading axes there
 # are. Merging goes back the same way.
 #
-# **Predict before you run.** `x.reshape(B, h, T, d)` has the right shape at once, and no error is raised. What would
-# be in it?
+# By hand: three words of four features, numbered from 0 to 11, and two heads. Head 0 gets the first two features of
+# every word, head 1 the last two:
+#
+# | | word 0 | word 1 | word 2 |
+# |---|---|---|---|
+# | $x$ | 0 1 2 3 | 4 5 6 7 | 8 9 10 11 |
+# | head 0 | 0 1 | 4 5 | 8 9 |
+# | head 1 | 2 3 | 6 7 | 10 11 |
 
-# %%
-x = np.arange(12).reshape(1, 3, 4)  # three words of four features: word t has the numbers 4 t ... 4 t + 3
-print("x:\n", x[0])
-print("split into two heads, head 0:\n", package_split_heads(x, 2)[0, 0])
-print("reshaped, 'head 0':\n", x.reshape(1, 2, 3, 2)[0, 0])
+# %% tags=["assert"]
+assert package_split_heads(np.arange(12).reshape(1, 3, 4), 2)[0].tolist() == [
+    [[0, 1], [4, 5], [8, 9]],
+    [[2, 3], [6, 7], [10, 11]],
+]
 
 # %% [markdown]
-# The reshape alone gives "head 0" the first word, and half of the second, cut into pairs and called three words. Its
-# gradient would be right, too, for that other function: **a gradient check does not find it.** What finds it is a
-# comparison of outputs, or the thought that a head must see all words.
-#
 # ### Exercise: deal features out to heads
 
 # %% exercise="split_heads"
 
 # %% [markdown]
-# Splitting computes nothing, it moves numbers. So its backward moves them back:
+# Afterwards the heads' contexts are put side by side again.
 #
-# ### Exercise: back through the split
+# ### Exercise: merge the heads
 
-# %% exercise="split_heads_backward"
+# %% exercise="merge_heads"
+
+# %% [markdown]
+# Both compute nothing, they only move numbers, and each undoes the other. So each is the other's **backward**: the
+# gradient of $x$, when heads = split(x), is the merged gradient of the heads.
 
 # %%
-show_source(package_split_heads, merge_heads)
+show_source(package_split_heads, package_merge_heads)
 
 # %% [markdown]
 # ## 3 · $h$ matrices $n \times n/h$, or one $n \times n$
@@ -112,7 +115,7 @@ show_source(MultiHeadAttention.forward)
 
 # %% [markdown]
 # **Predict before you run.** How do the number of weights and the number of multiplications grow from 1 head to 8?
-# How many weights are it: $n^2$, $3n^2$, $4n^2$? ($n = 512$, 64 words.)
+# And how many weights does the layer have, $n^2$, $3n^2$ or $4n^2$? ($n = 512$, 64 words.)
 
 # %%
 n, T = 512, 64
@@ -131,24 +134,8 @@ print("3 n^2 =", f"{3 * n * n:,}", "  4 n^2 =", f"{4 * n * n:,}")
 # Transformer of 2017 multiplies the concatenation by one more matrix $W_o$ ($n \times n$), which lets the heads'
 # findings mix: $4n^2$.
 #
-# What does grow with $h$ is the number of *scores*, and so of exponentials. On the clock:
-
-# %%
-x = rng.standard_normal((16, T, 256)).astype(np.float32)
-layers = {h: SelfAttention(256, h, rng) for h in (1, 2, 4, 8)}
-times = {h: [] for h in layers}
-for _ in range(15):
-    for h, layer in layers.items():  # in turns, so that whatever else runs disturbs all of them alike
-        start = time.perf_counter()
-        y, cache = layer.forward(x)
-        layer.backward(y, cache)
-        times[h].append(time.perf_counter() - start)
-for h in layers:
-    print(f"{h} heads: forward and backward take {min(times[h]) / min(times[1]):.2f} times as long as with one")
-
-# %% [markdown]
-# So "$h$ heads cost what one costs" is exact for weights and products, and nearly so on the clock, as long as
-# sentences are short beside $n$.
+# What does grow with $h$ is the number of *scores*, and so of exponentials: few beside the products, as long as sentences
+# are short beside $n$.
 #
 # ## 4 · $\sqrt{n/h}$, not $\sqrt n$
 #
@@ -183,13 +170,14 @@ for h in (1, 2, 4, 8, 16):
 
 # %% [markdown]
 # Attention itself you have done (lesson 04): it has one more axis now, and not one line is different. At the
-# beginning three projections read the same $x$, so three gradients come back to it:
-#
-# $$ dx = dQ\, W_q^\top + dK\, W_k^\top + dV\, W_v^\top $$
+# beginning three projections read the same $x$, so three gradients come back to it.
 #
 # ### Exercise: three paths back to x
 
 # %% exercise="projections_backward"
+
+# %% [markdown]
+# $dx = dQ\, W_q^\top + dK\, W_k^\top + dV\, W_v^\top$, with the heads of each merged first. The package's:
 
 # %%
 show_source(MultiHeadAttention.backward, SelfAttention.backward)
@@ -204,7 +192,7 @@ check_gradients(SelfAttention(6, 3, rng), rng.standard_normal((2, 5, 6)))
 # of them, in order: the one before, and the one three before. 36 answers are possible. One layer of attention, 32
 # features, 400 steps.
 #
-# **Predict before you run.** Both models have exactly the same number of parameters. How well can one head do?
+# **Predict before you run.** All three models have exactly the same number of parameters. How well can one head do?
 
 # %%
 WORDS, LENGTH, D = 6, 12, 32
@@ -231,18 +219,23 @@ def new_model(n_heads: int) -> Chain:
 
 
 held_out = TwoLooks().batch(1_000_000)
-models = {}
+models, final = {}, {}
 for n_heads in (1, 2, 4):
     model = models[n_heads] = new_model(n_heads)
     trainer = Trainer(model, schedule=WarmupCosine(1e-2, 400, 40))
     history = trainer.fit(TwoLooks(), 400, [Every(100, lambda trainer: evaluate(trainer.model, [held_out]))])
     right = ", ".join(f"{record['token_accuracy']:4.0%}" for record in history.validations)
     print(f"{n_heads} heads, {model.n_parameters():,} parameters: pairs right after 100, 200, 300, 400 steps: {right}")
+    final[n_heads] = history.validations[-1]["token_accuracy"]
+
+# %% tags=["assert"]
+assert len({model.n_parameters() for model in models.values()}) == 1
+assert 2 / 36 < final[1] < 0.7 < 0.9 < min(final[2], final[4])
 
 # %% [markdown]
-# Guessing is 1 in 36. One head finds the two words and mixes them up; to tell them apart it would have to give them
-# unequal weights, and to read strengths off a mean. Two heads give each its own place. Where do they look? (The
-# average over 64 lists, since here it is the position that matters, not the word.)
+# Guessing is 1 in 36. One head has one row of weights: to name both words in order it would have to give them unequal
+# weights, and the layer behind it would have to read strengths off a mean. Two heads give each word a place of its own.
+# Where do they look? (The average over 64 lists, since here it is the position that matters, not the word.)
 
 # %%
 steps = [str(t) for t in range(LENGTH)]
@@ -251,10 +244,101 @@ axes = attention_grid(weights, steps, steps, title="Two heads, trained: one look
 
 # %%
 weights = models[1].forward(*held_out.inputs)[1]["attention"]["weights"].mean(axis=0)
-axes = attention_map(weights[0], steps, steps, title="One head, trained as long: a smear around both")
+axes = attention_map(weights[0], steps, steps, title="One head, trained as long: mostly one back, and a smear")
 
 # %% [markdown]
-# Nobody told the heads to share the work. The loss did: this is by far the easiest way down.
+# Nobody told the heads to share the work. The loss did: here it is the easiest way down.
+#
+# ## 7 · Find the bug
+#
+# Somebody wrote attention with heads in ten lines. It was tested on the simplest task, to name the word that *stands
+# here*. Then it was used. Here are the two layers, this code and the right one, on that task, and on naming the word
+# *before*.
+#
+# **Predict before you look at the numbers.** Which test would you have chosen?
+
+# %%
+
+
+class OneLook:
+    """Sixteen of twenty words, and for each place the word that stands `back` places before."""
+
+    def __init__(self, back: int) -> None:
+        self.back = back
+
+    def batch(self, step: int) -> Batch:
+        ids = np.random.default_rng([1, step]).integers(1, 21, (32, 16))
+        targets = np.zeros_like(ids)
+        targets[:, self.back :] = ids[:, : 16 - self.back]
+        return Batch((ids,), targets)
+
+
+def losses_of(layer, back: int) -> list[float]:
+    init = Glorot(np.random.default_rng(0))
+    model = Chain(
+        tokens=Embedding(21, D, init, scale=D**0.5),
+        positions=SinusoidalPositions(D),
+        attention=layer(D, 4, init),
+        head=Dense(D, 21, init),
+    )
+    history = Trainer(model, schedule=WarmupCosine(5e-3, 300, 15)).fit(OneLook(back), 300)
+    return [record["loss"] for record in history.steps]
+
+
+figure, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained", sharey=True)
+ends = {}
+for ax, (back, task) in zip(axes, ((0, "name the word that stands here"), (1, "name the word before"))):
+    for name, layer in (("this code", found_code), ("right", SelfAttention)):
+        losses = losses_of(layer, back)
+        ends[name, back] = losses[-1]
+        ax.plot(losses, label=f"{name}: {losses[-1]:.3f} after 300 steps")
+    ax.set_title(task, fontsize=10, loc="left")
+    ax.set(xlabel="step", ylabel="loss")
+    ax.legend()
+
+# %% tags=["assert"]
+assert max(ends["this code", 0], ends["right", 0]) < 0.05
+assert ends["this code", 1] > 5 * ends["right", 1]
+
+# %% [markdown]
+# On the easy task nobody can tell them apart. Find what is wrong, and mend it.
+
+# %% exercise="multi_head"
+
+# %% [markdown]
+# **What tells them apart?** No shape, no error, no gradient check: the gradients are right for that other function. A
+# picture does, of the twelve numbers from above, coloured by their word:
+
+# %%
+numbers = np.arange(12).reshape(1, 3, 4)
+figure, axes = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
+for ax, heads, title in (
+    (axes[0], package_split_heads(numbers, 2)[0], "right: each head has two features of every word"),
+    (axes[1], numbers.reshape(2, 3, 2), "this code: head 0 has word 0 and half of word 1"),
+):
+    ax.imshow(np.concatenate([head // 4 for head in heads], axis=1), cmap="Pastel1", vmin=0, vmax=8, aspect="auto")
+    for head in range(2):
+        for row in range(3):
+            for column in range(2):
+                ax.text(2 * head + column, row, heads[head][row, column], ha="center", va="center")
+    ax.axvline(1.5, color="black")
+    ax.set_xticks([0.5, 2.5], ["head 0", "head 1"])
+    ax.set_yticks(range(3), [f"row {i}" for i in range(3)])
+    ax.set_title(title, fontsize=10, loc="left")
+
+# %% [markdown]
+# And so does a test of what heads are for: change one word, and see whose output changes in what part.
+#
+# A reshape without the swap was in the notebook of a tutorial, whose copy task trained all the same (pull request
+# jsbaan/transformer-from-scratch #6), and the question why the swap is needed is asked again and again (for example
+# hyunwoongko/transformer #15).
+#
+# ## Summary
+#
+# - Heads split the features, not the words: reshape the last axis, then swap. Merging is the inverse, and its backward.
+# - Weights and products do not depend on the number of heads: $4n^2$ with the output projection.
+# - A head divides by $\sqrt{n/h}$, the length of its own keys.
+# - $x$ is read three times, so its gradient is a sum of three.
 #
 # ## On your own
 #
@@ -263,3 +347,9 @@ axes = attention_map(weights[0], steps, steps, title="One head, trained as long:
 # 2. In which rows of the map of two heads is the stripe missing, and why does nothing in the loss ask for it there?
 # 3. Set `output=Identity` in `new_model`, so that there is no $W_o$. The head behind it reads the contexts side by
 #    side. Does this task need $W_o$? When would a model need it?
+
+# %% [markdown] tags=["teacher"]
+# **Answers.** 1. It gives the two words unequal weights, and the layer behind reads the order off the strengths of a
+# mean. 2. In the first rows: nothing is to be named before position 3, so no gradient asks for it there. 3. No: the head
+# behind reads all contexts side by side. A model needs $W_o$ where the result is added to a residual path whose features
+# have a meaning of their own (lesson 06).

@@ -5,17 +5,18 @@
 # risk.
 #
 # - **What you'll do:** Decode from `<bos>` to `<eos>` with a state that grows, draw the tree of a beam search, cut distributions
-#   by temperature, top-k and top-p, and choose among whole sentences by minimum Bayes risk.
+#   by temperature, top-k and top-p, choose among whole sentences by minimum Bayes risk, and find a bug.
 # - **What you'll learn:** Why the most probable word need not begin the most probable sentence; why length matters; what
 #   minimum Bayes risk chooses among (sentences, not words); how a risk is differentiated.
 # - **What you'll need:** Lesson 09.
 # - **On your own:** Three open questions at the end.
 
 # %%
+import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, hint, show_solution, show_source
-from minitransformer.data import EnglishFrench, LanguageVocabulary, PairBatches
+from minitransformer.course import check, diagram, hint, show_solution, show_source, versions
+from minitransformer.data import EnglishFrench, LanguageVocabulary, PairBatches, pad_sequences
 from minitransformer.decoding import (
     Translator,
     beam_search,
@@ -30,7 +31,7 @@ from minitransformer.decoding import (
 from minitransformer.experiments.coreference import id_pairs
 from minitransformer.layers import Array, CrossEntropy
 from minitransformer.models import PreNormTransformer, TransformerConfig
-from minitransformer.plotting import beam_tree, next_word
+from minitransformer.plotting import OKABE_ITO, beam_tree, next_word
 from minitransformer.training import Adam, Trainer, WarmupCosine
 
 # %% [markdown]
@@ -101,27 +102,68 @@ print("the same:", best_words.ids == written[:-1], f"  log P(y|x) = {best_words.
 #
 # $$ \log P(y_{\le t}) = \log P(y_{<t}) + \log P(y_t \mid y_{<t}) . $$
 #
+# **By hand.** V = 3 words a, b, c, two steps, K = 2. The first step gives a 0.5, b 0.4, c 0.1. After a: 0.4, 0.3, 0.3. After b: 0.9, 0.05, 0.05. Greedy writes
+# *a a*, with 0.5 · 0.4 = 0.20. The beam keeps a and b, weighs six continuations, and keeps *b a* with 0.36 and *a a* with 0.20.
+
+# %%
+ax = diagram(
+    {
+        "start": (0.0, 1.0, "<bos>"),
+        "a": (2.5, 2.0, "a\n0.5"),
+        "b": (2.5, 0.0, "b\n0.4"),
+        "aa": (5.5, 2.6, "a a: 0.20"),
+        "ab": (5.5, 1.7, "a b: 0.15"),
+        "ba": (5.5, 0.5, "b a: 0.36"),
+        "bb": (5.5, -0.4, "b b: 0.02"),
+    },
+    [
+        ("start", "a", "0.5", ""),
+        ("start", "b", "0.4", ""),
+        ("a", "aa", "0.4", ""),
+        ("a", "ab", "0.3", ""),
+        ("b", "ba", "0.9", ""),
+        ("b", "bb", "0.05", ""),
+    ],
+    title="The best second step is not behind the best first one",
+)
+
+# %% [markdown]
 # ### Exercise: one step of beam search
 
 # %% exercise="beam_step"
 
 # %% [markdown]
-# Over held-out sentences: how often does a wider beam find a sentence that the model itself holds to be more probable?
+# How often does a wider beam find a sentence that the model itself holds to be more probable, and does that make it right? Sixty sentences would be no
+# evidence: a share of 50 % then has a standard error of 6 points. Here are 1,000.
+
+# %%
+many = draw(6_000, "test")[:1000]
+padded = pad_sequences([[*english.encode_tokens(e.english), english.eos] for e in many], english.pad)
+references = [french.encode_tokens(e.french) for e in many]
+first = greedy(model, padded, **keywords)
+table = {}
+for width in (1, 2, 4):
+    found = first
+    if width > 1:
+        found = [h[0] for h in beam_search(model, padded, num_beams=width, length_penalty=0.0, **keywords)]
+    more = np.mean([f.log_probability > g.log_probability + 1e-3 for f, g in zip(found, first)])
+    exact = np.mean([f.ids == reference for f, reference in zip(found, references)])
+    table[width] = (more, np.mean([f.log_probability for f in found]), exact)
+    error = (exact * (1 - exact) / len(many)) ** 0.5
+    print(f"beam {width}: more probable than greedy in {more:4.0%}   mean log P {table[width][1]:6.3f}   ", end="")
+    print(f"exactly right {exact:5.1%}, standard error {error:.1%}")
+
+# %% tags=["assert"]
+assert len(many) == 1000
+assert table[1][1] < table[2][1] <= table[4][1] + 1e-6
+
+# %% [markdown]
+# The log-probability rises with every width. Whether more sentences are right is another question: compare the differences of the last column with the
+# standard error.
 
 # %%
 sources = [np.array([[*english.encode_tokens(e.english), english.eos]]) for e in tests]
 greedy_found = [greedy(model, s, **keywords)[0] for s in sources]
-for width in (1, 2, 4, 8):
-    found = [
-        beam_search(model, s, num_beams=width, length_penalty=0.0, **keywords)[0][0] if width > 1 else g
-        for s, g in zip(sources, greedy_found)
-    ]
-    more = np.mean([f.log_probability > g.log_probability + 1e-3 for f, g in zip(found, greedy_found)])
-    mean = np.mean([f.log_probability for f in found])
-    exact = np.mean([f.ids == french.encode_tokens(e.french) for f, e in zip(found, tests)])
-    print(
-        f"beam {width}: more probable than greedy in {more:4.0%}   mean log P {mean:6.3f}   exactly right {exact:4.0%}"
-    )
 
 # %% [markdown]
 # Here are the first seven words of one such search as a tree, with the log-probability of the whole beginning behind the
@@ -152,17 +194,68 @@ ax = beam_tree([node for node, words in zip(tree, depth) if words <= 7])
 # sentences are ranked. **Predict before you run.** In which direction do the lengths move with $\alpha$?
 
 # %%
+lengths = []
 for alpha in (-2.0, 0.0, 1.0, 4.0):
     found = [beam_search(model, s, num_beams=8, length_penalty=alpha, **keywords)[0][0] for s in sources[:30]]
-    print(f"length penalty {alpha:4.1f}: {np.mean([f.length for f in found]):.2f} words a sentence, <eos> counted")
+    lengths.append(np.mean([f.length for f in found]))
+    print(f"length penalty {alpha:4.1f}: {lengths[-1]:.2f} words a sentence, <eos> counted")
+
+# %% tags=["assert"]
+assert lengths[0] <= lengths[1] <= lengths[-1]
 
 # %% [markdown]
+# ### Find the bug: how long is an answer?
+#
+# In a decoder-only model the prompt and the answer are one sequence. Somebody ranks finished answers by this function. Below are the candidates of thirty beam
+# searches of width 8, as if each stood behind a prompt; the *same* candidates every time. Only the prompt's length changes.
+#
+# **Predict before you run.** How should the mean length of the chosen answers depend on the prompt's length?
+
+# %%
+broken, right = versions("length_score")
+candidates = [
+    beam_search(model, s, num_beams=8, length_penalty=1.0, num_return_sequences=8, **keywords)[0] for s in sources[:30]
+]
+figure, ax = plt.subplots(figsize=(6.5, 3.0), layout="constrained")
+prompts, chosen = np.arange(0, 101, 5), {}
+for name, score, colour in (("this code", broken, "vermillion"), ("right", right, "black")):
+    chosen[name] = [
+        np.mean(
+            [
+                c[
+                    score(
+                        np.array([h.log_probability for h in c]), n + np.array([h.length for h in c]), n, 3.0
+                    ).argmax()
+                ].length
+                for c in candidates
+            ]
+        )
+        for n in prompts.tolist()
+    ]
+    ax.plot(prompts, chosen[name], color=OKABE_ITO[colour], label=name)
+ax.set(xlabel="words of the prompt", ylabel="words of the chosen answer", title="The same candidates, length penalty 3")
+legend = ax.legend(frameon=False)
+
+# %% tags=["assert"]
+assert len(set(chosen["right"])) == 1
+assert chosen["this code"][0] == chosen["right"][0]
+assert chosen["this code"][-1] < chosen["right"][-1]
+
+# %% exercise="length_score"
+
+# %% [markdown]
+# **What tells them apart?** With the prompt of length 0, as every encoder-decoder has it, nothing: that is why tests on translators passed. A test with two prompts does: **the
+# score of an answer must not depend on how long the question was.** The generation of Hugging Face's transformers counted the prompt (transformers #26624,
+# mended in its PR #27351), and so did vLLM's beam search (vllm #2606).
+#
 # ## 3 · Sampling
 #
 # To *draw* the next word is right where many answers are good: stories, dialogue. Three knobs, applied in this order:
 #
 # $$ p \propto \exp(\mathrm{logits} / \tau), \qquad \text{top-}k: \text{ the } k \text{ most probable}, \qquad
 #    \text{top-}p: \text{ the fewest that reach } p . $$
+#
+# **By hand.** p = (0.5, 0.3, 0.2) and top-p = 0.6. The first word alone has 0.5, not enough; with the second it is 0.8, so two words stay: p = (0.625, 0.375, 0).
 #
 # ### Exercise: the nucleus
 
@@ -197,8 +290,8 @@ for temperature in (0.1, 1.0, 3.0):
 # %% [markdown]
 # ## 4 · Minimum Bayes risk
 #
-# The most probable sentence can be an outlier: one sentence with 10 %, while nine that hardly differ from one another have 9 %
-# each. Ask instead which sentence is *best on average if each candidate might be the truth*:
+# The most probable sentence can be an outlier: one sentence has 10 %, while nine others, which hardly differ from one another, have 9 % each. **Minimum Bayes risk**
+# chooses another way. Each candidate may be the truth, with its probability. Take the sentence whose utility is best on average over these truths:
 #
 # $$ y^* = \arg\max_{h} \sum_{y} P(y \mid x)\; \mathrm{utility}(h, y) \;\approx\; \arg\max_h \frac{1}{n} \sum_{i=1}^{n}
 #    \mathrm{utility}(h, y_i), \quad y_i \sim P(\cdot \mid x) . $$
@@ -206,13 +299,15 @@ for temperature in (0.1, 1.0, 3.0):
 # Its negative is the risk. Mind what is being chosen: h runs over **whole sentences**, here samples of the model. (Some notes
 # describe it as a way of choosing the next *word*; it cannot be, since the utility compares complete translations.)
 
-# %%
-show_source(expected_utilities)
-
-# %% [markdown]
+# **By hand.** Three candidates with p = (0.4, 0.3, 0.3). The second and third are alike: the utility of one where the other is the truth is 0.9; with the
+# first both have 0.1; with itself each has 1. Expected utilities: 0.4 + 0.06 = 0.46 for the first, 0.04 + 0.3 + 0.27 = 0.61 for the second. The most probable one loses.
+#
 # ### Exercise: minimum Bayes risk
 
 # %% exercise="minimum_risk"
+
+# %%
+show_source(expected_utilities)
 
 # %% [markdown]
 # **Predict before you run.** Below are samples of one sentence, each with how often it was drawn and its expected utility (chrF, the
@@ -240,30 +335,43 @@ ways = {
     "beam 4": [french.decode(beam_search(model, sources[j], num_beams=4, **keywords)[0][0].ids) for j in few],
     "minimum Bayes risk": [minimum_bayes_risk([french.decode(d.ids) for d in s], chrf) for s in samples],
 }
-for name, answers in ways.items():
-    print(f"{name:20s} chrF {np.mean([chrf(a, t) for a, t in zip(answers, truth)]):5.1f}")
+quality = {name: np.mean([chrf(a, t) for a, t in zip(answers, truth)]) for name, answers in ways.items()}
+for name, value in quality.items():
+    print(f"{name:20s} chrF {value:5.1f}")
+
+# %% tags=["assert"]
+assert quality["one sample"] + 3 < quality["minimum Bayes risk"]
 
 # %% [markdown]
-# Out of twenty poor samples minimum Bayes risk makes a far better sentence than one of them is. It does not beat the beam here: this
-# task has exactly *one* right translation, and the samples of a half-trained model are noisy. Draw more of them, or at temperature
-# 0.5, and look again.
+# Minimum Bayes risk is much better than a single sample, though it chooses among samples. Compare it with the beam, and mind that thirty sentences are few. This task has
+# exactly *one* right translation, which favours the search for the most probable one.
 #
 # ## 5 · A risk has a gradient
 #
 # If a model is judged by a risk, why not train on it? With candidates $y_1 \dots y_N$ and $p = \mathrm{softmax}(\mathrm{logits})$
-# over them,
+# over them the expected risk is
 #
-# $$ R = \sum_i p_i\, r_i, \qquad \frac{\partial R}{\partial\, \mathrm{logits}_i} = p_i\,(r_i - R) : $$
+# $$ R = \sum_i p_i\, r_i . $$
 #
-# a candidate that is riskier than the average becomes less probable, one that is less risky more. It is softmax's backward with
-# $dp = r$ (Shen et al. 2016, *Minimum Risk Training*; with samples in place of all candidates it is the policy gradient that
-# trains chat models from people's preferences).
+# **By hand.** Two candidates, p = (0.5, 0.5), risks (1, 0), so R = 0.5. Raise the first logit by a little h: $p_1$ rises by $p_1 (1 - p_1) h = h / 4$, $p_2$ falls as much, and R rises by
+# h / 4. The second logit: the same with a minus.
+#
+# **The derivation's first line.** $\partial R / \partial p_i = r_i$; then softmax's backward.
 #
 # ### Exercise: the gradient of a risk
 
 # %% exercise="expected_risk_backward"
 
 # %% [markdown]
+# <details><summary>The closed formula</summary>
+#
+# $\partial R / \partial\, \mathrm{logits}_i = p_i\,(r_i - R)$.
+#
+# </details>
+#
+# A candidate that is riskier than the average becomes less probable, one that is less risky more (Shen et al. 2016, *Minimum Risk Training*). With samples in
+# place of all candidates it is the policy gradient, with which chat models are trained on people's preferences.
+#
 # Does stepping against it work? Five candidates, all equally probable at first:
 
 # %%
@@ -276,9 +384,32 @@ for step in range(61):
     logits = logits - 1.0 * p * (risk - expected)
 
 # %% [markdown]
+# ## Summary
+#
+# - Greedy takes the best next word; a beam keeps K beginnings and finds more probable sentences. More probable is not the same as right.
+# - Scores of different lengths are compared by a length penalty; the length is that of the answer alone.
+# - Temperature, top-k and top-p shape the distribution that one draws from.
+# - Minimum Bayes risk chooses among whole sentences, and a risk can be trained on.
+#
 # ## On your own
 #
 # 1. Let the beam grow to 32 and 128. The log-probabilities can only grow; does the share of exactly right translations? (In large
 #    models it falls: the *beam search curse*.)
 # 2. Use `exact_match` as the utility of minimum Bayes risk. Which well-known rule does it become?
 # 3. Write a sentence whose greedy translation never ends. Which word does it repeat, and which of the knobs helps?
+
+# %% tags=["assert"]
+from minitransformer.course.exercises import find  # the numbers worked by hand
+
+log_p = np.log([[0.4, 0.3, 0.3], [0.9, 0.05, 0.05]])
+parents, chosen_words, totals = find("beam_step").solution(np.log([0.5, 0.4]), log_p)
+assert (parents.tolist(), chosen_words.tolist(), np.exp(totals).round(2).tolist()) == ([1, 0], [0, 0], [0.36, 0.2])
+assert np.allclose(find("nucleus").solution(np.log([0.5, 0.3, 0.2]), 1.0, 0.6), [0.625, 0.375, 0])
+alike = np.array([[1, 0.1, 0.1], [0.1, 1, 0.9], [0.1, 0.9, 1]])
+assert np.allclose(alike @ [0.4, 0.3, 0.3], [0.46, 0.61, 0.61])
+assert np.allclose(find("expected_risk_backward").solution(np.zeros((1, 2)), np.array([[1.0, 0.0]])), [[0.25, -0.25]])
+
+# %% [markdown] tags=["teacher"]
+# **Answers.** 1. The mean log P rises a little; the share that is right stays the same within its error, or falls. 2. The most frequent sample wins: a vote, the mode of the
+# samples. 3. It depends on the seed; early in training many sentences repeat a noun or an article. Sampling at temperature 1 ends the loop sooner or later; a length penalty does
+# not, since it only ranks what has ended; `max_new_tokens` cuts.

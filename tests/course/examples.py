@@ -35,11 +35,15 @@ def cases(rng):
 
 SOFTMAX = Exercise(
     "softmax_backward",
-    4,
+    "04",
     softmax_backward,
     cases,
     (no_sum, batch_mean, sign),
     ("first", "second", "third"),
     backward=True,
     title="The softmax, backward",
+    difficulty=3,
+    importance=5,
+    minutes=15,
+    package=("Softmax.backward",),
 )

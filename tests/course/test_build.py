@@ -46,8 +46,9 @@ def sources(book):
 
 def test_the_student_gets_the_stub_and_the_solved_one_the_solution(lesson, example):
     student, solved = sources(lesson.build("student")), sources(lesson.build("solved"))
-    assert student[2] == example.stub
-    assert solved[2] == example.source
+    effort = "# About 15 minutes, difficulty 3 of 5, importance 5 of 5, 2 lines."
+    assert student[2] == f"{effort}\n{example.stub}"
+    assert solved[2] == f"{effort}\n{example.source}"
     assert student[3] == solved[3] == 'check("softmax_backward", softmax_backward)'
     assert [s for i, s in enumerate(student) if i != 2] == [s for i, s in enumerate(solved) if i != 2]
 
@@ -55,7 +56,7 @@ def test_the_student_gets_the_stub_and_the_solved_one_the_solution(lesson, examp
 def test_imports_in_an_exercises_cell_stand_above_its_function(lesson, example):
     text = SCRIPT.replace('exercise="softmax_backward"\n', 'exercise="softmax_backward"\nimport math\n')
     lesson.path.write_text(text, encoding="utf-8")
-    assert sources(lesson.build("student"))[2] == f"import math\n\n\n{example.stub}"
+    assert sources(lesson.build("student"))[2] == f"import math\n\n\n{example.effort}\n{example.stub}"
 
 
 def test_a_build_is_the_same_each_time_and_valid(lesson):
@@ -122,7 +123,7 @@ def test_drift_is_told(lesson):
 
 def test_an_exercise_of_another_lesson_is_refused(lesson):
     lesson.path.write_text(SCRIPT.replace("softmax_backward", "softmax"), encoding="utf-8")
-    with pytest.raises(BuildError, match="'softmax' is not among the exercises of lesson 4"):
+    with pytest.raises(BuildError, match="'softmax' is not among the exercises of lesson 04"):
         lesson.build("student")
 
 
@@ -140,7 +141,7 @@ def test_a_notebook_runs_in_its_own_kernel_and_keeps_no_counts(lesson, monkeypat
     pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     # A kernel has its own registry, where the exercise is not this one: the check is left out.
-    monkeypatch.setattr(Lesson, "_exercise", lambda self, name, above, kind: [])
+    monkeypatch.setattr(Lesson, "_exercise", lambda *arguments: [])
     text = SCRIPT + "\n# %%\nprint(1)\nprint(2)\n\n# %%\nimport matplotlib.pyplot as plt\n\nplt.plot([1, 2]);\n"
     lesson.path.write_text(text, encoding="utf-8")
     book = lesson.build("student")
@@ -166,17 +167,111 @@ def test_a_notebook_runs_in_its_own_kernel_and_keeps_no_counts(lesson, monkeypat
 def test_an_error_a_warning_or_too_long_a_time_fails(lesson, monkeypatch, cell, words):
     pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
-    monkeypatch.setattr(Lesson, "_exercise", lambda self, name, above, kind: [])
+    monkeypatch.setattr(Lesson, "_exercise", lambda *arguments: [])
     lesson.path.write_text(f"# %%\n{cell}\n", encoding="utf-8")
     with pytest.raises(BuildError, match=words):
         build.execute(lesson.build("student"), lesson.path.parents[1], "student", limit=3 if "sleep" in cell else 60)
 
 
-LESSONS = sorted((NOTEBOOKS / "lessons").glob("[0-9][0-9]_*.py"))
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "# %%\nshow_source(Softmax.forward, Softmax.backward)",
+        "# %% [markdown]\n# As in `y * (dy - (dy * y).sum(axis=-1, keepdims=True))`.",
+        "# %%\ng = p * (dp - (dp * p).sum(axis=-1, keepdims=True))",
+    ],
+)
+def test_an_answer_above_its_stub_is_refused(lesson, cell):
+    stub = '# %% exercise="softmax_backward"\n'
+    lesson.path.write_text(SCRIPT.replace(stub, f"{stub}\n{cell}\n"), encoding="utf-8")
+    lesson.build("student")
+    lesson.path.write_text(SCRIPT.replace(stub, f"{cell}\n\n{stub}"), encoding="utf-8")
+    with pytest.raises(BuildError, match="above the stub of 'softmax_backward' stands its answer"):
+        lesson.build("student")
 
 
-def test_there_are_eleven_lessons():
-    assert [int(path.name[:2]) for path in LESSONS] == list(range(1, 12))
+def test_what_is_for_the_teacher_is_in_the_solved_notebook_alone(lesson):
+    lesson.path.write_text(SCRIPT + '\n# %% [markdown] tags=["teacher"]\n# The answer: 3.\n', encoding="utf-8")
+    assert "The answer: 3." in sources(lesson.build("solved"))
+    assert "The answer: 3." not in sources(lesson.build("student"))
+    lesson.path.write_text(SCRIPT + '\n# %% tags=["techer"]\n1\n', encoding="utf-8")
+    with pytest.raises(BuildError, match="the tag 'techer'"):
+        lesson.build("student")
+
+
+def test_asserts_run_at_build_and_are_not_in_the_notebook(lesson, monkeypatch):
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    monkeypatch.setattr(Lesson, "_exercise", lambda *arguments: [])
+    text = SCRIPT + '\n# %% tags=["assert"]\nassert np.arange(3).sum() == SUM\n'
+    lesson.path.write_text(text.replace("SUM", "3"), encoding="utf-8")
+    book = lesson.build("student", asserts=True)
+    build.execute(book, lesson.path.parents[1], "student")
+    assert sources(book) == sources(lesson.build("student"))
+    write(lesson, "student", book)
+    assert drift(lesson) == []
+    lesson.path.write_text(text.replace("SUM", "4"), encoding="utf-8")
+    with pytest.raises(BuildError, match="AssertionError"):
+        build.execute(lesson.build("student", asserts=True), lesson.path.parents[1], "student")
+
+
+LESSONS = sorted((NOTEBOOKS / "lessons").glob("[0-9][0-9]*_*.py"))
+README = (NOTEBOOKS / "README.md").read_text(encoding="utf-8")
+
+
+def table(heading):
+    """The rows of the table in notebooks/README.md whose first column has this heading."""
+    _, _, text = README.partition(f"| {heading} |")
+    rows = text.split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_the_teachers_table_has_every_lesson_and_the_sums_of_its_exercises():
+    from minitransformer.course.exercises import exercises
+
+    wanted = []
+    for path in LESSONS:
+        own = [e for e in exercises().values() if e.lesson == Lesson(path).number]
+        count = f"{len(own)} ({sum(e.backward for e in own)})"
+        wanted.append([Lesson(path).number, count, *(str(sum(getattr(e, n) for e in own)) for n in SUMMED)])
+    assert [[row[0].split()[0], *row[2:5]] for row in table("notebook")] == wanted
+
+
+SUMMED = ("difficulty", "minutes")
+
+
+def test_the_lessons_are_numbered_without_a_gap():
+    numbers = sorted({int(path.name[:2]) for path in LESSONS})
+    assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert len({Lesson(path).number for path in LESSONS}) == len(LESSONS)
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_bug_to_find_is_in_the_museum_and_its_thread_in_the_lesson(path):
+    text = path.read_text(encoding="utf-8")
+    if "find the bug" not in text.lower():
+        pytest.xfail("it has no bug yet")
+    rows = [row for row in table("lesson") if row[0] == Lesson(path).number]
+    assert rows, "notebooks/README.md: the museum of errors has no row of this lesson"
+    for row in rows:
+        assert all(row)
+        assert any(thread in text for thread in row[4].replace(";", ",").split(", ")), row[4]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_no_lesson_uses_the_name_of_an_exercise_for_something_else(path):
+    """All of a student's notebooks are graded together: the last one that binds a name counts."""
+    from minitransformer.course.exercises import exercises
+    from minitransformer.course.grading import bound
+
+    book = Lesson(path).build("student")
+    code = [cell for cell in book.cells if cell.cell_type == "code" and cell.id.split("-")[1] != "exercise"]
+    assert set(bound([cell.source for cell in code])) & set(exercises()) == set()
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_no_answer_stands_above_its_stub(path):
+    Lesson(path).build("student")
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

@@ -3,6 +3,7 @@
 import itertools
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,7 +87,6 @@ def test_the_line_is_the_students_own_even_where_numpy_raises():
         (lambda dy, y: np.roll(softmax_backward(dy, y), 1, axis=1), "value", "shifted by one along axis 1"),
         (lambda dy, y: dy - (dy * y).sum(-1, keepdims=True), "value", "a factor is missing"),
         (lambda dy, y: softmax_backward(dy, y) - dy, "value", "lacks exactly the upstream gradient"),
-        (lambda dy, y: softmax_backward(dy, y).astype(np.float64), "dtype", "float64, wanted float32"),
         (lambda dy: dy, "exception", "does not take 2 arguments"),
     ],
 )
@@ -94,6 +94,13 @@ def test_the_first_thing_that_is_wrong_is_named(function, stage, words):
     result = verdict(function)
     assert result.stage == stage, result
     assert words in result.message, result
+
+
+def test_what_is_right_and_wider_than_its_inputs_passes_with_a_remark():
+    result = verdict(lambda dy, y: softmax_backward(dy, y) / np.sqrt(1))
+    assert result
+    assert "A remark: for float32 inputs" in result.message
+    assert "float64" in result.message
 
 
 def test_nan_is_told_with_its_index():
@@ -268,7 +275,9 @@ def test_html_is_escaped_and_tells_by_words_not_by_colour_alone():
 def one(solution):
     solution.__name__ = "one"
     solution.__doc__ = "x (n) -> y"
-    return Exercise("one", 1, solution, lambda rng: [(rng.standard_normal(3),)], (no_sum,) * 3, ("a", "b", "c"), False)
+    effort = {"difficulty": 1, "importance": 1, "minutes": 1}
+    draw = lambda rng: [(rng.standard_normal(3),)]  # noqa: E731
+    return Exercise("one", "01", solution, draw, (no_sum,) * 3, ("a", "b", "c"), False, **effort)
 
 
 @pytest.mark.parametrize(
@@ -314,12 +323,39 @@ def test_values_are_described_in_a_few_words():
 
 
 def test_an_exercise_refuses_what_it_cannot_be_made_of():
-    with pytest.raises(ValueError, match="must be a function named 'other'"):
-        Exercise("other", 1, softmax_backward, SOFTMAX.cases, SOFTMAX.wrong, SOFTMAX.hints, True)
-    with pytest.raises(ValueError, match="it needs 3 or more"):
-        Exercise("softmax_backward", 1, softmax_backward, SOFTMAX.cases, SOFTMAX.wrong[:2], SOFTMAX.hints, True)
-    with pytest.raises(ValueError, match="three hints"):
-        Exercise("softmax_backward", 1, softmax_backward, SOFTMAX.cases, SOFTMAX.wrong, ("a", "b"), True)
+    for words, change in (
+        ("must be a function named 'other'", {"name": "other"}),
+        ("it needs 3 or more", {"wrong": SOFTMAX.wrong[:2]}),
+        ("three hints", {"hints": ("a", "b")}),
+        ("difficulty=6, it must be from 1 to 5", {"difficulty": 6}),
+        ("minutes=0, it must be 1 or more", {"minutes": 0}),
+    ):
+        with pytest.raises(ValueError, match=words):
+            replace(SOFTMAX, **change)
+
+
+def test_the_stub_of_a_bug_to_find_is_the_broken_code():
+    bug = replace(SOFTMAX, broken=no_sum)
+    assert bug.stub == SOFTMAX.stub.replace('raise NotImplementedError("your turn")', "return y * dy")
+    assert bug.source == SOFTMAX.source
+    assert bug.effort == "# About 15 minutes, difficulty 3 of 5, importance 5 of 5, a bug to find."
+
+
+@pytest.mark.parametrize(
+    ("shown", "code", "answer"),
+    [
+        (["Softmax.backward"], [], "show_source(Softmax.backward)"),
+        (["Softmax"], [], "show_source(Softmax)"),
+        (["Softmax.forward"], [], ""),
+        ([], ["def f(g, p):\n    return p * (g - (g * p).sum(axis=-1, keepdims=True))"], "dx = y"),
+        ([], ["dx = z + y * (dy - (dy * y).sum(axis=-1, keepdims=True))"], "dx = y"),
+        ([], ["y * dy", "no Python", "(dy * y).sum(axis=-1)"], ""),
+    ],
+)
+def test_what_gives_an_answer_away_is_found(shown, code, answer):
+    found = SOFTMAX.given_away(shown, code)
+    assert found.startswith(answer)
+    assert bool(found) == bool(answer)
 
 
 def test_the_stub_keeps_signature_and_docstring_only():

@@ -54,6 +54,13 @@ def test_solutions_are_right_and_stubs_are_not(tmp_path):
     assert [result.stage for result in begun.values()] == ["stub", "pass"]
 
 
+def test_a_value_of_the_same_name_in_another_notebook_does_not_hide_a_function(tmp_path):
+    hand_in(tmp_path, "able", ALL[NAME].source)
+    (tmp_path / "able" / "07.ipynb").write_text(notebook(f"{NAME} = 3"), encoding="utf-8")
+    (submission,) = submissions(tmp_path)
+    assert grade(submission, [NAME], Limits(), seed=1)[NAME]
+
+
 THREADS = "import threading\nthreading.Thread(target=lambda: [0 for _ in iter(int, 1)]).start()\nreturn y"
 MEMORY = "rows = []\nwhile True: rows.append(bytearray(10**7))"
 DISK = "open('filler', 'wb').write(bytes(10**9))\nreturn y"
@@ -230,12 +237,12 @@ def test_an_object_travels_by_its_name_alone():
 def test_the_command_writes_a_table_of_students_and_exercises(tmp_path, capsys):
     handed_in = tmp_path / "in"
     handed_in.mkdir()
-    hand_in(handed_in, "able", *(e.source for e in ALL.values() if e.lesson == 5))
+    hand_in(handed_in, "able", *(e.source for e in ALL.values() if e.lesson == "05"))
     hand_in(handed_in, "=cmd()", ALL["split_heads"].source)
     options = ["--lesson", "5", "--out", str(tmp_path / "marks.csv"), "--reasons", str(tmp_path / "why.csv")]
     assert main(["grade", str(handed_in), *options]) == 0
     heading, *rows = csv.reader((tmp_path / "marks.csv").read_text(encoding="utf-8").splitlines())
-    names = [name for name, exercise in ALL.items() if exercise.lesson == 5]
+    names = [name for name, exercise in ALL.items() if exercise.lesson == "05"]
     assert heading == ["student", *names, "total"]
     assert rows == [
         ["'=cmd()", *(str(int(name == "split_heads")) for name in names), "1"],

@@ -1,8 +1,12 @@
 """Hints come one after another; the solution is printed."""
 
+from dataclasses import replace
+
 import pytest
 
-from minitransformer.course import hint, hints, show_solution
+from minitransformer.course import hint, hints, show_solution, versions
+
+from .examples import SOFTMAX, no_sum
 
 pytestmark = pytest.mark.usefixtures("example")
 
@@ -24,3 +28,12 @@ def test_a_number_or_a_name_that_is_none_is_refused():
 def test_the_solution_is_printed(capsys):
     assert show_solution("softmax_backward") is None
     assert "return dx * scale" in capsys.readouterr().out
+
+
+def test_a_bug_to_find_has_two_versions(monkeypatch):
+    bug = replace(SOFTMAX, broken=no_sum)
+    monkeypatch.setattr(hints, "find", {"softmax_backward": bug}.get)
+    assert versions("softmax_backward") == (no_sum, SOFTMAX.solution)
+    monkeypatch.setattr(hints, "find", {"softmax_backward": SOFTMAX}.get)
+    with pytest.raises(ValueError, match="no bug to find"):
+        versions("softmax_backward")

@@ -50,6 +50,16 @@ def tied_backward(d_embedded: Array, ids: Array, d_logits: Array, x: Array, tabl
     return d_table
 
 
+def sparse_step(table: Array, ids: Array, dx: Array, rate: float) -> Array:
+    """One step of gradient descent for the rows that were looked up, when x = table[ids]; the others stay.
+
+    table (V, D), ids (N,) integers, dx (N, D), rate a number -> the new table (V, D).
+    """
+    new = table.copy()
+    np.subtract.at(new, ids, rate * dx)
+    return new
+
+
 # Wrong answers, each of which a check must reject.
 
 
@@ -143,6 +153,24 @@ def _tied_buffered(d_embedded: Array, ids: Array, d_logits: Array, x: Array, tab
     return d_table
 
 
+def _rows_written_once(table: Array, ids: Array, dx: Array, rate: float) -> Array:
+    """new[ids] -= ... reads, subtracts and writes once for all: an id that repeats gets its last gradient only."""
+    new = table.copy()
+    new[ids] -= rate * dx
+    return new
+
+
+def _rows_climb(table: Array, ids: Array, dx: Array, rate: float) -> Array:
+    """Adds the gradient: the loss climbs."""
+    return sparse_step(table, ids, dx, -rate)
+
+
+def _mean_of_a_row(table: Array, ids: Array, dx: Array, rate: float) -> Array:
+    """Divides by how often an id occurs; every occurrence counts in full."""
+    counts = np.bincount(ids, minlength=len(table))[ids]
+    return sparse_step(table, ids, dx / counts[:, None], rate)
+
+
 # Inputs, and the same gradients from the package's layers.
 
 
@@ -178,6 +206,10 @@ def _tied_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     return cases
 
 
+def _sparse_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [(rng.standard_normal((V, dy.shape[-1])), ids[0], dy[0], 0.5) for dy, ids, V in _scatter_cases(rng)]
+
+
 def _embedding_layer(table: Array) -> Embedding:
     V, D = table.shape
     return Embedding(V, D, np.random.default_rng(0), weight=Parameter(table.copy()))
@@ -206,7 +238,11 @@ def _tied_backward_reference(d_embedded: Array, ids: Array, d_logits: Array, x: 
 EXERCISES = [
     Exercise(
         name="embed",
-        lesson=1,
+        lesson="01",
+        difficulty=1,
+        importance=4,
+        minutes=5,
+        package=("Embedding.forward",),
         title="Look up vectors",
         solution=embed,
         cases=_lookup_cases,
@@ -221,7 +257,11 @@ EXERCISES = [
     ),
     Exercise(
         name="embed_backward",
-        lesson=1,
+        lesson="01",
+        difficulty=2,
+        importance=5,
+        minutes=10,
+        package=("Embedding.backward",),
         title="Scatter-add",
         solution=embed_backward,
         cases=_scatter_cases,
@@ -238,7 +278,11 @@ EXERCISES = [
     ),
     Exercise(
         name="unembed_backward",
-        lesson=1,
+        lesson="01",
+        difficulty=2,
+        importance=5,
+        minutes=10,
+        package=("Unembedding.backward",),
         title="Back through the output layer",
         solution=unembed_backward,
         cases=_output_cases,
@@ -255,7 +299,10 @@ EXERCISES = [
     ),
     Exercise(
         name="tied_backward",
-        lesson=1,
+        lesson="01",
+        difficulty=2,
+        importance=4,
+        minutes=10,
         title="One table, two roles",
         solution=tied_backward,
         cases=_tied_cases,
@@ -267,5 +314,23 @@ EXERCISES = [
         ),
         backward=True,
         reference=_tied_backward_reference,
+    ),
+    Exercise(
+        name="sparse_step",
+        lesson="01",
+        difficulty=2,
+        importance=4,
+        minutes=5,
+        title="Find the bug",
+        solution=sparse_step,
+        cases=_sparse_cases,
+        wrong=(_rows_written_once, _rows_climb, _mean_of_a_row),
+        broken=_rows_written_once,
+        hints=(
+            "Run it on a table of zeros, with ids in which one number stands twice.",
+            "NumPy evaluates new[ids] once, for all ids, and writes once.",
+            "You have met the function that adds every occurrence; there is one that subtracts, np.subtract.at.",
+        ),
+        backward=False,
     ),
 ]

@@ -62,6 +62,18 @@ def rotate_backward(dy: Array, angle: Array) -> Array:
     return dx
 
 
+def input_backward(dy: Array, ids: Array, n: int) -> Array:
+    """The gradient of the table E, when y = sqrt(D) E[ids] + PE, with PE the constant table of positions.
+
+    dy (B, T, D), ids (B, T) integers in [0, n) -> (n, D).
+    """
+    D = dy.shape[-1]
+    d_scaled = dy
+    d_table = np.zeros((n, D), dy.dtype)
+    np.add.at(d_table, ids, d_scaled * D**0.5)
+    return d_table
+
+
 # Wrong answers, each of which a check must reject.
 
 
@@ -154,6 +166,28 @@ def _pairs_of_halves(dy: Array, angle: Array) -> Array:
     return np.concatenate([first * cos + second * sin, second * cos - first * sin], axis=-1)
 
 
+def _constant_stops_all(dy: Array, ids: Array, n: int) -> Array:
+    """PE is constant, but what it is added to is not: a sum hands its gradient on to every term."""
+    D = dy.shape[-1]
+    d_positions = np.zeros_like(dy)
+    d_scaled = d_positions
+    d_table = np.zeros((n, D), dy.dtype)
+    np.add.at(d_table, ids, d_scaled * D**0.5)
+    return d_table
+
+
+def _scale_of_words_lost(dy: Array, ids: Array, n: int) -> Array:
+    """The factor sqrt(D) is missing on the way back."""
+    return input_backward(dy, ids, n) * dy.shape[-1] ** -0.5
+
+
+def _words_assigned(dy: Array, ids: Array, n: int) -> Array:
+    """Assigns where it must add: of an id that repeats, only the last occurrence is left."""
+    d_table = np.zeros((n, dy.shape[-1]), dy.dtype)
+    d_table[ids] = dy * dy.shape[-1] ** 0.5
+    return d_table
+
+
 # Inputs, and the same gradients from the package's layers or by complex step.
 
 
@@ -171,6 +205,18 @@ def _learned_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
 
 def _rotate_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     return [(rng.standard_normal((B, T, D)), rng.standard_normal((T, D // 2))) for B, T, D in ((2, 3, 10), (3, 5, 6))]
+
+
+def _input_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [
+        (rng.standard_normal((B, T, D)), rng.integers(0, 4, (B, T)), n) for B, T, D, n in ((2, 3, 6, 5), (3, 5, 2, 7))
+    ]
+
+
+def _input_reference(dy: Array, ids: Array, n: int) -> Array:
+    D = dy.shape[-1]
+    positions = sinusoids(dy.shape[1], D)
+    return complex_step(lambda table: (dy * (D**0.5 * table[ids] + positions)).sum(), np.zeros((n, D)))
 
 
 def _learned_reference(dy: Array, max_length: int) -> Array:
@@ -193,7 +239,11 @@ def _table_reference(length: int, d_model: int) -> Array:
 EXERCISES = [
     Exercise(
         name="position_table",
-        lesson=2,
+        lesson="02",
+        difficulty=2,
+        importance=4,
+        minutes=10,
+        package=("sinusoids",),
         title="The table of sines and cosines",
         solution=position_table,
         cases=_table_cases,
@@ -209,7 +259,10 @@ EXERCISES = [
     ),
     Exercise(
         name="shift_matrix",
-        lesson=2,
+        lesson="02",
+        difficulty=3,
+        importance=2,
+        minutes=12,
         title="A shift is a rotation",
         solution=shift_matrix,
         cases=_shift_cases,
@@ -226,7 +279,11 @@ EXERCISES = [
     ),
     Exercise(
         name="learned_positions_backward",
-        lesson=2,
+        lesson="02",
+        difficulty=2,
+        importance=2,
+        minutes=5,
+        package=("LearnedPositions.backward",),
         title="Back to a learned table",
         solution=learned_positions_backward,
         cases=_learned_cases,
@@ -243,7 +300,11 @@ EXERCISES = [
     ),
     Exercise(
         name="rotate_backward",
-        lesson=2,
+        lesson="02",
+        difficulty=3,
+        importance=4,
+        minutes=10,
+        package=("Rotary.backward",),
         title="Back through a rotation",
         solution=rotate_backward,
         cases=_rotate_cases,
@@ -256,5 +317,24 @@ EXERCISES = [
         ),
         backward=True,
         reference=_rotate_reference,
+    ),
+    Exercise(
+        name="input_backward",
+        lesson="02",
+        difficulty=1,
+        importance=4,
+        minutes=5,
+        title="Find the bug",
+        solution=input_backward,
+        cases=_input_cases,
+        wrong=(_constant_stops_all, _scale_of_words_lost, _words_assigned),
+        broken=_constant_stops_all,
+        hints=(
+            "Print what it returns.",
+            "y is a sum of two terms, of which one is constant. What does a sum hand on, and to whom?",
+            "The gradient of sqrt(D) E[ids] is dy itself.",
+        ),
+        backward=True,
+        reference=_input_reference,
     ),
 ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import Array, DotAttention, Glorot, LSTMCell
+from ...layers import Array, Cache, DotAttention, Glorot, LSTMCell, Softmax
 from ...verify import complex_step
 from ..exercise import Exercise
 
@@ -30,7 +30,7 @@ def attend_backward(d_context: Array, query: Array, states: Array, weights: Arra
     d_context (B, D), query (B, D), states (B, S, D), weights (B, S) -> d_query (B, D), d_states (B, S, D).
     """
     d_weights = (states @ d_context[:, :, None])[:, :, 0]  # (B, S)
-    d_scores = weights * (d_weights - (weights * d_weights).sum(axis=-1, keepdims=True))
+    d_scores = Softmax().backward(d_weights, Cache(y=weights))  # (B, S)
     d_query = (d_scores[:, None] @ states)[:, 0]  # (B, D)
     d_values = weights[:, :, None] * d_context[:, None]  # (B, S, D)
     d_keys = d_scores[:, :, None] * query[:, None]  # (B, S, D)
@@ -38,24 +38,24 @@ def attend_backward(d_context: Array, query: Array, states: Array, weights: Arra
     return d_query, d_states
 
 
-def lstm_step_backward(
-    dh: Array, dc: Array, g: Array, i: Array, f: Array, o: Array, c: Array, c_next: Array
-) -> tuple[Array, Array]:
+_Six = tuple[Array, Array, Array, Array, Array, Array]
+
+
+def lstm_step_backward(dh: Array, dc: Array, g: Array, i: Array, f: Array, o: Array, c: Array, c_next: Array) -> _Six:
     """Back through one step of an LSTM: c_next = f c + i g, h_next = o tanh(c_next), with g = tanh(a_g) and
     i, f, o = sigmoid(a_i, a_f, a_o).
 
-    dh and dc are the gradients of h_next and c_next; all arrays (B, H)
-    -> d_sums (B, 4 H), those of a_g, a_i, a_f and a_o side by side, and dc_before (B, H), that of c.
+    dh is the gradient of h_next, dc that of c_next by the next step's cell alone; all arrays (B, H)
+    -> dc_whole, that of c_next by both paths, da_g, da_i, da_f, da_o, and dc_before, that of c, (B, H) each.
     """
     tanh_c = np.tanh(c_next)
-    dc = dc + dh * o * (1.0 - tanh_c**2)
-    da_g = dc * i * (1.0 - g**2)
-    da_i = dc * g * i * (1.0 - i)
-    da_f = dc * c * f * (1.0 - f)
+    dc_whole = dc + dh * o * (1.0 - tanh_c**2)
+    da_g = dc_whole * i * (1.0 - g**2)
+    da_i = dc_whole * g * i * (1.0 - i)
+    da_f = dc_whole * c * f * (1.0 - f)
     da_o = dh * tanh_c * o * (1.0 - o)
-    d_sums = np.concatenate([da_g, da_i, da_f, da_o], axis=-1)
-    dc_before = dc * f
-    return d_sums, dc_before
+    dc_before = dc_whole * f
+    return dc_whole, da_g, da_i, da_f, da_o, dc_before
 
 
 def through_time_backward(dh: Array, hs: Array, U: Array) -> tuple[Array, Array]:
@@ -70,6 +70,19 @@ def through_time_backward(dh: Array, hs: Array, U: Array) -> tuple[Array, Array]
         dU += hs[t].T @ d_sum
         dh = d_sum @ U.T
     return dh, dU
+
+
+def look_back(query: Array, states: Array, w: Array) -> Array:
+    """Attention with Luong's general score: score_s = (query w) . state_s, softmax, weighted average of the states.
+
+    query (B, K), states (B, S, D), w (K, D) -> context (B, D).
+    """
+    asked = query @ w  # (B, D)
+    scores = (states @ asked[:, :, None])[:, :, 0]  # (B, S)
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights = powers / powers.sum(axis=-1, keepdims=True)
+    context = (weights[:, None] @ states)[:, 0]
+    return context
 
 
 # Wrong answers, each of which a check must reject.
@@ -130,40 +143,30 @@ def _softmax_skipped(d_context: Array, query: Array, states: Array, weights: Arr
     return (d_scores[:, None] @ states)[:, 0], d_states
 
 
-def _h_path_forgotten(
-    dh: Array, dc: Array, g: Array, i: Array, f: Array, o: Array, c: Array, c_next: Array
-) -> tuple[Array, Array]:
+def _h_path_forgotten(dh: Array, dc: Array, g: Array, i: Array, f: Array, o: Array, c: Array, c_next: Array) -> _Six:
     """c_next reaches the loss through h_next as well; here only dc comes back."""
-    d_gates, _ = lstm_step_backward(np.zeros_like(dh), dc, g, i, f, o, c, c_next)
-    d_gates[:, -dh.shape[1] :] = dh * np.tanh(c_next) * o * (1.0 - o)
-    return d_gates, dc * f
+    _, *d_sums, dc_before = lstm_step_backward(np.zeros_like(dh), dc, g, i, f, o, c, c_next)
+    return dc.copy(), d_sums[0], d_sums[1], d_sums[2], dh * np.tanh(c_next) * o * (1.0 - o), dc_before
 
 
-def _cell_after(
-    dh: Array, dc: Array, g: Array, i: Array, f: Array, o: Array, c: Array, c_next: Array
-) -> tuple[Array, Array]:
+def _cell_after(dh: Array, dc: Array, g: Array, i: Array, f: Array, o: Array, c: Array, c_next: Array) -> _Six:
     """The forget gate's gradient with the cell after the step; the gate multiplied the cell before it."""
-    H = dh.shape[1]
-    d_gates, dc_before = lstm_step_backward(dh, dc, g, i, f, o, c, c_next)
-    d_gates[:, 2 * H : 3 * H] *= c_next / c
-    return d_gates, dc_before
+    dc_whole, da_g, da_i, da_f, da_o, dc_before = lstm_step_backward(dh, dc, g, i, f, o, c, c_next)
+    return dc_whole, da_g, da_i, da_f * c_next / c, da_o, dc_before
 
 
-def _gates_without_slope(
-    dh: Array, dc: Array, g: Array, i: Array, f: Array, o: Array, c: Array, c_next: Array
-) -> tuple[Array, Array]:
+def _gates_without_slope(dh: Array, dc: Array, g: Array, i: Array, f: Array, o: Array, c: Array, c_next: Array) -> _Six:
     """The gradients of the gates, not of the sums: the slopes of sigmoid and tanh are missing."""
-    tanh_c = np.tanh(c_next)
-    dc = dc + dh * o * (1.0 - tanh_c**2)
-    return np.concatenate([dc * i, dc * g, dc * c, dh * tanh_c], axis=-1), dc * f
+    dc_whole, *_, dc_before = lstm_step_backward(dh, dc, g, i, f, o, c, c_next)
+    return dc_whole, dc_whole * i, dc_whole * g, dc_whole * c, dh * np.tanh(c_next), dc_before
 
 
 def _nothing_is_forgotten(
     dh: Array, dc: Array, g: Array, i: Array, f: Array, o: Array, c: Array, c_next: Array
-) -> tuple[Array, Array]:
+) -> _Six:
     """Hands the cell's gradient on whole; the forget gate lets only its part through."""
-    d_gates, dc_before = lstm_step_backward(dh, dc, g, i, f, o, c, c_next)
-    return d_gates, dc_before / f
+    dc_whole, da_g, da_i, da_f, da_o, _ = lstm_step_backward(dh, dc, g, i, f, o, c, c_next)
+    return dc_whole, da_g, da_i, da_f, da_o, dc_whole.copy()
 
 
 def _last_write_wins(dh: Array, hs: Array, U: Array) -> tuple[Array, Array]:
@@ -201,11 +204,39 @@ def _one_step_short(dh: Array, hs: Array, U: Array) -> tuple[Array, Array]:
     return through_time_backward(dh, hs[1:], U)
 
 
+def _weights_times_scores(query: Array, states: Array, w: Array) -> Array:
+    """The weights are multiplied by the scores that they were made of: the context is no average of the states."""
+    asked = query @ w  # (B, D)
+    scores = (states @ asked[:, :, None])[:, :, 0]  # (B, S)
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights = powers / powers.sum(axis=-1, keepdims=True)
+    context = ((weights * scores)[:, None] @ states)[:, 0]
+    return context
+
+
+def _without_softmax(query: Array, states: Array, w: Array) -> Array:
+    """The scores themselves are the weights: the softmax is missing."""
+    scores = (states @ (query @ w)[:, :, None])[:, :, 0]
+    return (scores[:, None] @ states)[:, 0]
+
+
+def _mean_of_states(query: Array, states: Array, w: Array) -> Array:
+    """The plain mean of the states: the query is not used."""
+    return states.mean(axis=1)
+
+
 # Inputs, and the same gradients from the package's layers or by complex step.
 
 
 def _attend_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     return [(rng.standard_normal((B, D)), rng.standard_normal((B, S, D))) for B, S, D in ((2, 3, 5), (3, 7, 2))]
+
+
+def _look_back_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [
+        (rng.standard_normal((B, K)), rng.standard_normal((B, S, D)), rng.standard_normal((K, D)))
+        for B, K, S, D in ((2, 7, 3, 5), (3, 2, 7, 5))
+    ]
 
 
 def _attend_backward_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
@@ -245,7 +276,7 @@ def _attend_reference(d_context: Array, query: Array, states: Array, weights: Ar
 
 def _lstm_reference(
     dh: Array, dc: Array, g: Array, i: Array, f: Array, o: Array, c: Array, c_next: Array
-) -> tuple[Array, Array]:
+) -> tuple[Array, ...]:
     """A cell whose input is the sums themselves: its W is the identity, its U and b are zero."""
     H = dh.shape[1]
     cell = LSTMCell(4 * H, H, Glorot(np.random.default_rng(0), np.float64))
@@ -255,7 +286,8 @@ def _lstm_reference(
     sums = np.concatenate([np.arctanh(g), *(np.log(gate / (1.0 - gate)) for gate in (i, f, o))], axis=-1)
     _, cache = cell.forward(sums, np.zeros_like(c), c)
     d_sums, _, dc_before = cell.backward((dh, dc), cache)
-    return d_sums, dc_before
+    dc_whole = complex_step(lambda z: (dc * z + dh * o * np.tanh(z)).sum(), c_next)
+    return (dc_whole, *np.split(d_sums, 4, axis=-1), dc_before)
 
 
 def _through_time_reference(dh: Array, hs: Array, U: Array) -> tuple[Array, Array]:
@@ -272,7 +304,11 @@ def _through_time_reference(dh: Array, hs: Array, U: Array) -> tuple[Array, Arra
 EXERCISES = [
     Exercise(
         name="attend",
-        lesson=3,
+        lesson="03",
+        difficulty=2,
+        importance=5,
+        minutes=6,
+        package=("DotScore.forward", "CrossAttention.read"),
         title="Attention of one query",
         solution=attend,
         cases=_attend_cases,
@@ -289,7 +325,11 @@ EXERCISES = [
     ),
     Exercise(
         name="attend_backward",
-        lesson=3,
+        lesson="03",
+        difficulty=4,
+        importance=4,
+        minutes=12,
+        package=("DotScore.backward", "CrossAttention.read_backward"),
         title="Back through attention",
         solution=attend_backward,
         cases=_attend_backward_cases,
@@ -298,7 +338,7 @@ EXERCISES = [
             "Go through the forward's three lines from the last to the first. The states occur in two of them, so "
             "their gradient is a sum of two parts.",
             "context = sum_s w_s state_s gives d_w_s = d_context . state_s, and w_s d_context for the state as a "
-            "value. Softmax: d_scores = w * (d_w - sum(w * d_w)). score_s = query . state_s gives the rest.",
+            "value. Then the softmax, as the text says. score_s = query . state_s gives the rest.",
             "d_query = sum_s d_scores_s state_s; the state as a key gets d_scores_s query. Return d_query and the sum "
             "of the two parts of the states.",
         ),
@@ -307,7 +347,11 @@ EXERCISES = [
     ),
     Exercise(
         name="lstm_step_backward",
-        lesson=3,
+        lesson="03",
+        difficulty=4,
+        importance=2,
+        minutes=15,
+        package=("LSTMCell.backward", "LSTMLayer.backward"),
         title="Back through one step of an LSTM",
         solution=lstm_step_backward,
         cases=_lstm_cases,
@@ -317,15 +361,18 @@ EXERCISES = [
             "With the whole dc: a product gives each factor the other one's value, so the gate f gets dc c, i gets dc "
             "g, g gets dc i, and o gets dh tanh(c_next). Then back through the sigmoid, s (1 - s), or the tanh, 1 - "
             "g^2.",
-            "dc = dc + dh * o * (1 - np.tanh(c_next)**2); the cell before gets dc * f; the four sums side by side with "
-            "np.concatenate(..., axis=-1) in the order g, i, f, o.",
+            "dc_whole = dc + dh * o * (1 - np.tanh(c_next)**2); the cell before gets dc_whole * f; and, for example, "
+            "da_f = dc_whole * c * f * (1 - f).",
         ),
         backward=True,
         reference=_lstm_reference,
     ),
     Exercise(
         name="through_time_backward",
-        lesson=3,
+        lesson="03",
+        difficulty=3,
+        importance=4,
+        minutes=12,
         title="Back through time",
         solution=through_time_backward,
         cases=_through_time_cases,
@@ -339,5 +386,23 @@ EXERCISES = [
         ),
         backward=True,
         reference=_through_time_reference,
+    ),
+    Exercise(
+        name="look_back",
+        lesson="03",
+        difficulty=2,
+        importance=3,
+        minutes=6,
+        title="Find the bug",
+        solution=look_back,
+        cases=_look_back_cases,
+        wrong=(_weights_times_scores, _without_softmax, _mean_of_states),
+        broken=_weights_times_scores,
+        hints=(
+            "Let all states be the same vector. What must the context be, and what is it?",
+            "The weights sum to 1. Do the numbers that the states are multiplied by?",
+            "The context is an average of the states with the weights, and with nothing else.",
+        ),
+        backward=False,
     ),
 ]

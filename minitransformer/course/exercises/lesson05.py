@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import Array, Linear, Parameter
-from ...layers.attention import merge_heads
+from ...layers import Array, Cache, Chain, Dense, Layer, Linear, Parameter, SelfAttention
+from ...layers.attention import merge_heads as package_merge_heads
 from ...layers.attention import split_heads as package_split_heads
-from ...verify import complex_step
 from ..exercise import Exercise
 
 
@@ -22,13 +21,13 @@ def split_heads(x: Array, n_heads: int) -> Array:
     return x.reshape(B, T, n_heads, D // n_heads).swapaxes(1, 2)
 
 
-def split_heads_backward(d_heads: Array) -> Array:
-    """The gradient of x, when heads = split_heads(x).
+def merge_heads(heads: Array) -> Array:
+    """The heads' contexts side by side again: the inverse of split_heads.
 
-    d_heads (B, H, T, d) -> (B, T, H d).
+    heads (B, H, T, d) -> (B, T, H d).
     """
-    B, H, T, d = d_heads.shape
-    return d_heads.swapaxes(1, 2).reshape(B, T, H * d)
+    B, H, T, d = heads.shape
+    return heads.swapaxes(1, 2).reshape(B, T, H * d)
 
 
 def output_backward(dy: Array, context: Array, w_o: Array) -> tuple[Array, Array]:
@@ -59,6 +58,21 @@ def projections_backward(
     return dx, d_w_q, d_w_k, d_w_v
 
 
+def multi_head(q: Array, k: Array, v: Array, n_heads: int) -> Array:
+    """Attention in heads: each of them works on its own D / H features of every position; their contexts side by side.
+
+    q, k and v (B, T, D) -> (B, T, D).
+    """
+    B, T, D = q.shape
+    d = D // n_heads
+    q, k, v = (z.reshape(B, T, n_heads, d).swapaxes(1, 2) for z in (q, k, v))
+    scores = q @ k.swapaxes(-1, -2) * d**-0.5
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights = powers / powers.sum(axis=-1, keepdims=True)
+    context = weights @ v
+    return context.swapaxes(1, 2).reshape(B, T, D)
+
+
 # Wrong answers, each of which a check must reject.
 
 
@@ -85,26 +99,26 @@ def _heads_behind_positions(x: Array, n_heads: int) -> Array:
     return x.reshape(B, T, n_heads, D // n_heads)
 
 
-def _merged_without_swap(d_heads: Array) -> Array:
+def _merged_without_swap(heads: Array) -> Array:
     """Reshapes without swapping heads and positions first: right shape, wrong places."""
-    B, H, T, d = d_heads.shape
-    return d_heads.reshape(B, T, H * d)
+    B, H, T, d = heads.shape
+    return heads.reshape(B, T, H * d)
 
 
-def _summed_over_heads(d_heads: Array) -> Array:
-    """Adds the heads' gradients as if each had read all of x; each feature went to one head."""
-    return np.tile(d_heads.sum(axis=1), d_heads.shape[1])
+def _summed_over_heads(heads: Array) -> Array:
+    """Adds the heads; they stand side by side, each with features of its own."""
+    return np.tile(heads.sum(axis=1), heads.shape[1])
 
 
-def _features_before_heads(d_heads: Array) -> Array:
+def _features_before_heads(heads: Array) -> Array:
     """Features and heads in the wrong order: feature 0 of all heads comes first."""
-    B, H, T, d = d_heads.shape
-    return d_heads.transpose(0, 2, 3, 1).reshape(B, T, H * d)
+    B, H, T, d = heads.shape
+    return heads.transpose(0, 2, 3, 1).reshape(B, T, H * d)
 
 
-def _mean_of_heads(d_heads: Array) -> Array:
+def _mean_of_heads(heads: Array) -> Array:
     """Divides by the number of heads."""
-    return split_heads_backward(d_heads) / d_heads.shape[1]
+    return merge_heads(heads) / heads.shape[1]
 
 
 def _output_transposed(dy: Array, context: Array, w_o: Array) -> tuple[Array, Array]:
@@ -167,6 +181,59 @@ def _keys_and_queries_exchanged(
     return projections_backward(dk, dq, dv, x, w_q, w_k, w_v)
 
 
+def _heads_of_words(q: Array, k: Array, v: Array, n_heads: int) -> Array:
+    """A reshape where axes must be swapped: a head gets a part of the words, cut into pieces."""
+    B, T, D = q.shape
+    d = D // n_heads
+    q, k, v = (z.reshape(B, n_heads, T, d) for z in (q, k, v))
+    scores = q @ k.swapaxes(-1, -2) * d**-0.5
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    weights = powers / powers.sum(axis=-1, keepdims=True)
+    context = weights @ v
+    return context.reshape(B, T, D)
+
+
+def _root_of_the_width(q: Array, k: Array, v: Array, n_heads: int) -> Array:
+    """Divides by sqrt(D), the whole width; a head's keys have the length d = D / H."""
+    return multi_head(q * n_heads**-0.5, k, v, n_heads)
+
+
+def _one_softmax_for_all(q: Array, k: Array, v: Array, n_heads: int) -> Array:
+    """One head as wide as all: every head has its own softmax."""
+    return multi_head(q, k, v, 1)
+
+
+class _Rearranged(Layer):
+    """What the wrong reshape does to the features of a sentence, or the way back."""
+
+    def __init__(self, n_heads: int, inverse: bool) -> None:
+        self.n_heads, self.inverse = n_heads, inverse
+
+    def _move(self, x: Array, inverse: bool) -> Array:
+        B, T, D = x.shape
+        if inverse:
+            return package_split_heads(x, self.n_heads).reshape(B, T, D)
+        return package_merge_heads(x.reshape(B, self.n_heads, T, D // self.n_heads))
+
+    def forward(self, x: Array, rng: np.random.Generator | None = None) -> tuple[Array, Cache]:
+        return self._move(x, self.inverse), Cache()
+
+    def backward(self, dy: Array, cache: Cache) -> Array:
+        return self._move(dy, not self.inverse)
+
+
+def found_code(d_model: int, n_heads: int, init: Any) -> SelfAttention:
+    """Self-attention with the broken heads of `multi_head`, and the gradients of what that computes."""
+
+    def into(d_in: int, d_out: int, init: Any) -> Layer:
+        return Chain(dense=Dense(d_in, d_out, init), rearranged=_Rearranged(n_heads, inverse=False))
+
+    def out(d_in: int, d_out: int, init: Any) -> Layer:
+        return Chain(rearranged=_Rearranged(n_heads, inverse=True), dense=Dense(d_in, d_out, init))
+
+    return SelfAttention(d_model, n_heads, init, projection=into, output=out)
+
+
 # Inputs, and the same gradients from the package's layers or by complex step.
 
 _SIZES = ((2, 3, 5, 7), (3, 2, 7, 5))  # B, H, T, d
@@ -194,9 +261,16 @@ def _projection_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     ]
 
 
-def _split_reference(d_heads: Array) -> Array:
-    B, H, T, d = d_heads.shape
-    return complex_step(lambda x: (d_heads * package_split_heads(x, H)).sum(), np.zeros((B, T, H * d)))
+def _multi_head_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [(*rng.standard_normal((3, B, T, H * d)), H) for B, H, T, d in ((2, 2, 3, 5), (3, 2, 5, 3))]
+
+
+def _split_reference(x: Array, n_heads: int) -> Array:
+    return package_split_heads(x, n_heads)
+
+
+def _merge_reference(heads: Array) -> Array:
+    return package_merge_heads(heads)
 
 
 def _linear(weight: Array) -> Linear:
@@ -208,7 +282,7 @@ def _linear(weight: Array) -> Linear:
 
 def _output_reference(dy: Array, context: Array, w_o: Array) -> tuple[Array, Array]:
     layer = _linear(w_o)
-    d_merged = layer.backward(dy, layer.forward(merge_heads(context))[1])
+    d_merged = layer.backward(dy, layer.forward(package_merge_heads(context))[1])
     return package_split_heads(d_merged, context.shape[1]), layer.weight.grad
 
 
@@ -216,14 +290,18 @@ def _projections_reference(
     dq: Array, dk: Array, dv: Array, x: Array, w_q: Array, w_k: Array, w_v: Array
 ) -> tuple[Array, ...]:
     layers = [_linear(w) for w in (w_q, w_k, w_v)]
-    paths = [layer.backward(merge_heads(d), layer.forward(x)[1]) for layer, d in zip(layers, (dq, dk, dv))]
+    paths = [layer.backward(package_merge_heads(d), layer.forward(x)[1]) for layer, d in zip(layers, (dq, dk, dv))]
     return (sum(paths[1:], paths[0]), *(layer.weight.grad for layer in layers))
 
 
 EXERCISES = [
     Exercise(
         name="split_heads",
-        lesson=5,
+        lesson="05",
+        difficulty=2,
+        importance=5,
+        minutes=5,
+        package=("split_heads", "package_split_heads"),
         title="Deal features out to heads",
         solution=split_heads,
         cases=_split_cases,
@@ -235,27 +313,34 @@ EXERCISES = [
             "x.reshape(B, T, n_heads, D // n_heads), then .swapaxes(1, 2).",
         ),
         backward=False,
-        reference=None,
-    ),
-    Exercise(
-        name="split_heads_backward",
-        lesson=5,
-        title="Back through the split",
-        solution=split_heads_backward,
-        cases=_merge_cases,
-        wrong=(_merged_without_swap, _summed_over_heads, _features_before_heads, _mean_of_heads),
-        hints=(
-            "Splitting only moves numbers, so the gradient only moves them back: it is the inverse, which is what "
-            "merges the heads.",
-            "(B, H, T, d) -> (B, T, H, d) -> (B, T, H d): the swap first, then the reshape.",
-            "d_heads.swapaxes(1, 2).reshape(B, T, H * d).",
-        ),
-        backward=True,
         reference=_split_reference,
     ),
     Exercise(
+        name="merge_heads",
+        lesson="05",
+        difficulty=2,
+        importance=4,
+        minutes=5,
+        package=("merge_heads", "package_merge_heads", "MultiHeadAttention.backward"),
+        title="Merge the heads",
+        solution=merge_heads,
+        cases=_merge_cases,
+        wrong=(_merged_without_swap, _summed_over_heads, _features_before_heads, _mean_of_heads),
+        hints=(
+            "It is the inverse of what you have written: undo the last step first.",
+            "(B, H, T, d) -> (B, T, H, d) -> (B, T, H d): the swap first, then the reshape.",
+            "heads.swapaxes(1, 2).reshape(B, T, H * d).",
+        ),
+        backward=False,
+        reference=_merge_reference,
+    ),
+    Exercise(
         name="output_backward",
-        lesson=5,
+        lesson="05",
+        difficulty=3,
+        importance=4,
+        minutes=10,
+        package=("MultiHeadAttention.backward",),
         title="Back through the output projection",
         solution=output_backward,
         cases=_output_cases,
@@ -273,7 +358,11 @@ EXERCISES = [
     ),
     Exercise(
         name="projections_backward",
-        lesson=5,
+        lesson="05",
+        difficulty=3,
+        importance=4,
+        minutes=15,
+        package=("MultiHeadAttention.backward", "SelfAttention.backward"),
         title="Three paths back to x",
         solution=projections_backward,
         cases=_projection_cases,
@@ -288,5 +377,23 @@ EXERCISES = [
         ),
         backward=True,
         reference=_projections_reference,
+    ),
+    Exercise(
+        name="multi_head",
+        lesson="05",
+        difficulty=2,
+        importance=5,
+        minutes=8,
+        title="Find the bug",
+        solution=multi_head,
+        cases=_multi_head_cases,
+        wrong=(_heads_of_words, _root_of_the_width, _one_softmax_for_all),
+        broken=_heads_of_words,
+        hints=(
+            "Let n_heads be 1: it is right. Let it be 2, and print q of head 0 for the numbers from 0 to 11.",
+            "Which words does a head see?",
+            "A reshape cannot do what a swap of two axes does. There are two places.",
+        ),
+        backward=False,
     ),
 ]

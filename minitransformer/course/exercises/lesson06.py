@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...layers import Array, Chain, Glorot, LayerNorm, Linear, Parameter, Residual, RMSNorm, Tanh
+from ...verify import complex_step
 from ..exercise import Exercise
 
 
@@ -32,6 +33,31 @@ def layer_norm(x: Array, gain: Array, shift: Array, eps: float) -> Array:
     return gain * centred / np.sqrt(variance + eps) + shift
 
 
+_Nine = tuple[Array, Array, Array, Array, Array, Array, Array, Array, Array]
+
+
+def layer_norm_steps_backward(dy: Array, centred: Array, std: Array, gain: Array) -> _Nine:
+    """Every gradient of layer normalization, for N rows of D features: mean, centred = x - mean,
+    variance = mean(centred^2), std = sqrt(variance + eps), inverse = 1 / std, x_hat = centred * inverse,
+    y = gain * x_hat + shift.
+
+    dy and centred (N, D), std (N, 1), gain (D,)
+    -> d_shift (D,), d_gain (D,), d_hat (N, D), d_inverse (N, 1), d_std (N, 1), d_variance (N, 1), d_centred (N, D),
+    d_mean (N, 1), dx (N, D).
+    """
+    D = dy.shape[-1]
+    d_shift = dy.sum(axis=0)
+    d_gain = (dy * centred / std).sum(axis=0)
+    d_hat = dy * gain
+    d_inverse = (d_hat * centred).sum(axis=-1, keepdims=True)
+    d_std = -d_inverse / std**2
+    d_variance = 0.5 * d_std / std
+    d_centred = d_hat / std + d_variance * 2.0 * centred / D
+    d_mean = -d_centred.sum(axis=-1, keepdims=True)
+    dx = d_centred + d_mean / D
+    return d_shift, d_gain, d_hat, d_inverse, d_std, d_variance, d_centred, d_mean, dx
+
+
 def layer_norm_backward(dy: Array, x_hat: Array, inv_std: Array, gain: Array) -> tuple[Array, Array, Array]:
     """The gradients of x, gain and shift, when y = gain x_hat + shift and x_hat = (x - mean) inv_std.
 
@@ -52,9 +78,11 @@ def rms_norm_backward(dy: Array, x_hat: Array, inv_rms: Array, gain: Array) -> t
 
     dy and x_hat (B, T, D), inv_rms (B, T, 1), gain (D,) -> dx (B, T, D), d_gain (D,).
     """
-    d_gain = (dy * x_hat).sum(axis=(0, 1))
+    D = dy.shape[-1]
+    d_gain = (dy * x_hat).reshape(-1, D).sum(axis=0)
     d_hat = dy * gain
-    dx = inv_rms * (d_hat - x_hat * (d_hat * x_hat).mean(axis=-1, keepdims=True))
+    along = (d_hat * x_hat).mean(axis=-1, keepdims=True)
+    dx = inv_rms * (d_hat - x_hat * along)
     return dx, d_gain
 
 
@@ -108,6 +136,29 @@ def _shift_is_scaled(x: Array, gain: Array, shift: Array, eps: float) -> Array:
     return gain * (layer_norm(x, np.ones_like(gain), shift, eps))
 
 
+def _nine(dy: Array, centred: Array, std: Array, gain: Array, d_variance: Array, share: float) -> _Nine:
+    """The rest of the chain from this gradient of the variance."""
+    found = layer_norm_steps_backward(dy, centred, std, gain)
+    d_centred = found[2] / std + d_variance * 2.0 * centred / dy.shape[-1]
+    d_mean = -d_centred.sum(axis=-1, keepdims=True)
+    return (*found[:4], 2.0 * d_variance * std, d_variance, d_centred, d_mean, d_centred + share * d_mean)
+
+
+def _mean_counted_whole(dy: Array, centred: Array, std: Array, gain: Array) -> _Nine:
+    """The mean's gradient goes back to the D features in parts of 1/D: the division is missing."""
+    return _nine(dy, centred, std, gain, layer_norm_steps_backward(dy, centred, std, gain)[5], 1.0)
+
+
+def _mean_has_no_gradient(dy: Array, centred: Array, std: Array, gain: Array) -> _Nine:
+    """dx without the mean's part: the mean depends on x, too."""
+    return _nine(dy, centred, std, gain, layer_norm_steps_backward(dy, centred, std, gain)[5], 0.0)
+
+
+def _sign_of_std(dy: Array, centred: Array, std: Array, gain: Array) -> _Nine:
+    """The slope of 1 / std is -1 / std^2: the minus is missing."""
+    return _nine(dy, centred, std, gain, -layer_norm_steps_backward(dy, centred, std, gain)[5], 1.0 / dy.shape[-1])
+
+
 def _statistics_are_constants(dy: Array, x_hat: Array, inv_std: Array, gain: Array) -> tuple[Array, Array, Array]:
     """Treats mean and variance as constants; both depend on x."""
     return dy * gain * inv_std, (dy * x_hat).sum(axis=(0, 1)), dy.sum(axis=(0, 1))
@@ -131,6 +182,16 @@ def _gain_mean(dy: Array, x_hat: Array, inv_std: Array, gain: Array) -> tuple[Ar
     """Averages the gradients of gain and shift over sentences and positions, where they add."""
     dx, d_gain, d_shift = layer_norm_backward(dy, x_hat, inv_std, gain)
     return dx, d_gain / dy[..., 0].size, d_shift / dy[..., 0].size
+
+
+def _rms_over_positions(dy: Array, x_hat: Array, inv_rms: Array, gain: Array) -> tuple[Array, Array]:
+    """The mean over axis 1: those are the positions here. The features are the last axis, however many there are."""
+    D = dy.shape[-1]
+    d_gain = (dy * x_hat).reshape(-1, D).sum(axis=0)
+    d_hat = dy * gain
+    along = (d_hat * x_hat).mean(axis=1, keepdims=True)
+    dx = inv_rms * (d_hat - x_hat * along)
+    return dx, d_gain
 
 
 def _rms_is_constant(dy: Array, x_hat: Array, inv_rms: Array, gain: Array) -> tuple[Array, Array]:
@@ -185,6 +246,16 @@ def _norm_backward_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     return cases
 
 
+def _steps_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    cases: list[tuple[Any, ...]] = []
+    for N, D in ((3, 5), (7, 4)):
+        x, dy = rng.standard_normal((2, N, D))
+        centred = x - x.mean(axis=-1, keepdims=True)
+        std = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + _EPS)
+        cases.append((dy, centred, std, rng.standard_normal(D) + 0.5))
+    return cases
+
+
 def _rms_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     cases: list[tuple[Any, ...]] = []
     for x, gain, _, eps in _norm_cases(rng):
@@ -207,6 +278,29 @@ def _layer_norm_reference(x: Array, gain: Array, shift: Array, eps: float) -> Ar
     return layer(x)
 
 
+def _steps_reference(dy: Array, centred: Array, std: Array, gain: Array) -> tuple[Array, ...]:
+    """Each by a complex step of what follows it; x is what was centred, since its mean is zero."""
+
+    def of_hat(x_hat: Array, gain: Array = gain, shift: Any = 0.0) -> Any:
+        return (dy * (gain * x_hat + shift)).sum()
+
+    def of_centred(centred: Array) -> Any:
+        return of_hat(centred / np.sqrt((centred**2).sum(axis=-1, keepdims=True) / dy.shape[-1] + _EPS))
+
+    x_hat, D = centred / std, dy.shape[-1]
+    return (
+        complex_step(lambda z: of_hat(x_hat, shift=z), np.zeros(D)),
+        complex_step(lambda z: of_hat(x_hat, gain=z), gain),
+        complex_step(of_hat, x_hat),
+        complex_step(lambda z: of_hat(centred * z), 1.0 / std),
+        complex_step(lambda z: of_hat(centred / z), std),
+        complex_step(lambda z: of_hat(centred / np.sqrt(z + _EPS)), std**2 - _EPS),
+        complex_step(of_centred, centred),
+        complex_step(lambda z: of_centred(centred - z), np.zeros((len(dy), 1))),
+        complex_step(lambda z: of_centred(z - z.sum(axis=-1, keepdims=True) / D), centred),
+    )
+
+
 def _layer_norm_backward_reference(dy: Array, x_hat: Array, inv_std: Array, gain: Array) -> tuple[Array, Array, Array]:
     layer = LayerNorm(len(gain), Glorot(np.random.default_rng(0), np.float64), _EPS)
     layer.gain.value = gain
@@ -224,7 +318,11 @@ def _rms_norm_reference(dy: Array, x_hat: Array, inv_rms: Array, gain: Array) ->
 EXERCISES = [
     Exercise(
         name="residual_backward",
-        lesson=6,
+        lesson="06",
+        difficulty=2,
+        importance=5,
+        minutes=10,
+        package=("Residual.backward",),
         title="Back through a residual connection",
         solution=residual_backward,
         cases=_residual_cases,
@@ -240,7 +338,11 @@ EXERCISES = [
     ),
     Exercise(
         name="layer_norm",
-        lesson=6,
+        lesson="06",
+        difficulty=2,
+        importance=5,
+        minutes=10,
+        package=("LayerNorm.forward",),
         title="Layer normalization",
         solution=layer_norm,
         cases=_norm_cases,
@@ -255,8 +357,33 @@ EXERCISES = [
         reference=_layer_norm_reference,
     ),
     Exercise(
+        name="layer_norm_steps_backward",
+        lesson="06",
+        difficulty=4,
+        importance=4,
+        minutes=15,
+        package=("LayerNorm.backward",),
+        title="Layer normalization, step by step",
+        solution=layer_norm_steps_backward,
+        cases=_steps_cases,
+        wrong=(_mean_counted_whole, _mean_has_no_gradient, _sign_of_std),
+        hints=(
+            "One line a name, in the order of the result. Gain and shift are shared by all rows: sums over axis 0.",
+            "x_hat = centred * inverse: inverse is one number a row, so its gradient is a sum over it. Then 1/std, "
+            "the root, and the mean of squares, whose slope is 2 centred / D.",
+            "d_centred = d_hat / std + d_variance * 2 * centred / D; every x is in the mean with 1/D, so "
+            "dx = d_centred + d_mean / D.",
+        ),
+        backward=True,
+        reference=_steps_reference,
+    ),
+    Exercise(
         name="layer_norm_backward",
-        lesson=6,
+        lesson="06",
+        difficulty=4,
+        importance=5,
+        minutes=12,
+        package=("LayerNorm.backward",),
         title="Back through layer normalization",
         solution=layer_norm_backward,
         cases=_norm_backward_cases,
@@ -273,17 +400,21 @@ EXERCISES = [
     ),
     Exercise(
         name="rms_norm_backward",
-        lesson=6,
-        title="Back through RMSNorm",
+        lesson="06",
+        difficulty=2,
+        importance=3,
+        minutes=6,
+        package=("RMSNorm.backward",),
+        title="Find the bug",
         solution=rms_norm_backward,
         cases=_rms_cases,
-        wrong=(_rms_is_constant, _rms_with_mean, _rms_gain_factored_out, _rms_sum),
+        wrong=(_rms_over_positions, _rms_is_constant, _rms_with_mean, _rms_gain_factored_out, _rms_sum),
         hints=(
-            "The same as for LayerNorm with one projection less. Which one?",
-            "No mean was subtracted, so no mean of d_hat is taken away; the length of the vector was divided out, so "
-            "the part along x_hat still is.",
-            "dx = inv_rms * (d_hat - x_hat * mean(d_hat * x_hat)).",
+            "Try it on an array (N, D) and on one (B, T, D).",
+            "Which axis are the features, and which axis is averaged over?",
+            "The last axis is -1, however many there are.",
         ),
+        broken=_rms_over_positions,
         backward=True,
         reference=_rms_norm_reference,
     ),

@@ -284,10 +284,61 @@ def _not_transposed(dy: Array, xs: Array, W: Array) -> tuple[Array, Array]:
     return dx, dW
 
 
+# -- encoder_weights ------------------------------------------------------------------------------------------------
+
+
+def encoder_weights(scores: Array, ids: Array, pad: int) -> Array:
+    """Attention weights of an encoder, in which a sentence attends to itself: nobody looks at padding.
+
+    scores (B, H, T, T): queries, then keys; ids (B, T), pad an id -> weights (B, H, T, T)
+    """
+    is_word = (ids != pad)[:, None, None, :]
+    scores = np.where(is_word, scores, -1e4)
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def _encoder_weights_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    cases = []
+    for (B, H, T), pad in (((2, 3, 5), 0), ((3, 2, 7), 4)):
+        ids = (pad + rng.integers(1, 9, (B, T))) % 11
+        ids[0, T - 2 :] = pad
+        ids[-1, T // 2 :] = pad
+        cases.append((3.0 * rng.standard_normal((B, H, T, T)), ids, pad))
+    return cases
+
+
+def _mask_on_queries(scores: Array, ids: Array, pad: int) -> Array:
+    """The mask lies on the queries: words look at padding, and padding looks at everything alike."""
+    is_word = (ids != pad)[:, None, :, None]
+    scores = np.where(is_word, scores, -1e4)
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def _mask_on_both(scores: Array, ids: Array, pad: int) -> Array:
+    """The mask lies on queries and keys: the rows of padding are uniform over everything, padding included."""
+    is_word = ids != pad
+    return _softmax_rows(np.where(is_word[:, None, None, :] & is_word[:, None, :, None], scores, -1e4))
+
+
+def _small_number(scores: Array, ids: Array, pad: int) -> Array:
+    """-4 instead of something like minus infinity: padding still gets weight."""
+    return _softmax_rows(np.where((ids != pad)[:, None, None, :], scores, -4.0))
+
+
+def _softmax_rows(scores: Array) -> Array:
+    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
 EXERCISES = [
     Exercise(
         name="padding_softmax",
-        lesson=7,
+        lesson="07",
+        difficulty=3,
+        importance=4,
+        minutes=10,
         title="Nothing for padding",
         solution=padding_softmax,
         cases=_padding_softmax_cases,
@@ -304,7 +355,10 @@ EXERCISES = [
     ),
     Exercise(
         name="masked_mean_backward",
-        lesson=7,
+        lesson="07",
+        difficulty=3,
+        importance=3,
+        minutes=10,
         title="The mean of a sentence, backward",
         solution=masked_mean_backward,
         cases=_masked_mean_cases,
@@ -321,7 +375,11 @@ EXERCISES = [
     ),
     Exercise(
         name="feed_forward_backward",
-        lesson=7,
+        lesson="07",
+        difficulty=3,
+        importance=4,
+        minutes=15,
+        package=("FeedForward.backward",),
         title="The feed-forward layer, backward",
         solution=feed_forward_backward,
         cases=_feed_forward_cases,
@@ -337,7 +395,11 @@ EXERCISES = [
     ),
     Exercise(
         name="stack_backward",
-        lesson=7,
+        lesson="07",
+        difficulty=3,
+        importance=4,
+        minutes=15,
+        package=("Encoder.backward",),
         title="A stack, backward",
         solution=stack_backward,
         cases=_stack_cases,
@@ -351,5 +413,25 @@ EXERCISES = [
             "dx = dx + d_before W_n^T.",
         ),
         backward=True,
+    ),
+    Exercise(
+        name="encoder_weights",
+        lesson="07",
+        difficulty=2,
+        importance=4,
+        minutes=10,
+        title="Find the bug: who may not look at whom",
+        solution=encoder_weights,
+        broken=_mask_on_queries,
+        cases=_encoder_weights_cases,
+        reference=_padding_softmax_reference,
+        wrong=(_mask_on_queries, _mask_on_both, _small_number),
+        hints=(
+            "The scores are (B, H, queries, keys). On which of the two last axes does the mask lie?",
+            "Write down the mask of a sentence with two words and one place of padding: a 3 x 3 table. Which column is "
+            "closed?",
+            "(ids != pad)[:, None, None, :] closes the columns of padding, for every query.",
+        ),
+        backward=False,
     ),
 ]

@@ -6,63 +6,100 @@ from typing import Any
 
 import numpy as np
 
-from ...layers import Array, ScaledDotProductAttention, Softmax, causal_mask
-from ...layers.masks import additive
+from ...layers import Array, ScaledDotProductAttention, padding_mask
+from ...layers import causal_mask as package_causal_mask
 from ...verify import complex_step
 from ..exercise import Exercise
 
-# -- causal_softmax -------------------------------------------------------------------------------------------------
+# -- causal_mask ----------------------------------------------------------------------------------------------------
 
 
-def causal_softmax(scores: Array) -> Array:
-    """Attention weights of a decoder: minus infinity on the upper triangle of the scores, then softmax.
+def causal_mask(length: int) -> Array:
+    """Who may attend to whom in a decoder: row t is the query at position t, column s the key at position s. True means
+    may attend: to the position itself and to all before it.
 
-    scores (B, H, T, T) -> weights (B, H, T, T)
+    length T, a number -> mask (T, T) boolean
     """
-    T = scores.shape[-1]
-    scores = np.where(np.tri(T, dtype=bool), scores, -np.inf)  # (T, T) fits the last two axes
-    e = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    weights = e / e.sum(axis=-1, keepdims=True)
-    return weights
+    return np.tri(length, dtype=bool)
 
 
-def _causal_softmax_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    return [(3.0 * rng.standard_normal(shape),) for shape in ((2, 3, 5, 5), (3, 2, 7, 7), (2, 1, 2, 2))]
+def _causal_mask_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [(3,), (2,), (int(rng.integers(4, 40)),)]
 
 
-def _causal_softmax_reference(scores: Array) -> Array:
-    return Softmax()(scores + additive(causal_mask(scores.shape[-1]), scores.dtype))
+def _causal_mask_reference(length: int) -> Array:
+    return package_causal_mask(length)[0, 0]
 
 
-def _softmax(scores: Array, axis: int = -1) -> Array:
-    e = np.exp(scores - scores.max(axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
+def _upper_triangle(length: int) -> Array:
+    """The wrong triangle: every position sees itself and the future."""
+    return np.tri(length, dtype=bool).T
 
 
-def _lower_triangle(scores: Array) -> Array:
-    """The lower triangle is masked: every position sees only itself and the future."""
-    return _softmax(np.where(np.tri(scores.shape[-1], dtype=bool).T, scores, -np.inf))
+def _without_diagonal(length: int) -> Array:
+    """The diagonal is closed: position 0 may then attend to nothing. Its own word is already written."""
+    return np.tri(length, k=-1, dtype=bool)
 
 
-def _diagonal_too(scores: Array) -> Array:
-    """The diagonal is masked too: position 0 may then attend to nothing, and its row is 0/0."""
-    with np.errstate(invalid="ignore"):
-        return _softmax(np.where(np.tri(scores.shape[-1], k=-1, dtype=bool), scores, -np.inf))
+def _one_ahead(length: int) -> Array:
+    """One diagonal too many: position t sees t + 1, and that is the very word that it must predict."""
+    return np.tri(length, k=1, dtype=bool)
 
 
-def _after_softmax(scores: Array) -> Array:
-    """The future is set to 0 after softmax: the rows no longer sum to one."""
-    return _softmax(scores) * np.tri(scores.shape[-1])
+def _closed(length: int) -> Array:
+    """True where nobody may look: here True means may attend."""
+    return ~np.tri(length, dtype=bool)
 
 
-def _zeros_not_infinity(scores: Array) -> Array:
-    """The upper triangle of the scores is 0 instead of minus infinity: exp(0) = 1, so the future gets weight."""
-    return _softmax(np.tril(scores))
+# -- decoder_mask ---------------------------------------------------------------------------------------------------
 
 
-def _over_queries(scores: Array) -> Array:
-    """Softmax over the queries: the columns sum to one, not the rows."""
-    return _softmax(np.where(np.tri(scores.shape[-1], dtype=bool), scores, -np.inf), axis=-2)
+def decoder_mask(ids: Array, pad: int) -> Array:
+    """The mask of a decoder whose sentences are padded: position t may attend to position s where s is not later and no
+    padding.
+
+    ids (B, T), pad an id -> mask (B, 1, T, T) boolean: queries, then keys
+    """
+    t = np.arange(ids.shape[1])
+    not_later = t[:, None] >= t
+    is_word = (ids != pad)[:, None, None, :]
+    return not_later & is_word
+
+
+def _decoder_mask_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    cases = []
+    for (B, T), pad in (((3, 5), 0), ((2, 7), 4)):
+        ids = (pad + rng.integers(1, 9, (B, T))) % 11
+        ids[0, int(rng.integers(2, T)) :] = pad
+        cases.append((ids, pad))
+    return cases
+
+
+def _decoder_mask_reference(ids: Array, pad: int) -> Array:
+    return package_causal_mask(ids.shape[1]) & padding_mask(ids, pad)
+
+
+def _either(ids: Array, pad: int) -> Array:
+    """`or` in place of `and`: every word may be attended to, also a later one."""
+    t = np.arange(ids.shape[1])
+    not_later = t[:, None] >= t
+    is_word = (ids != pad)[:, None, None, :]
+    return not_later | is_word
+
+
+def _words_only(ids: Array, pad: int) -> Array:
+    """Only padding is closed; the future is open."""
+    return np.repeat((ids != pad)[:, None, None, :], ids.shape[1], axis=2)
+
+
+def _padded_queries(ids: Array, pad: int) -> Array:
+    """Padding is closed on the queries, not on the keys."""
+    return np.tri(ids.shape[1], dtype=bool) & (ids != pad)[:, None, :, None]
+
+
+def _padding_open(ids: Array, pad: int) -> Array:
+    """Padding is open."""
+    return np.broadcast_to(np.tri(ids.shape[1], dtype=bool), (len(ids), 1, ids.shape[1], ids.shape[1]))
 
 
 # -- causal_mean_backward -------------------------------------------------------------------------------------------
@@ -86,7 +123,7 @@ def _causal_mean_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
 def _causal_mean_reference(dy: Array) -> Array:
     layer, T = ScaledDotProductAttention(), dy.shape[1]
     nothing = np.zeros_like(dy)[:, None]  # (B, 1, T, D): equal scores
-    _, cache = layer.forward(nothing, nothing, nothing, causal_mask(T))
+    _, cache = layer.forward(nothing, nothing, nothing, package_causal_mask(T))
     return layer.backward(dy[:, None], cache)[2][:, 0]
 
 
@@ -152,6 +189,11 @@ def _cross_attention_reference(
     _, cache = layer.forward((x @ Wq)[:, None], (memory @ Wk)[:, None], (memory @ Wv)[:, None])
     dq, dk, dv = (gradient[:, 0] for gradient in layer.backward(dy[:, None], cache))
     return dq @ Wq.T, dk @ Wk.T + dv @ Wv.T
+
+
+def _softmax(scores: Array, axis: int = -1) -> Array:
+    e = np.exp(scores - scores.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _cross_parts(dy: Array, x: Array, memory: Array, Wq: Array, Wk: Array, Wv: Array) -> tuple[Array, ...]:
@@ -251,26 +293,50 @@ def _keys_forgotten(dk: Array, dv: Array, Wk: Array, Wv: Array) -> Array:
 
 EXERCISES = [
     Exercise(
-        name="causal_softmax",
-        lesson=8,
-        title="No look at the future",
-        solution=causal_softmax,
-        cases=_causal_softmax_cases,
-        reference=_causal_softmax_reference,
-        wrong=(_lower_triangle, _diagonal_too, _after_softmax, _zeros_not_infinity, _over_queries),
+        name="causal_mask",
+        lesson="08",
+        difficulty=1,
+        importance=5,
+        minutes=8,
+        package=("causal_mask", "the_mask"),
+        title="Who may look at whom",
+        solution=causal_mask,
+        cases=_causal_mask_cases,
+        reference=_causal_mask_reference,
+        wrong=(_upper_triangle, _without_diagonal, _one_ahead, _closed),
         hints=(
-            "Rows are queries, columns are keys. Query t may attend to keys 0 ... t: is that on, below or above the "
-            "diagonal?",
-            "np.tri(T, dtype=bool) is True on and below the diagonal. Where it is False the score must be -np.inf "
-            "before softmax.",
-            "scores = np.where(np.tri(T, dtype=bool), scores, -np.inf); subtract each row's maximum; exp; divide by "
-            "each row's sum.",
+            "Write the 3 x 3 table down: a row for each query, a 1 where it may look. Row 0 has one 1, row 2 three.",
+            "Entry (t, s) is True where s <= t: on the diagonal and below.",
+            "np.tri(length, dtype=bool), or t[:, None] >= t with t = np.arange(length).",
+        ),
+        backward=False,
+    ),
+    Exercise(
+        name="decoder_mask",
+        lesson="08",
+        difficulty=2,
+        importance=4,
+        minutes=10,
+        title="Find the bug: too good to be true",
+        solution=decoder_mask,
+        broken=_either,
+        cases=_decoder_mask_cases,
+        reference=_decoder_mask_reference,
+        wrong=(_either, _words_only, _padded_queries, _padding_open),
+        hints=(
+            "Print the mask of one sentence of three words and one place of padding. Which entries are True that must "
+            "not be?",
+            "Two conditions must hold at once.",
+            "`&` is and, `|` is or.",
         ),
         backward=False,
     ),
     Exercise(
         name="causal_mean_backward",
-        lesson=8,
+        lesson="08",
+        difficulty=3,
+        importance=3,
+        minutes=10,
         title="Gradients flow to the past",
         solution=causal_mean_backward,
         cases=_causal_mean_cases,
@@ -286,7 +352,11 @@ EXERCISES = [
     ),
     Exercise(
         name="cross_attention_backward",
-        lesson=8,
+        lesson="08",
+        difficulty=4,
+        importance=4,
+        minutes=15,
+        package=("MultiHeadAttention.backward",),
         title="Encoder-decoder attention, backward to both sides",
         solution=cross_attention_backward,
         cases=_cross_attention_cases,
@@ -304,7 +374,11 @@ EXERCISES = [
     ),
     Exercise(
         name="memory_backward",
-        lesson=8,
+        lesson="08",
+        difficulty=3,
+        importance=3,
+        minutes=10,
+        package=("Decoder.backward",),
         title="One memory for all blocks",
         solution=memory_backward,
         cases=_memory_cases,

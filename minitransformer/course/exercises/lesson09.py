@@ -1,14 +1,15 @@
-"""Lesson 09, training: teacher forcing, label smoothing, shares of a batch, Adam."""
+"""Lesson 09, training: teacher forcing, label smoothing, Adam, a whole step, shares of a batch."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ...data import sequence_to_sequence_batch
-from ...layers import Array, CrossEntropy, Softmax
-from ...training import Adam
+from ...layers import Array, CrossEntropy, Glorot, Linear
+from ...training import Adam, Trainer
 from ..exercise import Exercise
 
 # -- teacher_forcing ------------------------------------------------------------------------------------------------
@@ -133,76 +134,6 @@ def _sign(logits: Array, targets: Array, pad: int, e: float) -> Array:
     return -smoothed_loss_backward(logits, targets, pad, e)
 
 
-# -- shares_backward ------------------------------------------------------------------------------------------------
-
-
-def shares_backward(
-    logits_1: Array, targets_1: Array, logits_2: Array, targets_2: Array, pad: int
-) -> tuple[Array, Array]:
-    """A batch was cut into two shares of unequal length. The gradient of each share's logits, so that together they are
-    the gradient of the whole batch's loss: the mean cross-entropy of all its tokens that are not padding.
-
-    logits_1 (N, V), targets_1 (N,), logits_2 (M, V), targets_2 (M,), pad an id -> d_logits_1 (N, V), d_logits_2 (M, V)
-    """
-    n_tokens = int((targets_1 != pad).sum() + (targets_2 != pad).sum())  # of the whole batch
-    onehot = np.eye(logits_1.shape[1], dtype=logits_1.dtype)
-    d_logits_1 = (Softmax()(logits_1) - onehot[targets_1]) * (targets_1 != pad)[:, None] / n_tokens
-    d_logits_2 = (Softmax()(logits_2) - onehot[targets_2]) * (targets_2 != pad)[:, None] / n_tokens
-    return d_logits_1, d_logits_2
-
-
-def _shares_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    cases = []
-    for N, M, V, pad in ((7, 3, 11, 0), (5, 13, 3, 1), (2, 11, 7, 0)):
-        shares = []
-        for n in (N, M):
-            targets = (pad + rng.integers(1, V, n)) % V
-            targets[-(n // 3) - 1 :] = pad
-            shares += [rng.standard_normal((n, V)), targets]
-        cases.append((*shares, pad))
-    return cases
-
-
-def _shares_reference(
-    logits_1: Array, targets_1: Array, logits_2: Array, targets_2: Array, pad: int
-) -> tuple[Array, Array]:
-    layer = CrossEntropy(pad)
-    _, cache = layer.forward(np.concatenate([logits_1, logits_2]), np.concatenate([targets_1, targets_2]))
-    d_logits = layer.backward(1.0, cache)
-    return d_logits[: len(logits_1)], d_logits[len(logits_1) :]
-
-
-def _share_gradient(logits: Array, targets: Array, pad: int, n_tokens: int) -> Array:
-    return (_probabilities(logits) - np.eye(logits.shape[1])[targets]) * (targets != pad)[:, None] / n_tokens
-
-
-def _own_tokens(logits_1: Array, targets_1: Array, logits_2: Array, targets_2: Array, pad: int) -> tuple[Array, Array]:
-    """Each share is divided by its own tokens: the sum of two means, about twice the gradient."""
-    n_1, n_2 = int((targets_1 != pad).sum()), int((targets_2 != pad).sum())
-    return _share_gradient(logits_1, targets_1, pad, n_1), _share_gradient(logits_2, targets_2, pad, n_2)
-
-
-def _mean_of_means(
-    logits_1: Array, targets_1: Array, logits_2: Array, targets_2: Array, pad: int
-) -> tuple[Array, Array]:
-    """The mean of two means: a token of the share with fewer tokens counts more."""
-    d_logits_1, d_logits_2 = _own_tokens(logits_1, targets_1, logits_2, targets_2, pad)
-    return d_logits_1 / 2, d_logits_2 / 2
-
-
-def _padding_in_shares(
-    logits_1: Array, targets_1: Array, logits_2: Array, targets_2: Array, pad: int
-) -> tuple[Array, Array]:
-    """Divided by all positions, padding included."""
-    n = len(targets_1) + len(targets_2)
-    return _share_gradient(logits_1, targets_1, pad, n), _share_gradient(logits_2, targets_2, pad, n)
-
-
-def _not_divided(logits_1: Array, targets_1: Array, logits_2: Array, targets_2: Array, pad: int) -> tuple[Array, Array]:
-    """A sum over tokens, not a mean."""
-    return _share_gradient(logits_1, targets_1, pad, 1), _share_gradient(logits_2, targets_2, pad, 1)
-
-
 # -- adam_step ------------------------------------------------------------------------------------------------------
 
 
@@ -276,10 +207,158 @@ def _same_power(
     return w - rate * (m_new / (1 - beta1)) / (np.sqrt(v_new / (1 - beta2)) + eps), m_new, v_new
 
 
+# -- train_step -----------------------------------------------------------------------------------------------------
+
+Step = tuple[float, Array, Array, Array]
+
+
+def train_step(
+    w: Array, m: Array, v: Array, t: int, x: Array, targets: Array, pad: int, rate: float, clip: float
+) -> Step:
+    """The t-th step of training the model logits = x w: forward, loss, backward, clip, a step of Adam with betas 0.9
+    and 0.98 and epsilon 1e-8. The loss is the mean cross-entropy of the targets that are not padding; where the norm of
+    the gradient is above clip, the gradient is scaled to that norm.
+
+    w, m, v (D, V), t a number from 1, x (N, D), targets (N,) ids, pad an id, rate and clip numbers
+    -> loss before the step, w_new, m_new, v_new (D, V)
+    """
+    logits = x @ w
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    p = e / e.sum(axis=-1, keepdims=True)
+    rows = np.flatnonzero(targets != pad)
+    loss = -np.log(p[rows, targets[rows]]).mean()
+    d_logits = np.zeros_like(p)
+    d_logits[rows] = p[rows] / len(rows)
+    d_logits[rows, targets[rows]] -= 1 / len(rows)
+    g = x.T @ d_logits
+    norm = np.sqrt((g * g).sum())
+    if norm > clip:
+        g = g * (clip / norm)
+    m_new = 0.9 * m + (1 - 0.9) * g
+    v_new = 0.98 * v + (1 - 0.98) * g**2
+    m_hat, v_hat = m_new / (1 - 0.9**t), v_new / (1 - 0.98**t)
+    w_new = w - rate * m_hat / (np.sqrt(v_hat) + 1e-8)
+    return loss, w_new, m_new, v_new
+
+
+def _train_step_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    cases: list[tuple[Any, ...]] = []
+    for N, D, V, pad, t, clip in ((7, 3, 5, 0, 1, 100.0), (11, 2, 7, 3, 4, 0.3), (5, 5, 3, 0, 2, 0.1)):
+        targets = (pad + rng.integers(1, V, N)) % V
+        targets[-2:] = pad
+        moments = (np.zeros((D, V)), np.zeros((D, V))) if t == 1 else (rng.random((D, V)) - 0.5, rng.random((D, V)))
+        cases.append((rng.standard_normal((D, V)), *moments, t, rng.standard_normal((N, D)), targets, pad, 0.1, clip))
+    return cases
+
+
+def _train_step_reference(
+    w: Array, m: Array, v: Array, t: int, x: Array, targets: Array, pad: int, rate: float, clip: float
+) -> Step:
+    model = Linear(w.shape[0], w.shape[1], Glorot(np.random.default_rng(0), w.dtype))
+    model.weight.assign(w)
+    adam = Adam(0.9, 0.98)
+    adam.restore({"t": t - 1, "moments": {"m": m.ravel(), "v": v.ravel()}})
+    batch: Any = SimpleNamespace(inputs=(x,), targets=targets, n_tokens=int((targets != pad).sum()), pad=pad)
+    record = Trainer(model, adam, rate, CrossEntropy(pad), clip).train_step(batch)
+    after = (part.reshape(w.shape) for part in (model.weight.value, adam.moments["m"], adam.moments["v"]))
+    return (record["loss"], *after)  # type: ignore[return-value]
+
+
+def _never_clipped(
+    w: Array, m: Array, v: Array, t: int, x: Array, targets: Array, pad: int, rate: float, clip: float
+) -> Step:
+    """The gradient is not clipped."""
+    return train_step(w, m, v, t, x, targets, pad, rate, np.inf)
+
+
+def _always_scaled(
+    w: Array, m: Array, v: Array, t: int, x: Array, targets: Array, pad: int, rate: float, clip: float
+) -> Step:
+    """Also a gradient that is shorter than clip is scaled to that length."""
+    _, _, m_1, _ = train_step(w, 0 * m, v, t, x, targets, pad, rate, np.inf)
+    norm = np.sqrt(((m_1 / 0.1) ** 2).sum())
+    loss, *_ = train_step(w, m, v, t, x, targets, pad, rate, clip)
+    g = m_1 / 0.1 * (clip / norm)
+    m_new, v_new = 0.9 * m + 0.1 * g, 0.98 * v + 0.02 * g**2
+    return loss, w - rate * (m_new / (1 - 0.9**t)) / (np.sqrt(v_new / (1 - 0.98**t)) + 1e-8), m_new, v_new
+
+
+def _clipped_by_entry(
+    w: Array, m: Array, v: Array, t: int, x: Array, targets: Array, pad: int, rate: float, clip: float
+) -> Step:
+    """Each number of the gradient is cut off at clip by itself, which turns the gradient another way."""
+    loss, _, m_1, _ = train_step(w, 0 * m, v, t, x, targets, pad, rate, np.inf)
+    g = np.clip(m_1 / 0.1, -clip / 4, clip / 4)
+    m_new, v_new = 0.9 * m + 0.1 * g, 0.98 * v + 0.02 * g**2
+    return loss, w - rate * (m_new / (1 - 0.9**t)) / (np.sqrt(v_new / (1 - 0.98**t)) + 1e-8), m_new, v_new
+
+
+def _loss_afterwards(
+    w: Array, m: Array, v: Array, t: int, x: Array, targets: Array, pad: int, rate: float, clip: float
+) -> Step:
+    """The loss is that of the weights after the step: it costs a second forward, and is not what was descended."""
+    _, w_new, m_new, v_new = train_step(w, m, v, t, x, targets, pad, rate, clip)
+    return train_step(w_new, m, v, t, x, targets, pad, rate, clip)[0], w_new, m_new, v_new
+
+
+def _climbs(w: Array, m: Array, v: Array, t: int, x: Array, targets: Array, pad: int, rate: float, clip: float) -> Step:
+    """The step goes up the gradient."""
+    loss, w_new, m_new, v_new = train_step(w, m, v, t, x, targets, pad, rate, clip)
+    return loss, 2 * w - w_new, m_new, v_new
+
+
+def _padding_trains(
+    w: Array, m: Array, v: Array, t: int, x: Array, targets: Array, pad: int, rate: float, clip: float
+) -> Step:
+    """Padding counts as a word: the model learns to predict it."""
+    return train_step(w, m, v, t, x, targets, -1, rate, clip)
+
+
+# -- accumulated_gradient -------------------------------------------------------------------------------------------
+
+
+def accumulated_gradient(gradients: Array, n_tokens: Array) -> Array:
+    """The gradient of a batch's loss from those of its shares. Each share's gradient is that of the mean over its own
+    tokens; wanted is that of the mean over all tokens.
+
+    gradients (K, P) of K shares, n_tokens (K,) -> gradient (P,)
+    """
+    weights = n_tokens.astype(gradients.dtype) / n_tokens.sum().astype(gradients.dtype)
+    gradient = weights @ gradients
+    return gradient
+
+
+def _mean_of_means(gradients: Array, n_tokens: Array) -> Array:
+    """The mean of the shares' means: a token of a short share counts more than one of a long share."""
+    return gradients.mean(axis=0)
+
+
+def _sum_of_means(gradients: Array, n_tokens: Array) -> Array:
+    """The sum of the shares' means: K times too long."""
+    return gradients.sum(axis=0)
+
+
+def _sum_of_tokens(gradients: Array, n_tokens: Array) -> Array:
+    """Weighted by tokens, but not divided by their number: the gradient of a sum, not of a mean."""
+    return n_tokens.astype(gradients.dtype) @ gradients
+
+
+def _accumulated_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [(rng.standard_normal((K, P)), rng.integers(1, 50, K)) for K, P in ((2, 7), (3, 5), (5, 11))]
+
+
+def _accumulated_reference(gradients: Array, n_tokens: Array) -> Array:
+    return np.average(gradients, axis=0, weights=n_tokens)
+
+
 EXERCISES = [
     Exercise(
         name="teacher_forcing",
-        lesson=9,
+        lesson="09",
+        difficulty=2,
+        importance=5,
+        minutes=10,
+        package=("shift_right",),
         title="What is read and what is predicted",
         solution=teacher_forcing,
         cases=_teacher_forcing_cases,
@@ -295,7 +374,11 @@ EXERCISES = [
     ),
     Exercise(
         name="smoothed_loss_backward",
-        lesson=9,
+        lesson="09",
+        difficulty=3,
+        importance=5,
+        minutes=15,
+        package=("CrossEntropy.backward",),
         title="Cross-entropy with label smoothing, backward",
         solution=smoothed_loss_backward,
         cases=_smoothed_loss_cases,
@@ -310,23 +393,12 @@ EXERCISES = [
         backward=True,
     ),
     Exercise(
-        name="shares_backward",
-        lesson=9,
-        title="Two shares, one gradient",
-        solution=shares_backward,
-        cases=_shares_cases,
-        reference=_shares_reference,
-        wrong=(_own_tokens, _mean_of_means, _padding_in_shares, _not_divided),
-        hints=(
-            "Write the loss of the whole batch as one sum over tokens. By what is it divided?",
-            "By the number of tokens of the whole batch, in both shares: then the shares' gradients simply add.",
-            "n_tokens = counted tokens of both; each share: (Softmax()(logits) - onehot) * counted / n_tokens.",
-        ),
-        backward=True,
-    ),
-    Exercise(
         name="adam_step",
-        lesson=9,
+        lesson="09",
+        difficulty=3,
+        importance=4,
+        minutes=15,
+        package=("Adam.step",),
         title="One step of Adam",
         solution=adam_step,
         cases=_adam_cases,
@@ -341,5 +413,51 @@ EXERCISES = [
             "into w.",
         ),
         backward=False,
+    ),
+    Exercise(
+        name="train_step",
+        lesson="09",
+        difficulty=4,
+        importance=5,
+        minutes=20,
+        package=("Trainer.train_step", "Trainer.compute_gradient"),
+        title="A step of training",
+        solution=train_step,
+        cases=_train_step_cases,
+        reference=_train_step_reference,
+        wrong=(_never_clipped, _always_scaled, _clipped_by_entry, _loss_afterwards, _climbs, _padding_trains),
+        hints=(
+            "Five parts, each of a line or two that you have written before: forward, loss, "
+            "backward, clip, Adam. Which of "
+            "them change something?",
+            "d_logits = (p - onehot) / (number of words), 0 in rows of padding; g = x^T d_logits; "
+            "clip g; then adam_step "
+            "on w with m and v.",
+            "norm = sqrt(sum g^2), over all numbers of g; g = g * (clip / norm) only where norm > "
+            "clip. The loss is the one "
+            "before the step: it is there after forward.",
+        ),
+        backward=True,
+    ),
+    Exercise(
+        name="accumulated_gradient",
+        lesson="09",
+        difficulty=2,
+        importance=4,
+        minutes=10,
+        title="Find the bug: a batch in shares",
+        solution=accumulated_gradient,
+        broken=_mean_of_means,
+        cases=_accumulated_cases,
+        reference=_accumulated_reference,
+        wrong=(_mean_of_means, _sum_of_means, _sum_of_tokens),
+        hints=(
+            "Two shares, one of 2 tokens and one of 8. How much does one token of each count in the result?",
+            "The mean over all tokens is the sum of all, divided by their number. What is the sum of "
+            "one share, if you have "
+            "its mean?",
+            "gradient = sum over k of n_k gradient_k, divided by the sum of the n_k.",
+        ),
+        backward=True,
     ),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -239,10 +240,60 @@ def _up_not_down(logits: Array, risk: Array) -> Array:
     return -expected_risk_backward(logits, risk)
 
 
+# -- length_score ---------------------------------------------------------------------------------------------------
+
+
+def length_score(log_p: Array, lengths: Array, n_prompt: int, alpha: float) -> Array:
+    """By what finished hypotheses of a decoder-only model are ranked: the log-probability of the new words, divided by
+    their number to the power alpha. Each sequence is the prompt with the new words behind it.
+
+    log_p (N,) of the new words, lengths (N,) of the whole sequences, n_prompt and alpha numbers -> scores (N,)
+    """
+    n_new = (lengths - n_prompt).astype(log_p.dtype)
+    return log_p / n_new**alpha
+
+
+def _length_score_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    cases = []
+    for N, n_prompt, alpha in ((3, 5, 1.0), (5, 17, 0.6), (7, 2, -0.5)):
+        new = rng.integers(2, 15, N)
+        cases.append((-new * rng.random(N), n_prompt + new, n_prompt, alpha))
+    return cases
+
+
+def _length_score_reference(log_p: Array, lengths: Array, n_prompt: int, alpha: float) -> Array:
+    hypotheses = [(float(p), int(n) - n_prompt) for p, n in zip(log_p, lengths)]
+    return np.array([p * math.exp(-alpha * math.log(n)) for p, n in hypotheses])
+
+
+def _with_the_prompt(log_p: Array, lengths: Array, n_prompt: int, alpha: float) -> Array:
+    """The prompt counts as length: behind a long prompt all hypotheses seem to be equally long."""
+    n_new = lengths.astype(log_p.dtype)
+    return log_p / n_new**alpha
+
+
+def _multiplied(log_p: Array, lengths: Array, n_prompt: int, alpha: float) -> Array:
+    """Multiplied in place of divided: long sentences become worse still."""
+    return log_p * (lengths - n_prompt) ** alpha
+
+
+def _alpha_times(log_p: Array, lengths: Array, n_prompt: int, alpha: float) -> Array:
+    """Divided by alpha times the length; alpha is its power."""
+    return log_p / (alpha * (lengths - n_prompt))
+
+
+def _of_probability(log_p: Array, lengths: Array, n_prompt: int, alpha: float) -> Array:
+    """The probability is divided, not its logarithm."""
+    return np.exp(log_p) / (lengths - n_prompt) ** alpha
+
+
 EXERCISES = [
     Exercise(
         name="nucleus",
-        lesson=10,
+        lesson="10",
+        difficulty=3,
+        importance=3,
+        minutes=15,
         title="The nucleus",
         solution=nucleus,
         cases=_nucleus_cases,
@@ -258,7 +309,11 @@ EXERCISES = [
     ),
     Exercise(
         name="beam_step",
-        lesson=10,
+        lesson="10",
+        difficulty=3,
+        importance=4,
+        minutes=15,
+        package=("beam_search",),
         title="One step of beam search",
         solution=beam_step,
         cases=_beam_cases,
@@ -273,7 +328,11 @@ EXERCISES = [
     ),
     Exercise(
         name="minimum_risk",
-        lesson=10,
+        lesson="10",
+        difficulty=2,
+        importance=3,
+        minutes=10,
+        package=("expected_utilities", "minimum_bayes_risk"),
         title="Minimum Bayes risk",
         solution=minimum_risk,
         cases=_minimum_risk_cases,
@@ -288,7 +347,10 @@ EXERCISES = [
     ),
     Exercise(
         name="expected_risk_backward",
-        lesson=10,
+        lesson="10",
+        difficulty=3,
+        importance=2,
+        minutes=15,
         title="The gradient of a risk",
         solution=expected_risk_backward,
         cases=_expected_risk_cases,
@@ -300,5 +362,24 @@ EXERCISES = [
             "expected = (p * risk).sum(axis=-1, keepdims=True); d_logits = p * (risk - expected).",
         ),
         backward=True,
+    ),
+    Exercise(
+        name="length_score",
+        lesson="10",
+        difficulty=2,
+        importance=3,
+        minutes=10,
+        title="Find the bug: how long is an answer?",
+        solution=length_score,
+        broken=_with_the_prompt,
+        cases=_length_score_cases,
+        reference=_length_score_reference,
+        wrong=(_with_the_prompt, _multiplied, _alpha_times, _of_probability),
+        hints=(
+            "Of which words is log_p the logarithm of the probability? How many are they?",
+            "A sequence of 12 words whose first 8 are the prompt has 4 new ones.",
+            "log_p / (lengths - n_prompt) ** alpha",
+        ),
+        backward=False,
     ),
 ]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...layers import Array, Cache, GatedFeedForward, RelativePositionBias, Unallocated
-from ...layers.rotary import rotate
+from ...layers.rotary import pairs_from_halves
 from ...models import Llama, LlamaConfig
 from ...verify import complex_step
 from ..exercise import Exercise
@@ -67,59 +67,102 @@ def _first_of_batch(d_scores: Array, buckets: Array, n_buckets: int) -> Array:
     return relative_bias_backward(d_scores[:1], buckets, n_buckets)
 
 
-# -- rotary_backward ------------------------------------------------------------------------------------------------
+# -- grouped_backward -----------------------------------------------------------------------------------------------
 
 
-def rotary_backward(dy: Array, angle: Array) -> Array:
-    """Backward of rotary positions: of every pair of neighbouring features (a, b) at position t forward made
-    (a cos - b sin, a sin + b cos) of the angle [t, pair].
+def grouped_backward(d_keys: Array, n_kv_heads: int) -> Array:
+    """The gradient of the key heads, when each is used by a whole group of query heads: query head h reads key head
+    h // G, with G = H / n_kv_heads. The values' heads are treated alike.
 
-    dy (B, T, d), angle (T, d / 2) -> dx (B, T, d)
+    d_keys (B, H, S, d) what arrives from each query head, n_kv_heads a number -> (B, n_kv_heads, S, d)
     """
-    cos, sin = np.cos(angle), np.sin(angle)
-    d_even, d_odd = dy[..., 0::2], dy[..., 1::2]  # (B, T, d) -> (B, T, d / 2) twice
-    dx = np.empty_like(dy)
-    dx[..., 0::2] = d_even * cos + d_odd * sin  # a rotation's transpose turns back
-    dx[..., 1::2] = -d_even * sin + d_odd * cos
-    return dx
+    B, H, S, d = d_keys.shape
+    G = H // n_kv_heads
+    groups = d_keys.reshape(B, n_kv_heads, G, S, d)
+    return groups.sum(axis=2)
 
 
-def _rotary_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
-    cases = []
-    for B, T, d in ((2, 5, 6), (3, 7, 2), (2, 3, 10)):
-        angle = np.arange(T)[:, None] * 10.0 ** (-np.arange(0, d, 2) / d) + 0.3
-        cases.append((rng.standard_normal((B, T, d)), angle))
-    return cases
+def _grouped_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [
+        (rng.standard_normal((B, H, S, d)), n) for B, H, S, d, n in ((2, 6, 5, 3, 2), (3, 4, 2, 5, 4), (2, 9, 3, 2, 3))
+    ]
 
 
-def _rotary_reference(dy: Array, angle: Array) -> Array:
-    return complex_step(lambda x: (dy * rotate(x, np.cos(angle), np.sin(angle))).sum(), np.zeros(dy.shape))
+def _grouped_reference(d_keys: Array, n_kv_heads: int) -> Array:
+    B, H, S, d = d_keys.shape
+
+    def upstream_times_outputs(keys: Array) -> complex:
+        return (d_keys * np.repeat(keys, H // n_kv_heads, axis=1)).sum()
+
+    return complex_step(upstream_times_outputs, np.ones((B, n_kv_heads, S, d)))
 
 
-def _same_direction(dy: Array, angle: Array) -> Array:
-    """Turned the same way as forward: that is the rotation again, not its transpose."""
-    return rotate(dy, np.cos(angle), np.sin(angle))
+def _group_mean(d_keys: Array, n_kv_heads: int) -> Array:
+    """The mean over the group; what was used several times gets the sum."""
+    return grouped_backward(d_keys, n_kv_heads) / (d_keys.shape[1] // n_kv_heads)
 
 
-def _halves(dy: Array, angle: Array) -> Array:
-    """Feature i is paired with i + d / 2, the convention of other code."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    a, b = np.split(dy, 2, axis=-1)
-    return np.concatenate([a * cos + b * sin, b * cos - a * sin], axis=-1)
+def _first_of_group(d_keys: Array, n_kv_heads: int) -> Array:
+    """Only the first query head of each group is counted."""
+    return d_keys[:, :: d_keys.shape[1] // n_kv_heads].copy()
 
 
-def _one_angle(dy: Array, angle: Array) -> Array:
-    """All positions are turned back by the angle of the first one."""
-    return rotate(dy, np.cos(angle[:1]), -np.sin(angle[:1]))
+def _dealt_in_turn(d_keys: Array, n_kv_heads: int) -> Array:
+    """Query head h is taken to read key head h % n_kv_heads: heads are dealt in turn, not in blocks."""
+    B, H, S, d = d_keys.shape
+    return d_keys.reshape(B, H // n_kv_heads, n_kv_heads, S, d).sum(axis=1)
 
 
-def _both_signs(dy: Array, angle: Array) -> Array:
-    """Both sines have the same sign: that is no rotation."""
-    cos, sin = np.cos(angle), np.sin(angle)
-    dx = np.empty_like(dy)
-    dx[..., 0::2] = dy[..., 0::2] * cos + dy[..., 1::2] * sin
-    dx[..., 1::2] = dy[..., 0::2] * sin + dy[..., 1::2] * cos
-    return dx
+def _last_of_group(d_keys: Array, n_kv_heads: int) -> Array:
+    """Each query head of a group overwrites the one before: the last one stays."""
+    G = d_keys.shape[1] // n_kv_heads
+    return d_keys[:, G - 1 :: G].copy()
+
+
+# -- permute_rope ---------------------------------------------------------------------------------------------------
+
+
+def permute_rope(weight: Array, d_head: int) -> Array:
+    """The weight of queries or keys from code that turns feature i of a head with feature i + d/2 ("halves"), reordered
+    for code that turns 2i with 2i + 1 ("neighbours"). Its columns are the heads' features, head after head.
+
+    weight (D, H d), d_head a number d -> (D, H d)
+    """
+    D, columns = weight.shape
+    heads = weight.reshape(D, columns // d_head, 2, d_head // 2)
+    return heads.swapaxes(2, 3).reshape(D, columns)
+
+
+def _permute_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
+    return [(rng.standard_normal((D, H * d)), d) for D, H, d in ((3, 2, 4), (5, 3, 6), (2, 5, 8))]
+
+
+def _permute_reference(weight: Array, d_head: int) -> Array:
+    return pairs_from_halves(weight, d_head)
+
+
+def _over_all_heads(weight: Array, d_head: int) -> Array:
+    """The halves of all columns are woven together, over the borders of the heads: right only for a single head."""
+    D, columns = weight.shape
+    heads = weight.reshape(D, 2, columns // 2)
+    return heads.swapaxes(1, 2).reshape(D, columns)
+
+
+def _to_halves(weight: Array, d_head: int) -> Array:
+    """The other way round: from neighbours to halves."""
+    D, columns = weight.shape
+    return weight.reshape(D, columns // d_head, d_head // 2, 2).swapaxes(2, 3).reshape(D, columns)
+
+
+def _not_reordered(weight: Array, d_head: int) -> Array:
+    """As it was: each feature is then turned with the wrong one."""
+    return weight.copy()
+
+
+def _second_half_first(weight: Array, d_head: int) -> Array:
+    """The second half comes first in each pair: the rotation then turns the other way."""
+    D, columns = weight.shape
+    return weight.reshape(D, columns // d_head, 2, d_head // 2)[:, :, ::-1].swapaxes(2, 3).reshape(D, columns)
 
 
 # -- swiglu_backward ------------------------------------------------------------------------------------------------
@@ -255,7 +298,11 @@ def _last_norm_forgotten(vocab: int, d_model: int, n_heads: int, n_kv_heads: int
 EXERCISES = [
     Exercise(
         name="relative_bias_backward",
-        lesson=11,
+        lesson="11",
+        difficulty=3,
+        importance=2,
+        minutes=10,
+        package=("RelativePositionBias.backward",),
         title="T5's positions, backward",
         solution=relative_bias_backward,
         cases=_relative_bias_cases,
@@ -271,24 +318,52 @@ EXERCISES = [
         backward=True,
     ),
     Exercise(
-        name="rotary_backward",
-        lesson=11,
-        title="Rotary positions, backward",
-        solution=rotary_backward,
-        cases=_rotary_cases,
-        reference=_rotary_reference,
-        wrong=(_same_direction, _halves, _one_angle, _both_signs),
+        name="grouped_backward",
+        lesson="11",
+        difficulty=2,
+        importance=3,
+        minutes=10,
+        package=("GroupedQueryAttention.backward",),
+        title="One key head for a group, backward",
+        solution=grouped_backward,
+        cases=_grouped_cases,
+        reference=_grouped_reference,
+        wrong=(_group_mean, _first_of_group, _dealt_in_turn, _last_of_group),
         hints=(
-            "y = R x with a rotation R; what is the backward of a product with a matrix?",
-            "dx = R^T dy, and the transpose of a rotation is the rotation by the opposite angle: the signs of the "
-            "sines change.",
-            "dx[..., 0::2] = d_even cos + d_odd sin; dx[..., 1::2] = -d_even sin + d_odd cos.",
+            "With 6 query heads and 2 key heads, which query heads read key head 0? It was used that many times.",
+            "Cut the axis of heads into (n_kv_heads, G). Over which of the two do gradients add?",
+            "d_keys.reshape(B, n_kv_heads, G, S, d).sum(axis=2)",
         ),
         backward=True,
     ),
     Exercise(
+        name="permute_rope",
+        lesson="11",
+        difficulty=3,
+        importance=3,
+        minutes=15,
+        package=("pairs_from_halves",),
+        title="Find the bug: halves against neighbours",
+        solution=permute_rope,
+        broken=_over_all_heads,
+        cases=_permute_cases,
+        reference=_permute_reference,
+        wrong=(_over_all_heads, _to_halves, _not_reordered, _second_half_first),
+        hints=(
+            "Number the columns of two heads with d = 4: 0 1 2 3 | 4 5 6 7. Which pairs does the other code turn? In "
+            "which order must they stand here?",
+            "Wanted are 0 2 1 3 | 4 6 5 7: the reordering stays within each head.",
+            "reshape to (D, H, 2, d/2), exchange the last two axes, and back.",
+        ),
+        backward=False,
+    ),
+    Exercise(
         name="swiglu_backward",
-        lesson=11,
+        lesson="11",
+        difficulty=3,
+        importance=3,
+        minutes=15,
+        package=("GatedFeedForward.backward",),
         title="SwiGLU, backward",
         solution=swiglu_backward,
         cases=_swiglu_cases,
@@ -306,7 +381,10 @@ EXERCISES = [
     ),
     Exercise(
         name="llama_parameters",
-        lesson=11,
+        lesson="11",
+        difficulty=2,
+        importance=3,
+        minutes=15,
         title="Counting to 70 billion",
         solution=llama_parameters,
         cases=_llama_cases,

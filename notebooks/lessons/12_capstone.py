@@ -1,0 +1,206 @@
+# %% [markdown]
+# # 12 · Capstone: a Transformer of your own
+#
+# **Goal.** One file, `my_transformer.py`, that holds a whole Transformer of yours: forward, backward, training and decoding, in plain
+# functions that need NumPy alone.
+#
+# - **What you'll do:** Collect your functions of the lessons, put them together to a model, prove every gradient, train
+#   it with your own Adam, and translate sentences that it has never seen.
+# - **What you'll learn:** How the parts fit together, and which check finds which mistake.
+# - **What you'll need:** Lessons 01 to 09. 19 functions are to be written; six are given, and ten are from the lessons.
+#
+# | track | hours | how |
+# |---|---|---|
+# | short | 2.5 | `FILL = "all"`: what you have not written comes from the solution. Write `multihead_attention`, both blocks and `greedy` |
+# | whole | 4 | `FILL = "pieces"`: only the pieces of earlier lessons may come from their solutions |
+# | open | as long as you like | `FILL = ""`: all of it is yours. Then change the model: section 7 |
+#
+# Five **gates** run the file, not this notebook. None of them needs the one before, so you can go on where you are stuck.
+# `minitransformer grade` runs the same gates.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+from minitransformer.course.capstone import GATES, MISTAKES, collect, gate, toy_losses
+from minitransformer.plotting import OKABE_ITO, attention_map
+
+FILL = "pieces"
+
+# %% [markdown]
+# ## 1 · Collect
+#
+# `collect` writes the file from the notebooks in this folder (save them first) and from the cells that you have run here. Helper functions
+# that yours use come along. If you have edited the file by hand, it is kept as a backup.
+
+# %%
+collect(fill=FILL)
+gate(1)
+
+# %% [markdown]
+# ## 2 · Forward
+#
+# The model is the pre-norm Transformer of lesson 06. All its parameters are in one dict `p`, under the names that the package has, for
+# example `decoder.blocks.0.cross_attention.query.weight`. So your model can be given the package's weights, and must then give the
+# package's numbers: that is gate 2.
+#
+# Each forward returns its output and a **cache**. What is in the cache is up to you; only your own backward reads it.
+#
+# These are given. Read them: they show the style of the rest.
+
+# %%
+PAD, EPS = 0, 1e-5
+
+# %% capstone="softmax linear linear_backward blocks embedding" given=true
+
+# %% [markdown]
+# **The parts of a block.** In a forward use no `abs`, `var` or `std`: gate 3 runs it with complex numbers.
+
+# %% capstone="norm feed"
+
+# %% [markdown]
+# **Attention.** Seven steps: three projections, scores, mask, softmax, weighted values, merge, output. Which axis has length d, and which D?
+
+# %% capstone="multihead_attention"
+
+# %% [markdown]
+# **Blocks.** Each part is $x + f(\mathrm{norm}(x))$; the encoder's block has two, the decoder's three. The encoder's output, the
+# *memory*, is not normed again in the decoder.
+
+# %% capstone="encoder_block decoder_block"
+
+# %% [markdown]
+# **Stacks and model.** Nobody may attend to padding of the source. The decoder's logits are products with the target's own table.
+
+# %% capstone="encode decode forward"
+
+# %%
+collect(fill=FILL)
+gate(2)
+
+# %% [markdown]
+# ## 3 · Backward
+#
+# Walk each forward from its last line to its first. What was used twice gets two gradients, which add. Count before you write: how often is `x`
+# used in a decoder block? The memory? The target's table?
+#
+# The dict `g` has a zero array for each parameter; every backward *adds* to it.
+
+# %% capstone="norm_backward feed_backward"
+
+# %% capstone="multihead_attention_backward"
+
+# %% capstone="encoder_block_backward decoder_block_backward"
+
+# %% capstone="encode_backward decode_backward backward"
+
+# %% [markdown]
+# Gate 3 changes each number of each parameter by an imaginary $10^{-20}$, runs your forward, and compares. It needs no other
+# implementation, and it forgives nothing above $10^{-10}$.
+
+# %%
+collect(fill=FILL)
+gate(3)
+
+# %% [markdown]
+# ## 4 · Training
+#
+# The first weights are given. `training_step` is yours: forward, loss, backward, and your `adam_step` for every parameter.
+
+# %% capstone="new_parameters" given=true
+
+# %% capstone="training_step"
+
+# %% [markdown]
+# Gate 4 compares three steps with the package's trainer, and then trains on a toy task, to reverse sequences of symbols. **Predict before you
+# run.** Which of the two parts would notice an Adam without bias correction?
+
+# %%
+collect(fill=FILL)
+gate(4)
+
+# %% [markdown]
+# ## 5 · Translation
+#
+# `greedy` encodes once, reads `start`, and appends the most probable next word until every sentence has its `eos`. It runs the
+# decoder on all words so far at each step; lesson 10 says how a cache avoids that.
+
+# %% capstone="greedy alignment"
+
+# %% [markdown]
+# Gate 5 trains your model on two constructions of the grammar and lets it translate 20 sentences about pairs of nouns that training never
+# shows. Then it draws your decoder's alignment, from your cache: the mean over the heads.
+
+# %%
+collect(fill=FILL)
+gate(5, draw=attention_map)
+
+# %% [markdown]
+# ## 6 · The museum, unlabelled
+#
+# Here are twelve files, each the solution with one line changed: the mistakes of the lessons before, without their names.
+#
+# **Predict before you run.** How many of them does each gate reject? Which kind of mistake passes gate 2 and not gate 3? And can a
+# loss curve tell?
+
+# %%
+CHOSEN = [0, 1, 3, 5, 7, 9, 10, 12, 13, 15, 16, 19]
+print("file      " + "".join(f"{i:5d}" for i in range(len(CHOSEN))))
+seen = {number: [bool(gate(number, mistake=m)) for m in CHOSEN] for number in (2, 3)}
+for number, passed in seen.items():
+    print(f"gate {number}    " + "".join("    ." if ok else "    X" for ok in passed), f"  {GATES[number]}")
+
+# %% tags=["assert"]
+assert sum(seen[3]) == 2
+assert not all(b for a, b in zip(seen[2], seen[3]) if a)
+
+# %% [markdown]
+# `X` is rejected. Gate 3 alone is not enough: a wrong forward with *its own* right gradient passes the complex step, and only the comparison
+# with the package's gradient at its end stops it. Two files pass both: their gradients are right and their steps wrong, and gate 4 finds them.
+
+# %%
+figure, ax = plt.subplots(figsize=(7.0, 3.4), layout="constrained")
+end = {}
+for i, colour in ((None, "black"), (0, "sky blue"), (1, "vermillion"), (6, "orange"), (9, "green")):
+    smooth = np.convolve(toy_losses(None if i is None else CHOSEN[i]), np.ones(10) / 10, "valid")
+    end[i] = smooth[-1]
+    ax.plot(smooth, color=OKABE_ITO[colour], label="the solution" if i is None else f"file {i}")
+ax.set(xlabel="step", ylabel="loss (mean of 10 steps)", ylim=(0, None), title="Every loss falls")
+legend = ax.legend(frameon=False)
+print("loss at the end: " + ", ".join(f"{'solution' if i is None else i} {x:.2f}" for i, x in end.items()))
+
+# %% tags=["assert"]
+assert abs(end[9] - end[None]) < 0.1
+assert end[None] + 0.3 < end[1] < end[0] < 3
+
+# %% [markdown]
+# The loss falls in all of them. File 9 has the solution's curve, though its first steps are wrong. File 1 is slower, as a model with a smaller learning rate would
+# be. File 0 stays high, and nothing in its curve says whether its code is wrong or its model too small. A loss curve is no test: this
+# is why gates 2 and 3 come before training.
+#
+# **Your turn.** Name the mistake in each of the twelve. `gate(2, mistake=CHOSEN[0])` runs one of them; write a test of your own that
+# tells it from the solution.
+
+# %% tags=["teacher"]
+for i, m in enumerate(CHOSEN):
+    print(f"{i:2d}  gate {MISTAKES[m].gate}  {MISTAKES[m].reason}")
+
+# %% [markdown]
+# ## What you have now
+#
+# A Transformer in one file whose every gradient is proven, and which translates. The project's own, of at most 350 lines, is
+# `minitransformer/course/my_transformer.py`: compare it with yours, function by function.
+#
+# ## 7 · On your own
+#
+# 1. Make it post-norm (lesson 06). Which lines change, forward and backward? Does gate 4 still pass?
+# 2. Give `greedy` a cache of keys and values. How much faster is a sentence of 30 words?
+# 3. Remove the sinusoids. Which gate notices, and can the model still reverse?
+# 4. Put one of your functions into a layer class under the package's contract (CONTRIBUTING.md) and run `check_gradients` on it.
+
+# %% [markdown] tags=["teacher"]
+# **Answers.** 1: in each block the norm moves behind the sum, `x = norm(x + f(x))`, and the last norms of both stacks go; on the way back
+# the norm comes first and its result goes both around and through. Gate 2 then fails, since its model is pre-norm; gate 3's complex step holds, its
+# last comparison does not. 2: without a cache step t computes t positions, so n words cost n²/2 of them; with it n. The gain depends on the
+# machine. 3: gate 2, at `encode`. Self-attention without positions does not know the order of the source (lesson 04), so it cannot reverse. 4: for
+# example `Norm` with `self.gain` and `self.bias` as `Parameter`s, `forward` that calls `norm`, and `backward` that adds to both `grad`s.

@@ -1,0 +1,57 @@
+"""Lesson 09b says how often a weight of attention is what decides: the numbers of its table, counted again."""
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minitransformer.data import EnglishFrench
+from minitransformer.experiments.coreference import (
+    asking,
+    forced_scores,
+    like_the_showroom,
+    measure_heads,
+    pronoun_translator,
+)
+from minitransformer.layers import Softmax
+
+from ..extent import extent
+
+LESSON = Path(__file__).parents[2] / "notebooks" / "lessons" / "09b_what_it_learnt.py"
+
+
+def table():
+    """SEEDS of the lesson."""
+    for node in ast.parse(LESSON.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "SEEDS":
+            return ast.literal_eval(node.value)
+    raise AssertionError("the lesson has no SEEDS")
+
+
+class Without(Softmax):
+    """Weights without one in each sentence."""
+
+    def __init__(self, query, key):
+        self.query, self.key = query, key
+
+    def forward(self, scores):
+        weights, cache = super().forward(scores)
+        left = weights.copy()
+        left[np.arange(len(left)), 0, self.query, self.key] = 0.0
+        return left, cache
+
+
+@pytest.mark.parametrize("seed", extent([1], list(range(10))))
+def test_the_table_of_seeds_says_what_the_models_do(seed):
+    hard = like_the_showroom(EnglishFrench(), np.random.default_rng(1), 200, "test")
+    translator, _ = pronoun_translator(seed)
+    heads = {kind: measure_heads(translator, hard, kind)[0] for kind in ("it", "adjective")}
+    larger = max(heads.values(), key=lambda head: head.antecedent)
+    right = forced_scores(translator, hard)[1]
+    attention = translator.model.encoder.blocks[larger.block].attention.sublayer.attention
+    attention.softmax = Without([asking(e, larger.kind) for e in hard], [e.antecedent for e in hard])
+    after = forced_scores(translator, hard)[1]
+    found = [heads["it"].antecedent, heads["adjective"].antecedent, right, after]
+    # Another processor adds in another order, and 1,200 steps make more of that.
+    np.testing.assert_allclose(found, table()[seed], rtol=0, atol=0.08)
