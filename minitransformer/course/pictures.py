@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..arguments import checked
+
 FORWARD, BACKWARD = "#0072B2", "#D55E00"  # blue and vermillion of Okabe and Ito
 
 
+@checked
 def diagram(
     boxes: Mapping[str, tuple[float, float, str]],
     arrows: Sequence[tuple[str, str, str, str]],
