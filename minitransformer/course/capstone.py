@@ -36,6 +36,7 @@ from ..layers import Array, Glorot, causal_mask, padding_mask
 from ..models import PreNormTransformer, TransformerConfig
 from ..training import Adam, Trainer, WarmupCosine
 from .attempts import Attempt, attempt_all
+from .cells import code_cells
 from .checking import STRICT, CheckFailed, judge
 from .exercise import TODO
 from .exercises import find
@@ -117,8 +118,6 @@ def collect(
     cells : sequence of str, optional
         The running notebook's code; by default what IPython remembers of this session.
     """
-    from .grading import code_cells
-
     books = [(book.stem, code_cells(book)) for book in sorted(Path(folder).glob("[0-9][0-9]*_*.ipynb"))]
     books = [book for book in books if "backup" not in book[0]]
     text, missing = collected([*books, ("this notebook", _session() if cells is None else list(cells))], fill)
