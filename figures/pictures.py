@@ -44,7 +44,6 @@ from minitransformer.layers import (
     Layer,
     LayerNorm,
     Linear,
-    Normal,
     PostNorm,
     PreNorm,
     Residual,
@@ -300,8 +299,7 @@ WRAPS: dict[str, Callable[[Layer, Layer], Layer]] = {
 def block_gradients(name: str, blocks: int = 24, D: int = 64) -> list[float]:
     """The norm of the parameters' gradient in each block of an untrained stack, for a random gradient at its end."""
     rng, wrap = np.random.default_rng(0), WRAPS[name]
-    # Without norms, GPT-2's small weights: with Glorot's the sums grow without bound.
-    init = Glorot(rng, np.float64) if "norm" in name else Normal(rng, np.float64, std=0.02)
+    init = Glorot(rng, np.float64)
     stack = [
         Chain(
             attention=wrap(SelfAttention(D, 4, init), LayerNorm(D, init)),
@@ -318,20 +316,19 @@ def block_gradients(name: str, blocks: int = 24, D: int = 64) -> list[float]:
 
 
 @picture(
-    "Norm of the gradient in each of 24 untrained blocks: it vanishes without residuals; with norms before or after.",
+    "Norm of the gradient in each of 24 untrained blocks: it vanishes without residuals, explodes without norms.",
     plotting.gradient_norms,
     block_gradients,
 )
 def gradient_norms(_: Trained) -> Any:
-    figure, axes = plt.subplots(1, 2, figsize=(7.0, 3.2), layout="constrained")
-
     norms = {name: block_gradients(name) for name in WRAPS}
-    titles = ("Without norms (std 0.02)", "With residuals and norms")
-    for ax, title, names in zip(axes, titles, (list(norms)[:2], list(norms)[2:])):
-        plotting.gradient_norms(
-            {name: norms[name] for name in names}, ax=ax, title=title, xlabel="block (0: the first)"
-        )
-    return figure
+    ax = plotting.gradient_norms(
+        norms,
+        title="24 blocks with Glorot's weights, untrained: the gradient vanishes without residuals,"
+        " explodes with residuals alone, and keeps its size with norms",
+    )
+    ax.legend(frameon=False, fontsize=8, loc="center right", bbox_to_anchor=(1.0, 0.57))
+    return ax.figure
 
 
 @picture("Learning rates of three schedules over five thousand steps.", plotting.schedule_curve)
@@ -438,17 +435,26 @@ def antecedent(trained: Trained) -> Any:
     )
 
 
-@picture("One head of the encoder as a map: each row says where a word looks.", plotting.attention_map, trained=True)
-def attention_head(trained: Trained) -> Any:
-    head, look = trained.heads[0], trained.look
-    return plotting.attention_map(head.weights(look.cache), look.source, look.source, title=f"One head: {head}").figure
-
-
-@picture("Every head of every block of the encoder on one scale.", plotting.attention_layers, trained=True)
+@picture(
+    "Two heads of each block of the encoder, on one scale, with the words at both sides.",
+    plotting.attention_layers,
+    trained=True,
+)
 def attention_layers(trained: Trained) -> Any:
     look = trained.look
+    # The two heads of each block whose words look at one place most.
     weights = [block[0] for block in attention_maps(look.cache, "it")]
-    return plotting.attention_layers(weights, look.source, look.source)[0, 0].figure
+    chosen = [np.sort(np.argsort(-w.max(axis=-1).mean(axis=-1))[:2]) for w in weights]
+    axes = plotting.attention_layers(
+        [w[heads] for w, heads in zip(weights, chosen)],
+        look.source,
+        look.source,
+        title="Two heads of each block of the encoder: each looks at places of its own",
+    )
+    for row, heads in zip(axes, chosen):
+        for ax, head in zip(row, heads):
+            ax.set_title(f"head {head}", fontsize=8)
+    return axes[0, 0].figure
 
 
 @picture(
@@ -458,7 +464,10 @@ def attention_layers(trained: Trained) -> Any:
 )
 def attention_lines(trained: Trained) -> Any:
     look, head = trained.look, trained.heads[-1]
-    return plotting.attention_lines(head.weights(look.cache), look.target, look.source).figure
+    weights, row = head.weights(look.cache), look.target.index("voiture")
+    most = look.source[int(weights[row].argmax())]
+    title = f"To write \u201cvoiture\u201d, this head of the decoder looks at \u201c{most}\u201d"
+    return plotting.attention_lines(weights, look.target, look.source, title=title, highlight=row).figure
 
 
 @picture(
@@ -475,7 +484,13 @@ def alignment_over_training(trained: Trained) -> Any:
         return head.weights(translator.look_ids(source, target).cache)
 
     snapshots = {step: trained.after(step, weights) for step in (0, 100, 400, SNAPSHOTS[-1])}
-    return plotting.alignment_over_training(snapshots, look.target, look.source)[0].figure
+    found = {step: m.argmax(axis=1) for step, m in snapshots.items()}
+    same = {step: int((places == found[SNAPSHOTS[-1]]).sum()) for step, places in found.items()}
+    title = (
+        f"The alignment comes between steps 100 and 400: {same[100]}, then {same[400]} of {len(look.target)} words look"
+        " where they look in the end"
+    )
+    return plotting.alignment_over_training(snapshots, look.target, look.source, title=title)[0].figure
 
 
 @picture(
@@ -530,6 +545,7 @@ def next_word(trained: Trained) -> Any:
     }
     for ax, (title, setting) in zip(axes.flat, settings.items()):
         plotting.next_word(scores, target.tokens, **setting, shown=7, ax=ax, title=title)
+        ax.set_xlim(0, 0.85)  # one scale for all four
     one_legend(figure, axes)
     figure.suptitle("What comes after \u201cj'ai eu ma\u201d", fontsize=10, x=0.02, ha="left")
     return figure
@@ -557,4 +573,10 @@ def beam_tree(trained: Trained) -> Any:
         winner = [*best.ids, *([target.eos] if best.finished else [])]
         return search_tree(steps, winner, lambda token: target.labels([token])[0], root="<bos>")
 
-    return plotting.beam_tree(trained.after(400, searched)).figure
+    nodes = trained.after(400, searched)
+    won = max((node for node in nodes if node.winner), key=lambda node: -node.log_probability)
+    title = (
+        "\u201cThe cat sleeps.\u201d with a beam of three, in a model that has hardly trained. Before a word stands its"
+        f" log-probability, behind a sequence = the sum; \u00d7 was dropped, blue won with {won.log_probability:.2f}"
+    )
+    return plotting.beam_tree(nodes, title=title).figure

@@ -178,7 +178,7 @@ def _run(stage: list[str], workspace: Path) -> int:
         os.dup2(nowhere.fileno(), 2)
     sys.dont_write_bytecode = True
     status = pytest.main(
-        ["-x", "-q", "-o", "addopts=--import-mode=importlib", "-p", "no:cacheprovider", "-p", "no:xdist", *stage]
+        ["-x", "-q", "-o", "addopts=--import-mode=importlib", "-p", "no:cacheprovider", "-n", "0", *stage]
     )
     return int(status)
 

@@ -23,6 +23,7 @@ from ..plotting import (
 from ..training import History
 
 ASKING = {"it": "it", "adjective": "new"}
+PRONOUNS = ("il", "elle", "ils", "elles")
 ANTECEDENT, DISTRACTOR = "car", "showroom"
 
 
@@ -44,7 +45,12 @@ def demo_pictures(translator: Translator, history: History, heads: Sequence[Head
         ).figure,
         "training": training_figure(history),
         "cross_attention": attention_grid(
-            np.concatenate([weights[0] for weights in attention_maps(look.cache, "cross")]), look.target, look.source
+            np.concatenate([weights[0] for weights in attention_maps(look.cache, "cross")]),
+            look.target,
+            look.source,
+            title="Where the decoder looks in the source to write each word, head by head; framed: the pronoun",
+            highlight=next((t for t, word in enumerate(look.target) if word in PRONOUNS), None),
+            query_name="the word that is written next",
         )
         .flat[0]
         .figure,

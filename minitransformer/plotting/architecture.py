@@ -16,9 +16,11 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
 from ..arguments import checked
-from .style import GREY, LABEL_SIZE, TICK_SIZE, TITLE_SIZE, Canvas, text_width, wrapped
+from .style import GREY, LABEL_SIZE, OKABE_ITO, TICK_SIZE, TITLE_SIZE, Canvas, text_width, wrapped
 
 ARROW, GUTTER, PAD, MARGIN = 13.0, 17.0, 7.0, 8.0  # points: between boxes, beside them, inside a frame, around all
+AROUND, MEMORY, FIRST_STATE = OKABE_ITO["blue"], OKABE_ITO["vermillion"], OKABE_ITO["green"]
+WAYS = {AROUND: "past a layer", MEMORY: "the encoder's output", FIRST_STATE: "the decoder's first state"}
 COLOURS = {  # pale, so that black type on them can be read; each kind has its name on it too
     "embedding": "#FBE3B5",
     "attention": "#C4E1F5",
@@ -92,8 +94,8 @@ def draw(model: Any, ax: Axes | None = None, title: str | None = None) -> Axes:
         None: the model's class and how many parameters it has.
 
     Blocks that are built alike are drawn once, with their number. A count is of the parameters of that one layer;
-    what several blocks share is counted in none of them, and named. The memory's way is orange; the way of the first
-    states of a recurrent decoder is green.
+    what several blocks share is counted in none of them, and named. A line under the
+    title says what the coloured ways are.
     """
     if not (hasattr(model, "children") and hasattr(model, "named_parameters")):
         raise TypeError(f"model is of type {type(model).__name__}: give a Layer, such as a Transformer")
@@ -106,7 +108,8 @@ def draw(model: Any, ax: Axes | None = None, title: str | None = None) -> Axes:
     width = max(width, text_width("T" * 34, TICK_SIZE))
     title = wrapped(title, width - 2 * MARGIN)
     tall = max(sum(_height_of(item) for item in items) + ARROW * (len(items) - 1) for items in columns)
-    height = tall + 2 * MARGIN + 14 * (title.count("\n") + 1) + (14 if len(columns) > 1 else 0)
+    lines = title.count("\n") + 1
+    height = tall + 2 * MARGIN + 14 * (lines + 1) + (14 if len(columns) > 1 else 0)
     drawing = _Drawing(ax, width, height)
     drawing.write(MARGIN, height - MARGIN, title, TITLE_SIZE, va="top", ha="left")
     left = MARGIN + max(0.0, (width - 2 * MARGIN - sum(widths) - gap - 2 * len(columns) * (GUTTER + PAD)) / 2)
@@ -123,10 +126,15 @@ def draw(model: Any, ax: Axes | None = None, title: str | None = None) -> Axes:
         between = centres[0] + widths[0] / 2 + GUTTER + PAD + gap / 2
         memory = next((item for item in columns[0] if isinstance(item, _Label) and item.leaves), None)
         if memory is None:
-            drawing.over((centres[0], tops[0]), between, readers, "#D55E00")
+            drawing.over((centres[0], tops[0]), between, readers, MEMORY)
         else:
-            drawing.over((centres[0], tops[0]), between + 6, beginners, "#009E73")
+            drawing.over((centres[0], tops[0]), between + 6, beginners, FIRST_STATE)
             drawing.across((centres[0] + text_width(memory.text, TICK_SIZE) / 2 + 4, memory.at), between - 6, readers)
+    x = MARGIN
+    for colour, name in WAYS.items():  # what the coloured ways are, under the title
+        if colour in drawing.used:
+            drawing.write(x, height - MARGIN - 14 * lines - 2, f"→ {name}", va="top", ha="left", color=colour)
+            x += text_width(f"→ {name}", TICK_SIZE) + 12
     return drawing.ax
 
 
@@ -335,12 +343,17 @@ def _tied_before(model: Any, layer: Any) -> bool:
 
 
 class _Drawing(Canvas):
-    """Boxes, frames and the paths between them."""
+    """Boxes, frames and the paths between them. `used` has the colours of the paths."""
+
+    def __init__(self, ax: Axes | None, width: float, height: float) -> None:
+        super().__init__(ax, width, height)
+        self.used: set[str] = set()
 
     def write(self, x: float, y: float, text: str, size: float = TICK_SIZE, **style: Any) -> None:
         super().write(x, y, text, size, **{"va": "center_baseline", "zorder": 6, **style})
 
     def line(self, xs: Sequence[float], ys: Sequence[float], arrow: bool = True, colour: str = "black") -> None:
+        self.used.add(colour)
         if arrow:
             head = FancyArrowPatch(
                 (xs[-2], ys[-2]),
@@ -380,7 +393,7 @@ class _Drawing(Canvas):
             around = centre + side * (width / 2 + GUTTER * 0.62)
             self.column(item.parts, centre, width, y, side)
             self.line([centre, centre], [top - ARROW, top])
-            self.line([centre, around, around, centre + side * 5.5], [first, first, top + 5, top + 5], colour="#0072B2")
+            self.line([centre, around, around, centre + side * 5.5], [first, first, top + 5, top + 5], colour=AROUND)
             style = {"facecolor": "white", "edgecolor": "black", "linewidth": 0.9 * self.shrink, "zorder": 4}
             self.ax.add_patch(Circle((centre, top + 5), 5, **style))
             self.line([centre - 3, centre + 3], [top + 5, top + 5], arrow=False)
@@ -417,11 +430,11 @@ class _Drawing(Canvas):
         if box.passed is not None:
             below = box.passed.at[1] - box.passed.height() / 2 - ARROW * 0.65
             near, y = edge + side * GUTTER * 0.4, box.at[1]
-            self.line([centre, near, near, edge], [below, below, y, y], colour="#0072B2")
+            self.line([centre, near, near, edge], [below, below, y, y], colour=AROUND)
         if box.fed is not None:
             above = box.at[1] + box.height() / 2 + ARROW * 0.5
             far, y = edge + side * GUTTER * 0.75, box.fed.at[1]
-            self.line([centre, far, far, edge], [above, above, y, y], colour="#0072B2")
+            self.line([centre, far, far, edge], [above, above, y, y], colour=AROUND)
 
     def box(self, box: _Box, centre: float, width: float, y: float) -> None:
         height = box.height()
@@ -457,7 +470,7 @@ class _Drawing(Canvas):
         """From beside the memory's name to every box that reads it, where the encoder's path goes on above."""
         x, y = start
         for box in readers:
-            self.line([x, between, between, box.at[0]], [y, y, box.at[1], box.at[1]], colour="#D55E00")
+            self.line([x, between, between, box.at[0]], [y, y, box.at[1], box.at[1]], colour=MEMORY)
 
 
 def _width_of(item: _Item) -> float:

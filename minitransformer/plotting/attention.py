@@ -16,11 +16,11 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path
 
 from ..arguments import checked
-from .grid import draw_maps, draw_weights, name_axes, new_grid, title_width
+from .grid import KEY, MARK, QUERY, draw_maps, draw_weights, mark_row, name_axes, new_grid, title_width
 from .style import (
-    CYCLE,
     GREY,
     LABEL_SIZE,
+    OKABE_ITO,
     TICK_SIZE,
     Array,
     as_numbers,
@@ -44,6 +44,8 @@ def attention_map(
     title: str | None = None,
     annotate: bool | None = None,
     vmax: float | None = None,
+    highlight: int | None = None,
+    query_name: str = QUERY,
 ) -> Axes:
     """One head: a row for each query, a column for each key, bright where the weight is large.
 
@@ -57,15 +59,22 @@ def attention_map(
         Cells below 0.005 stay empty.
     vmax : float, optional
         The weight of the brightest colour; None: the largest weight.
+    highlight : int, optional
+        The query whose row is framed.
+    query_name : str
+        What a row stands for, such as "the word that is written next" in a decoder.
     """
     weights, queries, keys = _check_weights(weights, queries, keys)
+    _one_of("highlight", highlight, queries)
     title = title or "Where each word looks: every row sums to 1"
     ax, cell, aspect = new_grid(ax, queries, keys, title, right=62)
     image = draw_weights(ax, weights, queries, keys, cell, vmax, aspect)
     if annotate or (annotate is None and weights.size <= 150 and cell > text_width("0.00") + 3):
         _write_values(ax, image, weights)
     height, width = len(queries) * cell, len(keys) * cell
-    name_axes(ax, "query: the word that looks", "key: the word looked at", height, width)
+    name_axes(ax, query_name, KEY, height, width)
+    if highlight is not None:
+        mark_row(ax, highlight, len(keys))
     set_title(ax, title, title_width(len(keys), cell))
     colorbar(ax, image, "attention weight", height)
     return ax
@@ -78,6 +87,8 @@ def attention_grid(
     keys: Sequence[str],
     figure: Figure | SubFigure | None = None,
     title: str | None = None,
+    highlight: int | None = None,
+    query_name: str = QUERY,
 ) -> Array:
     """All heads of a layer on one colour scale. Returns the array of their H Axes.
 
@@ -87,6 +98,8 @@ def attention_grid(
     queries, keys : T and S words
     figure : Figure or SubFigure, optional
         An empty one to draw on; None: a new one.
+    highlight, query_name
+        As in `attention_map`.
     """
     weights = as_numbers("weights", weights)
     if weights.ndim != 3 or 0 in weights.shape:
@@ -98,7 +111,9 @@ def attention_grid(
     keys = as_words("keys", keys, S, f"weights of shape {weights.shape}")
     title = title or "Where each word looks, head by head: every row sums to 1"
     names = [f"head {head}" for head in range(H)]
-    return draw_maps(list(weights), names, queries, keys, figure, title, float(np.nanmax(weights)))
+    _one_of("highlight", highlight, queries)
+    vmax = float(np.nanmax(weights))
+    return draw_maps(list(weights), names, queries, keys, figure, title, vmax, highlight, query_name)
 
 
 @checked
@@ -141,7 +156,7 @@ def attention_lines(
     title: str | None = None,
     highlight: int | None = None,
 ) -> Axes:
-    """Two columns of words, joined by lines as thick as the weights.
+    """Two columns of words, joined by lines as thick, and as dark, as the weights.
 
     Parameters
     ----------
@@ -153,8 +168,7 @@ def attention_lines(
     as_numbers("weights", weights, finite=True)
     weights, left_words, right_words = _check_weights(weights, left_words, right_words, "left_words", "right_words")
     T, S = weights.shape
-    if highlight is not None and not 0 <= highlight < T:
-        raise ValueError(f"highlight={highlight}: it must be one of the {T} words on the left, 0 ... {T - 1}")
+    _one_of("highlight", highlight, left_words)
     left, right = widest(left_words, LABEL_SIZE) / 72, widest(right_words, LABEL_SIZE) / 72
     rows = max(T, S)
     ax = new_axes(ax, width=max(3.4, left + right + 3.2), height=0.27 * rows + 0.9)
@@ -164,22 +178,22 @@ def attention_lines(
     scale = max(width - margin_left - margin_right, 20.0)  # points between the two columns: x runs from 0 to 1
     y_left, y_right = _spread(T, rows), _spread(S, rows)
     for t in range(T):
-        colour = CYCLE[t % len(CYCLE)] if highlight in (None, t) else GREY
+        colour = MARK if highlight == t else OKABE_ITO["blue"] if highlight is None else GREY
         for s in np.argsort(weights[t]):
             weight = float(weights[t, s])
             if weight < 0.01:
                 continue
-            faint = 0.12 if highlight not in (None, t) else 0.25 + 0.65 * weight
+            faint = 0.3 * weight if highlight not in (None, t) else 0.25 + 0.65 * weight
             curve = Path(
                 [(0, y_left[t]), (0.4, y_left[t]), (0.6, y_right[s]), (1, y_right[s])],
                 [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4],
             )
             line = PathPatch(curve, fill=False, edgecolor=colour, linewidth=0.3 + 6 * weight, alpha=faint)
-            line.set_zorder(2 + weight)
+            line.set_zorder(2 + weight + (highlight == t))
             ax.add_patch(line)
     for words, heights, x, align in ((left_words, y_left, -6, "right"), (right_words, y_right, 6, "left")):
         for i, (word, y) in enumerate(zip(words, heights)):
-            bold = "bold" if align == "right" and i == highlight else "normal"
+            marked = align == "right" and i == highlight
             ax.annotate(
                 word,
                 (0 if align == "right" else 1, y),
@@ -188,7 +202,8 @@ def attention_lines(
                 ha=align,
                 va="center_baseline",
                 fontsize=size,
-                fontweight=bold,
+                fontweight="bold" if marked else "normal",
+                color=MARK if marked else "black",
                 parse_math=False,
             )
     ax.set_xlim(-margin_left / scale, 1 + margin_right / scale)
@@ -198,6 +213,12 @@ def attention_lines(
     ax.set_axis_off()
     set_title(ax, title or "Where each word on the left looks: the thicker the line, the larger the weight")
     return ax
+
+
+def _one_of(name: str, query: int | None, words: Sequence[str]) -> None:
+    """Raise ValueError where there is no such query."""
+    if query is not None and not 0 <= query < len(words):
+        raise ValueError(f"{name}={query}: must be one of the {len(words)} queries, 0 ... {len(words) - 1}")
 
 
 def _write_values(ax: Axes, image: AxesImage, weights: Array) -> None:

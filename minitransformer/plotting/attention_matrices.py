@@ -12,12 +12,13 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
-from matplotlib.patches import Rectangle
+from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from ..arguments import checked
 from .style import (
     GREY,
     LABEL_SIZE,
+    OKABE_ITO,
     PAGE_WIDTH,
     SIGNED_MAP,
     TICK_SIZE,
@@ -55,6 +56,9 @@ def attention_matrices(
     ax: Axes | None = None,
 ) -> Axes:
     """X, Q, K, V, scores, weights and output of one head, number by number.
+
+    Frames and arrows show what makes one score (a row of Q and a row of K) and one entry of the output (a row of the
+    weights and a column of V), for the last word.
 
     Parameters
     ----------
@@ -101,7 +105,8 @@ def attention_matrices(
         _matrix("output", "weights V", weights @ v, False),
     ]
     title = (
-        f"Self-attention of head {head} with all its numbers: every word becomes a weighted average of the rows of V"
+        f"Self-attention of head {head}, number by number: a score is a row of Q times a row of K,"
+        " and every word becomes a weighted average of the rows of V"
     )
     return _draw(matrices, words, title, ax)
 
@@ -161,6 +166,7 @@ def _draw(matrices: list[_Matrix], words: list[str], title: str, ax: Axes | None
         canvas.write(x, y, text, size, **{"ha": "center", "va": "center", **style})
 
     write(MARGIN, 6, title, TITLE_SIZE, ha="left", va="top")
+    corners: dict[str, tuple[float, float, float]] = {}
     signed = max(float(np.abs(m.values[np.isfinite(m.values)]).max(initial=0)) for m in matrices if m.name != "weights")
     y = float(top)
     for line, above in zip(lines, heads):
@@ -179,9 +185,35 @@ def _draw(matrices: list[_Matrix], words: list[str], title: str, ax: Axes | None
                     at = x + (s + 0.5) * matrix.cell
                     write(at, base - 3, word, va="bottom", rotation=90 if upright else 0)
             _cells(canvas.ax, matrix, x, base, signed, write)
+            corners[matrix.name] = (x, base, matrix.cell)
             x += matrix.width + GAP
         y = base + T * ROW + 14
+    _explain(canvas.ax, corners, T, matrices[1].values.shape[1])
     return canvas.ax
+
+
+def _explain(ax: Axes, corners: dict[str, tuple[float, float, float]], T: int, d: int) -> None:
+    """Which row and which column make which number: one score, and one entry of the output."""
+    last, score, entry = T - 1, OKABE_ITO["vermillion"], OKABE_ITO["blue"]
+
+    def frame(name: str, row: int, column: int, rows: int, columns: int, colour: str) -> tuple[float, float]:
+        x, y, cell = corners[name]
+        corner = (x + column * cell, y + row * ROW)
+        style = {"fill": False, "edgecolor": colour, "linewidth": 1.8, "zorder": 5}
+        ax.add_patch(Rectangle(corner, columns * cell, rows * ROW, **style))
+        return corner[0] + columns * cell / 2, corner[1] + rows * ROW / 2
+
+    def arrow(start: tuple[float, float], end: tuple[float, float], colour: str, bend: float) -> None:
+        style = {"arrowstyle": "-|>", "mutation_scale": 9, "color": colour, "linewidth": 1.1, "alpha": 0.7, "zorder": 2}
+        curve = f"arc3,rad={bend}"
+        ax.add_patch(FancyArrowPatch(start, end, connectionstyle=curve, shrinkA=9, shrinkB=7, **style))
+
+    target = frame("scores", last, 0, 1, 1, score)
+    arrow(frame("Q", last, 0, 1, d, score), target, score, 0.0)
+    arrow(frame("K", 0, 0, 1, d, score), target, score, 0.25)
+    target = frame("output", last, 0, 1, 1, entry)
+    arrow(frame("weights", last, 0, 1, T, entry), target, entry, -0.25)
+    arrow(frame("V", 0, 0, T, 1, entry), target, entry, 0.2)
 
 
 def _cells(ax: Axes, matrix: _Matrix, x: float, y: float, signed: float, write: Any) -> None:

@@ -14,9 +14,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
+from matplotlib.patches import Rectangle
 
 from .style import (
     LABEL_SIZE,
+    OKABE_ITO,
     PAGE_WIDTH,
     TICK_SIZE,
     TITLE_SIZE,
@@ -30,6 +32,8 @@ from .style import (
     wrapped,
 )
 
+QUERY, KEY = "query: the word that looks", "key: the word looked at"
+MARK = OKABE_ITO["vermillion"]
 MIN_CELL = 12.0  # points: a line of type of 8 points and a little air
 MAX_HEIGHT = 612.0  # points, of the cells alone
 
@@ -112,6 +116,8 @@ def draw_maps(
     figure: Figure | SubFigure | None,
     title: str,
     vmax: float,
+    highlight: int | None = None,
+    query_name: str = QUERY,
 ) -> Array:
     """Several maps (T, S) of the same words on one colour scale, as many in a row as the page has room for.
 
@@ -135,7 +141,9 @@ def draw_maps(
     for i, ax in enumerate(axes):
         image = draw_weights(ax, maps[i], queries, keys, cell, vmax, show=(i % columns == 0, i < columns))
         ax.set_title(names[i], fontsize=LABEL_SIZE, loc="left")
-    figure.supylabel("query: the word that looks", fontsize=LABEL_SIZE)
+        if highlight is not None:
+            mark_row(ax, highlight, S)
+    figure.supylabel(query_name, fontsize=LABEL_SIZE)
     finish_maps(figure, image, axes, title)
     return np.array(axes)
 
@@ -147,6 +155,14 @@ def finish_maps(figure: Figure | SubFigure, image: AxesImage, axes: Sequence[Axe
     bar = figure.colorbar(image, ax=axes, location="bottom", shrink=0.5, aspect=40, fraction=0.03, pad=0.02)
     bar.set_label("attention weight", fontsize=LABEL_SIZE)
     plain(bar)
+
+
+def mark_row(ax: Axes, row: int, S: int) -> None:
+    """A frame around one row of cells, and its word in the frame's colour."""
+    ax.add_patch(Rectangle((-0.5, row - 0.5), S, 1, fill=False, edgecolor=MARK, linewidth=1.6, zorder=5, clip_on=False))
+    for t, label in enumerate(ax.get_yticklabels()):
+        if t == row:
+            label.set(color=MARK, fontweight="bold")
 
 
 def name_axes(ax: Axes, query: str, key: str, height: float, width: float) -> None:

@@ -150,7 +150,8 @@ def encoding_curves(
         ax.set_xticks(coarse, names, rotation=90 if upright else 0, fontsize=TICK_SIZE, parse_math=False)
     ax.spines["left"].set_visible(False)
     ax.spines["bottom"].set_bounds(0, T - 1)
-    set_title(ax, f"Each dimension is a curve; the vector of position {position} is read off all of them")
+    which = f"All {D} dimensions" if len(chosen) == D else f"{len(chosen)} of {D} dimensions"
+    set_title(ax, f"{which}, each a curve: the vector of position {position} is read off them")
     return ax
 
 

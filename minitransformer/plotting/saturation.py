@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..arguments import checked
-from .style import GREY, OKABE_ITO, TICK_SIZE, Array, new_axes, set_title, tidy
+from .style import GREY, OKABE_ITO, TICK_SIZE, Array, legend_below, new_axes, set_title, tidy
 
 
 @checked
@@ -52,11 +52,27 @@ def softmax_saturation(
         with_scale.append(_largest_and_slope(scores * d**-0.5))
         without.append(_largest_and_slope(scores))
     ax = new_axes(ax)
-    lines = (("q kᵀ / √d", with_scale, OKABE_ITO["blue"]), ("q kᵀ", without, OKABE_ITO["vermillion"]))
+    lines = (("divided by √d", with_scale, OKABE_ITO["blue"]), ("not divided", without, OKABE_ITO["vermillion"]))
     for name, values, colour in lines:
         largest, slope = np.array(values).T
-        ax.plot(dimensions, largest, "o-", color=colour, markersize=4, linewidth=1.8, label=f"{name}: largest weight")
-        ax.plot(dimensions, slope, "s--", color=colour, markersize=4, linewidth=1.4, label=f"{name}: slope of softmax")
+        ax.plot(
+            dimensions,
+            largest,
+            "o-",
+            color=colour,
+            markersize=4,
+            linewidth=1.8,
+            label=f"{name}: largest of {keys} weights",
+        )
+        ax.plot(
+            dimensions,
+            slope,
+            "s--",
+            color=colour,
+            markersize=4,
+            linewidth=1.4,
+            label=f"{name}: slope of softmax, |dy/dx|",
+        )
     ax.axhline(1 / keys, color=GREY, linewidth=0.8, linestyle=":")
     ax.annotate(
         f"all {keys} alike: {1 / keys:.2g}",
@@ -67,13 +83,13 @@ def softmax_saturation(
         fontsize=TICK_SIZE,
         color=GREY,
     )
-    tidy(ax, "d, the length of queries and keys", f"average of {draws:,} draws")
+    tidy(ax, "d, the length of queries and keys", f"average over {draws:,} queries")
     ax.set_xscale("log", base=2)
     ax.set_xticks(dimensions, [f"{d:,}" for d in dimensions])
     ax.minorticks_off()
     ax.set_ylim(0, 1.02)
-    ax.legend(frameon=False, fontsize=TICK_SIZE, loc="upper left", bbox_to_anchor=(0, 0.97))
-    set_title(ax, "Without 1/√d softmax settles on one key, and its slope vanishes")
+    legend_below(ax)
+    set_title(ax, "Scores that are not divided by √d settle on one key, and the slope vanishes")
     return ax
 
 

@@ -15,7 +15,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, hint, show_solution, show_source, versions
+from minitransformer.course import check, diagram, hint, show_solution, show_source, versions
 from minitransformer.data import Batch, pad_sequences
 from minitransformer.layers import (
     Array,
@@ -253,6 +253,21 @@ summary(full_size)
 # **By hand.** Two blocks $x + w x$ with numbers $w_1 = 2$, $w_2 = 3$, input $x = 1$: the outputs are 3 and 12. Backward with $dy = 1$: block 2 has
 # $dw_2 = 3$ (its input) and gives $1 + 3 = 4$ back; block 1 has $dw_1 = 4 \cdot 1$ and gives $4 \cdot 3 = 12$ back.
 #
+
+# %%
+ax = diagram(
+    {
+        "x": (0.0, 0.0, "x = 1"),
+        "one": (3.0, 0.0, "block 1\n$x + 2x$"),
+        "two": (6.5, 0.0, "block 2\n$x + 3x$"),
+        "y": (9.5, 0.0, "y = 12"),
+    },
+    [("x", "one", "1", "4 + 4 · 2 = 12"), ("one", "two", "3", "1 + 1 · 3 = 4"), ("two", "y", "12", "1")],
+    title="Forward in blue; backward in red: around the block, and through it",
+    size=(9.0, 1.8),
+)
+
+# %% [markdown]
 # ### Exercise: a stack, backward
 
 # %% exercise="stack_backward"
@@ -389,6 +404,19 @@ assert gap["right"] < 1e-5
 #    padding gets weight.
 # 3. Take the feed-forward layers out of `encoder` (`Identity()`): which questions about a *single* word can it then still
 #    answer? What does an attention-only stack do to a sentence of one word?
+
+# %% tags=["assert"]
+from minitransformer.course.exercises import find  # the numbers worked by hand
+
+by_hand = find("masked_mean_backward").solution(np.ones((1, 1)), np.array([[True, True, False]]))
+assert by_hand.ravel().tolist() == [0.5, 0.5, 0.0]
+dx, dW1, _, dW2, _ = find("feed_forward_backward").solution(
+    np.ones((1, 1, 1)), np.full((1, 1, 1), 2.0), np.array([[1.0, -1]]), np.zeros(2), np.array([[3.0], [5]]), np.zeros(1)
+)
+assert (dx.item(), dW1.tolist(), dW2.tolist()) == (3.0, [[6.0, 0.0]], [[2.0], [0.0]])
+x_1 = 1 + 2 * 1
+assert (x_1, x_1 + 3 * x_1) == (3, 12)
+assert abs(full_size.feed_forward.n_parameters() / full_size.n_parameters() - 2 / 3) < 0.01
 
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1. The package gives 0 to all: a query that may attend to nothing gets a context of exactly 0. Without care it is 0/0, which is NaN;

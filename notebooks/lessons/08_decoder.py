@@ -357,10 +357,22 @@ axes = attention_grid(
 # ## On your own
 #
 # 1. In section 3 let the mask hide *only* the next symbol, but not those after it. What accuracy do you expect? Try it.
-# 2. Swap the arguments of cross-attention (queries from the memory, keys and values from the decoder). Which error do you get, or
-#    which silent leak if T = S?
+# 2. Exchange the two inputs of cross-attention: queries from the memory, keys and values from the decoder. Which error do you get when T and S differ? When
+#    T = S there is no error: what is wrong then?
 # 3. While decoding, a new word is added at the end. Which keys and values of the earlier positions change? Why does the same
 #    not hold in the encoder?
+
+# %% tags=["assert"]
+from minitransformer.course.exercises import find  # the numbers worked by hand
+
+assert find("causal_mean_backward").solution(np.array([[[1.0], [4.0]]])).ravel().tolist() == [3.0, 2.0]
+one = np.ones((1, 1))
+dx, d_memory = find("cross_attention_backward").solution(
+    np.ones((1, 1, 1)), np.zeros((1, 1, 1)), np.array([[[0.0], [2.0]]]), one, one, one
+)
+assert (dx.item(), d_memory.ravel().tolist()) == (1.0, [0.5, 0.5])
+blocks = np.ones((2, 1, 1, 1)), np.ones((2, 1, 1, 1)), np.array([[[2.0]], [[3.0]]]), np.array([[[1.0]], [[-1.0]]])
+assert find("memory_backward").solution(*blocks).item() == 5.0
 
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1. More than 82 %: the symbol after the next tells which symbol was likely between, so part of the future leaks still. A mask that hides one word is no mask.

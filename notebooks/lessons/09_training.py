@@ -14,7 +14,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, debug_session, hint, show_solution, show_source, versions
+from minitransformer.course import check, debug_session, diagram, hint, show_solution, show_source, versions
 from minitransformer.data import EnglishFrench, LanguageVocabulary, PairBatches, sequence_to_sequence_batch
 from minitransformer.decoding import Translator
 from minitransformer.experiments.coreference import forced_scores, id_pairs
@@ -115,6 +115,19 @@ assert abs(-(smoothed * np.log(smoothed)).sum() - 0.500) < 5e-4
 # $\partial \mathcal{L} / \partial\, \mathrm{logits} = (p - q) / N$, and 0 in rows of padding: *model minus truth*.
 #
 # </details>
+
+# %%
+ax = diagram(
+    {
+        "z": (0.0, 0.0, "logits\n(0, 0, 0)"),
+        "p": (3.5, 0.0, "p\n(1/3, 1/3, 1/3)"),
+        "l": (7.0, 0.0, "loss\n1.099"),
+        "q": (3.5, 1.2, "q\n(0.8, 0.1, 0.1)"),
+    },
+    [("z", "p", "softmax", "p - q = (-0.47, 0.23, 0.23)"), ("p", "l", "- Σ q log p", "1"), ("q", "l", "truth", "")],
+    title="The first token by hand: the gradient of its logits is model minus truth",
+    size=(9.0, 2.6),
+)
 
 # %%
 show_source(CrossEntropy.backward)
@@ -294,8 +307,8 @@ assert history.validations[1]["pronoun_hard"] < 0.6
 # ## 6 · Find the bug
 #
 # A batch too large for the memory is cut into shares; each gives the gradient of the mean loss over its own tokens, and they are put together to
-# that of the whole batch. Somebody wrote this. Here is a training with four shares a batch, sorted by length as loaders often do, beside
-# a training with whole batches, with the loss of held-out sentences.
+# that of the whole batch. Somebody wrote this. Here is a training in two shares, the twelve shorter and the four longer sentences of each batch, beside
+# a training with whole batches: the loss of held-out sentences.
 
 # %%
 broken, right = versions("accumulated_gradient")
@@ -411,6 +424,18 @@ check_gradients(Forgetful(), np.random.default_rng(0).standard_normal((2, 3)))
 # 2. Take the bias correction out of Adam, with $\beta_2 = 0.98$. How long is the first step, and the tenth?
 # 3. The model never sees its own mistakes in training (*exposure bias*). Change the third French word of a sentence to a wrong one in
 #    `target_in` and see what it does to the words after it.
+
+# %% tags=["assert"]
+from minitransformer.course.exercises import find  # the numbers worked by hand
+
+read, answer = find("teacher_forcing").solution(np.array([[5, 8]]), 1, 2)
+assert (read.tolist(), answer.tolist()) == ([[1, 5, 8]], [[5, 8, 2]])
+zero = np.zeros(1)
+w, m, v = find("adam_step").solution(zero, np.array([4.0]), zero, zero, 1, 0.1, 0.9, 0.98, 0.0)
+assert np.allclose([w[0], m[0], v[0]], [-0.1, 0.4, 0.32])
+g = np.array([3.0, 4.0])
+assert clip_by_global_norm(g, 1.0) == 5.0
+assert np.allclose(g, [0.6, 0.8])
 
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1. The loss falls to nearly 0 at once, since each position only copies what it reads; alone, the translator reads `<bos>` and writes it

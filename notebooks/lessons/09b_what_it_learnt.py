@@ -348,6 +348,14 @@ assert abs(SEEDS[1][3] - rates[1]) < 0.02
 # 3. In section 5 the adjective changes with the pronoun. Translate with *il* forced (teacher forcing) but without any change
 #    in the encoder: which adjective comes? What decides its ending?
 
+# %% tags=["assert"]
+from minitransformer.course.exercises import find  # the numbers worked by hand
+
+by_hand = find("choice_gradient").solution(np.zeros((1, 2, 3)), 2, 0, np.array([1]))
+assert by_hand.tolist() == [[[0, 0, 0], [-1, 0, 1]]]
+left = find("take_away").solution(np.array([[[[0.3, 0.7], [0.9, 0.1]]]]), 0, np.array([1]), np.array([0]))
+assert left.tolist() == [[[[0.3, 0.7], [0.0, 0.1]]]]
+
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1. At the noun itself, through its own cross-attention, if block 0 has already told the noun that it is the one. Take away cross-attention's
 # weight on the noun as well, or the weights with which the noun reads the adjective in block 0. 2. With renormalization the rest of the row, mostly the

@@ -398,6 +398,17 @@ for step in range(61):
 # 2. Use `exact_match` as the utility of minimum Bayes risk. Which well-known rule does it become?
 # 3. Write a sentence whose greedy translation never ends. Which word does it repeat, and which of the knobs helps?
 
+# %% tags=["assert"]
+from minitransformer.course.exercises import find  # the numbers worked by hand
+
+log_p = np.log([[0.4, 0.3, 0.3], [0.9, 0.05, 0.05]])
+parents, chosen_words, totals = find("beam_step").solution(np.log([0.5, 0.4]), log_p)
+assert (parents.tolist(), chosen_words.tolist(), np.exp(totals).round(2).tolist()) == ([1, 0], [0, 0], [0.36, 0.2])
+assert np.allclose(find("nucleus").solution(np.log([0.5, 0.3, 0.2]), 1.0, 0.6), [0.625, 0.375, 0])
+alike = np.array([[1, 0.1, 0.1], [0.1, 1, 0.9], [0.1, 0.9, 1]])
+assert np.allclose(alike @ [0.4, 0.3, 0.3], [0.46, 0.61, 0.61])
+assert np.allclose(find("expected_risk_backward").solution(np.zeros((1, 2)), np.array([[1.0, 0.0]])), [[0.25, -0.25]])
+
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1. The mean log P rises a little; the share that is right stays the same within its error, or falls. 2. The most frequent sample wins: a vote, the mode of the
 # samples. 3. It depends on the seed; early in training many sentences repeat a noun or an article. Sampling at temperature 1 ends the loop sooner or later; a length penalty does

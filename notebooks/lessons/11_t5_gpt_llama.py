@@ -289,7 +289,8 @@ assert curves["this code"][0] > curves["right"][0] + 0.01
 show_source(pairs_from_halves)
 
 # %% [markdown]
-# **SwiGLU.** The feed-forward layer gets a third matrix: what goes through the activation becomes a *gate* for what does not,
+# **SwiGLU.** The feed-forward layer has two projections up. One of them goes through the activation; the result, the *gate*, is multiplied with the other, number by
+# number:
 #
 # $$ y = \big(\mathrm{silu}(xW_g) \odot xW_1\big) W_2, \qquad \mathrm{silu}(z) = z\,\sigma(z) . $$
 #
@@ -398,6 +399,19 @@ for heads in (64, 8):
 #    changes for Llama-3-8B, and which single choice explains most of the difference?
 # 2. Train the GPT of section 3 with the rotary Llama in its place, at about the same number of parameters. Which loss is lower?
 # 3. A rotation leaves the length of a vector as it is. Why is it applied to queries and keys, but not to values?
+
+# %% tags=["assert"]
+from minitransformer.course.exercises import find  # the numbers worked by hand
+
+d_table = find("relative_bias_backward").solution(np.array([[[[1.0, 2], [3, 4]]]]), np.array([[0, 1], [2, 0]]), 3)
+assert d_table.ravel().tolist() == [5, 2, 3]
+one = np.ones((1, 1))
+_, dWg, dW1, _ = find("swiglu_backward").solution(one, one, 0 * one, 2 * one, 3 * one)
+assert (dWg.item(), dW1.item()) == (3.0, 0.0)
+assert find("grouped_backward").solution(np.arange(1.0, 5).reshape(1, 4, 1, 1), 2).ravel().tolist() == [3, 7]
+assert find("llama_parameters").solution(3, 2, 1, 1, 1, 1) == 40
+columns = find("permute_rope").solution(np.arange(8.0)[None], 4)
+assert columns.ravel().tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
 
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1. 6,738,415,616 for Llama-2-7B. Llama-3-8B has a vocabulary of 128,256 in place of 32,000, and that explains most of the difference: twice 96,256 · 4,096 are 0.79 billion; its feed-forward

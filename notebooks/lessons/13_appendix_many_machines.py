@@ -154,6 +154,13 @@ for name, P in sizes.items():
 # 1. A second accelerator computes twice as fast on the same link. Is it more, or less efficient? Why?
 # 2. How many ranks does it take until Llama-2-70B fits into 80 GB each, with its moments cut?
 
+# %% tags=["assert"]
+from minitransformer.course.exercises import find  # the numbers worked by hand
+
+pieces = find("ring_turn").solution(np.array([[[1.0], [2]], [[10], [20]]]), 0)
+assert pieces[..., 0].tolist() == [[1, 22], [11, 20]]
+assert np.allclose((np.array([-0.6, 0.6]) + 3 * np.array([-0.2, 0.2])) / 4, [-0.3, 0.3])
+
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1. Less: it computes in half the time and sends in the same; but a step still takes less time. 2. No number: 8 bytes a weight stay on every rank,
 # which is about 552 GB.

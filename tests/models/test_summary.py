@@ -76,3 +76,12 @@ def test_the_whole_table_stands_as_it_is_read():
         "multiply-adds a token, in linear maps: 55",
         "tied to tokens.weight: head.weight",
     ]
+
+
+def test_a_weight_that_stands_alone_has_its_own_name_and_alike_ones_a_pattern():
+    config = {"vocab": 5, "max_length": 3, "d_model": 4, "n_heads": 2}
+    one = [row.name for row in summary(GPT(GPTConfig(**config, n_blocks=1), Unallocated())).rows]
+    two = [row.name for row in summary(GPT(GPTConfig(**config, n_blocks=2), Unallocated())).rows]
+    assert "decoder.blocks.0.attention.query.weight" in one
+    assert not [name for name in one if "*" in name or "..." in name]
+    assert "decoder.blocks.0.attention.query.weight" not in two

@@ -13,7 +13,7 @@ def test_the_curves_are_the_definitions_averages():
     rng = np.random.default_rng(3)
     for i, d in enumerate((2, 5)):
         q, k = rng.standard_normal((4, 1, d)), rng.standard_normal((4, 3, d))
-        for name, scale in (("q kᵀ / √d", d**-0.5), ("q kᵀ", 1.0)):
+        for name, scale in (("divided by √d", d**-0.5), ("not divided", 1.0)):
             largest, slope = [], []
             for n in range(4):
                 powers = [np.exp(scale * sum(a * b for a, b in zip(q[n, 0], key))) for key in k[n]]
@@ -21,8 +21,8 @@ def test_the_curves_are_the_definitions_averages():
                 largest.append(max(y))
                 square = [(y[i] * ((i == j) - y[j])) ** 2 for i in range(3) for j in range(3)]
                 slope.append(sum(square) ** 0.5)
-            assert drawn[f"{name}: largest weight"][i] == pytest.approx(np.mean(largest))
-            assert drawn[f"{name}: slope of softmax"][i] == pytest.approx(np.mean(slope))
+            assert drawn[f"{name}: largest of 3 weights"][i] == pytest.approx(np.mean(largest))
+            assert drawn[f"{name}: slope of softmax, |dy/dx|"][i] == pytest.approx(np.mean(slope))
 
 
 def test_it_is_legible_alone_and_beside_others(assert_legible):
