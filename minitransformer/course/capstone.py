@@ -65,10 +65,11 @@ NEEDS = {  # functions that a gate calls
     5: ("new_parameters", "training_step", "greedy", "alignment"),
 }
 TOLERANCE = 1e-10
-SECONDS = 90.0  # that a training may take
+SECONDS = 900.0 if sys.platform == "emscripten" else 90.0  # that a training may take; a browser is slow
 TOY_STEPS, TRANSLATOR_STEPS = 600, 900
 ENOUGH = 0.95  # share of held-out sequences of the toy task that must be right
 TRANSLATED, RIGHT = 20, 17  # sentences, and how many of them must be exactly right
+UNFIT = {"var", "std", "abs", "absolute", "real", "norm"}  # of NumPy: what does not let complex numbers through
 MARK = "# collected, digest "
 FROM_REFERENCE = "# from the solution"
 
@@ -682,6 +683,11 @@ def _judge_backward(run: Run, rng: np.random.Generator, defined: dict[str, Any],
         name, (stage, message) = wrong[-1]  # the last in forward's order is the first on the way back
         reason = _reason(3, "_gradient", arguments, _flat, _flat(mine))
         others = f" ({len(wrong)} of {len(step)} parameters are wrong)" if len(wrong) > 1 else ""
+        unfit = sorted(UNFIT & {n.attr for f in defined.values() for n in ast.walk(f) if isinstance(n, ast.Attribute)})
+        if unfit and not reason:
+            others += (
+                f" Your file uses {', '.join(unfit)}: where that is in a forward, the complex step is not its slope."
+            )
         yield Result(name, stage, f"{reason}{message}{others}")
     logits, cache = small.model.forward(small.source, small.target)
     trainer = Trainer(small.model, Adam(), clip=None)

@@ -1,4 +1,4 @@
-"""The code cells of a notebook as Python: what IPython reads in them."""
+"""The code of a notebook: its cells as Python, as IPython reads them."""
 
 from __future__ import annotations
 

@@ -30,6 +30,11 @@ def diagram(
     """
     import matplotlib.pyplot as plt
 
+    if len(size) != 2 or not all(isinstance(n, (int, float)) and 0 < n < 100 for n in size):
+        raise ValueError(f"size={size!r}: must be a width and a height in inches")
+    for i, (start, end, *_) in enumerate(arrows):
+        if unknown := {start, end} - set(boxes):
+            raise ValueError(f"arrows[{i}]: there is no box {min(unknown)!r}, there are {', '.join(boxes)}")
     if ax is None:
         _, ax = plt.subplots(figsize=size, layout="constrained")
     made = {

@@ -323,7 +323,8 @@ assert curves["right"][-1] < curves["this code"][-1] < 2 * curves["right"][-1]
 
 # %% [markdown]
 # Both fall to nearly nothing. Without the second curve nobody would suspect anything; with it one would blame the
-# seed. Here is the code. Find the line, mend it, and let it be checked. (You have a tool that tells which gradient is wrong.)
+# seed. Here is the code. Find the line, mend it, and let it be checked. (You have a tool that tells which gradient is
+# wrong.)
 
 # %% exercise="two_uses_backward"
 

@@ -42,10 +42,11 @@ print(len(vocabulary.tokens), "words; ids of the sentence:", ids[0])
 #
 # Write word $v$ as a vector of $V$ zeros with a one at place $v$. Then
 #
-# $$ y_t = \mathrm{onehot}(id_t)\; E = E[id_t], \qquad E \in \mathbb{R}^{V \times D} $$
+# $$ y_t = \mathrm{onehot}(id_t)\; E, \qquad E \in \mathbb{R}^{V \times D} $$
 #
-# so an embedding is a linear layer (lesson 00) with $E$ as its weight, whose input is nearly all zeros. Nobody
-# multiplies by the zeros: the code takes rows. By hand, four words of two features and the ids 1, 3, 1:
+# is row $id_t$ of the table. So an embedding is a linear layer (lesson 00) with $E$ as its weight, whose input is
+# nearly all zeros. Nobody multiplies by the zeros: the code takes rows. By hand, four words of two features and the ids
+# 1, 3, 1:
 
 # %%
 E = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 8.0]])
@@ -110,8 +111,8 @@ assert (onehot.T @ dy).tolist() == [[0, 0], [6, 8], [0, 0], [3, 4]]
 # %% exercise="embed_backward"
 
 # %% [markdown]
-# $dE_v = \sum_{t\,:\,id_t = v} dy_t$: row $v$ **collects** the gradients of all places where word $v$ stands. Words that do
-# not occur have a gradient of zero. The package's own:
+# $dE_v = \sum_{t\,:\,id_t = v} dy_t$: row $v$ **collects** the gradients of all places where word $v$ stands. Words
+# that do not occur have a gradient of zero. The package's own:
 
 # %%
 show_source(Embedding.backward)
@@ -124,8 +125,8 @@ show_source(Embedding.backward)
 # $$ \mathrm{logits} = x\,E^\top, \qquad \mathrm{logits}_v = x \cdot E_v . $$
 #
 # The larger the dot product, the more probable the word. In reverse this is a plain matrix product, over all
-# positions of the batch at once. By hand, one position, $x = (1, 2)$, three words, $d\mathrm{logits} = (1, 0, -1)$: the row of
-# word 0 gets $1 \cdot (1, 2)$, that of word 1 nothing, that of word 2 $-1 \cdot (1, 2)$.
+# positions of the batch at once. By hand, one position, $x = (1, 2)$, three words, $d\mathrm{logits} = (1, 0, -1)$: the
+# row of word 0 gets $1 \cdot (1, 2)$, that of word 1 nothing, that of word 2 $-1 \cdot (1, 2)$.
 #
 # Mind the difference to section 3: there a position touched *one* row of the table. Here every position was compared
 # with *every* row, so every row gets a gradient at every step.
@@ -257,8 +258,8 @@ assert shares[64] > 0.999
 assert itself.mean() > 0.99
 
 # %% [markdown]
-# $E_v \cdot E_v$ is a squared length, and $E_v \cdot E_w$ a length times a length times a cosine. With many features all
-# lengths are nearly the same and all cosines small, so a word is most similar to itself. With few features a longer
+# $E_v \cdot E_v$ is a squared length, and $E_v \cdot E_w$ a length times a length times a cosine. With many features
+# all lengths are nearly the same and all cosines small, so a word is most similar to itself. With few features a longer
 # vector can win. A tied table therefore needs something between its two ends that changes the question from *what is
 # this?* to *what comes next?* The rest of the course is about that something.
 #

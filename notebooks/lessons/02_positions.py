@@ -119,8 +119,8 @@ print(f"{D} dimensions, {len(np.unique(angle.round(12)))} frequencies")
 
 # %% [markdown]
 # In every pair $\sin^2 + \cos^2 = 1$, so all positions are vectors of one length, $\sqrt{D/2}$. A table of words drawn
-# with variance $1/D$ has vectors of length 1, and the Transformer multiplies them by $\sqrt D$. The paper gives no reason.
-# A common reading is that the words would otherwise drown in the positions.
+# with variance $1/D$ has vectors of length 1, and the Transformer multiplies them by $\sqrt D$. The paper gives no
+# reason. A common reading is that the words would otherwise drown in the positions.
 #
 # ## 3 · A shift is a rotation
 #
@@ -291,8 +291,8 @@ axes = encoding_heatmap(runs["learned"][0].source_embedding.positions.weight.val
 # and nothing is added to the words. Lesson 11 comes back to it. Its backward belongs here, since you have all that it
 # needs. For one pair, $y_0 = x_0 \cos\theta - x_1 \sin\theta$ and $y_1 = x_0 \sin\theta + x_1 \cos\theta$.
 #
-# By hand: a quarter turn, $\theta = 90°$, makes $(y_0, y_1) = (-x_1, x_0)$. Let $dy = (5, 7)$. Then $x_1$ went into $y_0$
-# with a minus: $dx_1 = -5$, and $dx_0 = 7$. Which rotation takes $(5, 7)$ to $(7, -5)$?
+# By hand: a quarter turn, $\theta = 90°$, makes $(y_0, y_1) = (-x_1, x_0)$. Let $dy = (5, 7)$. Then $x_1$ went into
+# $y_0$ with a minus: $dx_1 = -5$, and $dx_0 = 7$. Which rotation takes $(5, 7)$ to $(7, -5)$?
 #
 # ### Exercise: back through a rotation
 
@@ -327,9 +327,9 @@ for t, s in ((3, 1), (23, 21)):
 # %% [markdown]
 # ## 7 · Find the bug
 #
-# Words and positions together: $y = \sqrt D\,E[ids] + PE$. Somebody wrote its backward. A small model trains with it: one
-# layer of attention names the word *before* the one that stands there, of 20 words. Here is its loss, beside that of
-# the same model with the right backward.
+# Words and positions together: $y = \sqrt D\,E[ids] + PE$. Somebody wrote its backward. A small model trains with it:
+# one layer of attention names the word *before* the one that stands there, of 20 words. Here is its loss, beside that
+# of the same model with the right backward.
 
 # %%
 broken, right = versions("input_backward")
@@ -391,10 +391,10 @@ for name, rule in (("this code", broken), ("right", right)):
 
 # %% [markdown]
 # A constant that is *added* has no gradient of its own, and yet it must let the gradient of the other term through. In
-# ESPnet's first Transformer (pull request espnet #465) the positions were computed as a constant, with all that they were
-# added to, and so nothing beneath them was trained: neither the embedding nor the layers that read the sound. It still
-# recognized speech, to its author's surprise, since random vectors are told apart by the layers above. A print of every
-# parameter's gradient after one step shows it at once.
+# ESPnet's first Transformer (pull request espnet #465) the positions were computed as a constant, with all that they
+# were added to, and so nothing beneath them was trained: neither the embedding nor the layers that read the sound. It
+# still recognized speech, to its author's surprise, since random vectors are told apart by the layers above. A print of
+# every parameter's gradient after one step shows it at once.
 #
 # ## Summary
 #

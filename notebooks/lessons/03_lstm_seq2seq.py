@@ -37,13 +37,14 @@ from minitransformer.verify import check_gradients, complex_step
 # ## 1 · Reading one word after the other
 #
 # Until about 2015 the translators in use were phrase-based, tables of phrases with their probabilities. Then, until
-# 2017, they were two recurrent networks. The **encoder** reads the source word by word and keeps a state $h_t$; its last
-# state is all that the **decoder** gets, and from it the target is written word by word:
+# 2017, they were two recurrent networks. The **encoder** reads the source word by word and keeps a state $h_t$; its
+# last state is all that the **decoder** gets, and from it the target is written word by word:
 #
 # $$ h_{t+1} = f(h_t, x_t). $$
 #
 # The simplest $f$ is $\tanh(h_t U + x_t)$. Backward, the gradient of the last state goes back through *every* step. By
-# hand: one unit, $U = 0.5$, three steps in which the states are $h_1 = 0.6$, $h_2 = 0.8$, $h_3 = 0$. The slope of tanh is
+# hand: one unit, $U = 0.5$, three steps in which the states are $h_1 = 0.6$, $h_2 = 0.8$, $h_3 = 0$. The slope of tanh
+# is
 # $1 - \tanh^2$, so the slopes are $1 - h^2 = 0.64,\ 0.36,\ 1$, and $dh_3 = 1$ becomes
 #
 # - $dh_2 = 1 \cdot 1 \cdot 0.5 = 0.5$,
@@ -77,7 +78,8 @@ for state, wanted in ((0.0, 0.5), (0.8, 0.09), (0.6, 0.0288)):
 # %% exercise="through_time_backward"
 
 # %% [markdown]
-# In one formula each: $ds_t = dh_{t+1} \odot (1 - h_{t+1}^2)$, then $dh_t = ds_t\, U^\top$ and $dU = \sum_t h_t^\top ds_t$.
+# In one formula each: $ds_t = dh_{t+1} \odot (1 - h_{t+1}^2)$, then $dh_t = ds_t\, U^\top$ and $dU = \sum_t h_t^\top
+# ds_t$.
 #
 # ## 2 · The LSTM: a cell that is added to
 #
@@ -372,8 +374,9 @@ for name, rule in (("this code", broken), ("right", right)):
     print(f"{name:9} three states (1, 2):", rule(np.ones((1, 2)), np.tile(state, (1, 3, 1)), np.eye(2))[0])
 
 # %% [markdown]
-# In a notebook of the course Practical_RL the weights were multiplied by the scores that they had been made of, in place
-# of the states (pull request Practical_RL #429). Such code trains since large scores and large weights go together.
+# In a notebook of the course Practical_RL the weights were multiplied by the scores that they had been made of, in
+# place of the states (pull request Practical_RL #429). Such code trains since large scores and large weights go
+# together.
 #
 # ## Summary
 #

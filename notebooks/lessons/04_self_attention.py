@@ -43,7 +43,8 @@ from minitransformer.verify import check_gradients, trace
 # $$ \mathrm{scores} = \frac{Q K^\top}{\sqrt d}, \qquad \mathrm{weights} = \mathrm{softmax}(\mathrm{scores}), \qquad
 # Y = \mathrm{weights}\; V . $$
 #
-# Every word becomes a weighted average of the values of all words. For one query by hand: $q = (\sqrt 2, 0)$, three keys
+# Every word becomes a weighted average of the values of all words. For one query by hand: $q = (\sqrt 2, 0)$, three
+# keys
 # $(0, 3)$, $(\log 2, 1)$, $(\log 5, 0)$, so $d = 2$, and three values 8, 16, 0.
 #
 # | | key 0 | key 1 | key 2 |
@@ -130,8 +131,8 @@ assert abs(products.var() / 256 - 1) < 0.05
 #
 # ## 3 · The way back through softmax
 #
-# $y_i = e^{x_i} / \sum_j e^{x_j}$. Every score moves **every** weight of its row: it is in its own power, and in the sum.
-# First the long way, as a matrix. For three scores and weights $y = (1/2, 1/4, 1/4)$ the first row of the Jacobian
+# $y_i = e^{x_i} / \sum_j e^{x_j}$. Every score moves **every** weight of its row: it is in its own power, and in the
+# sum. First the long way, as a matrix. For three scores and weights $y = (1/2, 1/4, 1/4)$ the first row of the Jacobian
 # $\partial y_0 / \partial x_j$ is $(1/4, -1/8, -1/8)$. It sums to zero. Why must it?
 #
 # ### Exercise: softmax's Jacobian
@@ -150,16 +151,16 @@ assert (dy @ jacobian).tolist() == [0, 1, -1]
 assert y @ dy == 4
 
 # %% [markdown]
-# Nobody builds that matrix for a whole batch. Multiply it by $dy$ on paper, $dx_j = \sum_i dy_i\, \partial y_i / \partial
-# x_j$, and simplify. The numbers above help: compare $dx$ with $dy$ and its average.
+# Nobody builds that matrix for a whole batch. Multiply it by $dy$ on paper, $dx_j = \sum_i dy_i\, \partial y_i /
+# \partial x_j$, and simplify. The numbers above help: compare $dx$ with $dy$ and its average.
 #
 # ### Exercise: back through softmax
 
 # %% exercise="softmax_backward"
 
 # %% [markdown]
-# $dx_j = y_j (dy_j - \sum_i y_i\, dy_i)$. In words: raising a score raises the loss if its $dy$ is *above the average*, and
-# lowers it if it is below. The package's:
+# $dx_j = y_j (dy_j - \sum_i y_i\, dy_i)$. In words: raising a score raises the loss if its $dy$ is *above the average*,
+# and lowers it if it is below. The package's:
 
 # %%
 show_source(Softmax.backward)
@@ -202,7 +203,7 @@ axes = diagram(
             [f"d {name}" for name in names[:0:-1]],
             [f"d {name}" for name in names[-2::-1]],
             [""] * 4,
-            ("d context · vᵀ", "softmax's backward", "· k / √d, · q / √d", "three paths, added"),
+            ("a product, back", "softmax, back", "a product and √d, back", "three products, added"),
         ),
     ],
     title="The chain and its mirror. (v has a second way in, from context to dv directly)",
@@ -236,9 +237,9 @@ show_source(ScaledDotProductAttention.backward)
 check_gradients(SelfAttention(6, 2, rng), rng.standard_normal((2, 3, 6)))
 
 # %% [markdown]
-# One line of the table is odd: the gradient of `key.bias` is zero, but for rounding. A bias $b$ on all keys adds $q \cdot b$
-# to *all* scores of a query's row, and softmax takes that away. So a bias of the keys learns nothing, ever. (That of
-# the queries does: it adds another number for each key.)
+# One line of the table is odd: the gradient of `key.bias` is zero, but for rounding. A bias $b$ on all keys adds $q
+# \cdot b$ to *all* scores of a query's row, and softmax takes that away. So a bias of the keys learns nothing, ever.
+# (That of the queries does: it adds another number for each key.)
 
 # %% [markdown]
 # ## 5 · Stepping through
@@ -337,8 +338,8 @@ for ax, weights, words, title in (
 #
 # ## 7 · What runs in parallel
 #
-# An LSTM needs the state before it can compute the next: $T$ steps that wait for each other. Self-attention needs nothing
-# but $x$: all positions are rows of the same matrix products. Word 4 does not need the outputs of words 0 to 3:
+# An LSTM needs the state before it can compute the next: $T$ steps that wait for each other. Self-attention needs
+# nothing but $x$: all positions are rows of the same matrix products. Word 4 does not need the outputs of words 0 to 3:
 
 # %%
 D = 64
@@ -360,8 +361,9 @@ assert np.allclose(by_itself, together, atol=1e-12)
 #
 # ## 8 · Find the bug
 #
-# At the end of a model stands softmax once more, as its logarithm: $\log p_i = x_i - \log \sum_j e^{x_j}$. Somebody wrote
-# its backward. A classifier trains with it. Here is its loss, beside that of the same classifier with the right one.
+# At the end of a model stands softmax once more, as its logarithm: $\log p_i = x_i - \log \sum_j e^{x_j}$. Somebody
+# wrote its backward. A classifier trains with it. Here is its loss, beside that of the same classifier with the right
+# one.
 
 # %%
 broken, right = versions("log_softmax_backward")
@@ -394,13 +396,14 @@ assert curves["this code"][10] < curves["right"][10]
 assert curves["this code"][-1] > 1.5 * curves["right"][-1]
 
 # %% [markdown]
-# It learns, at first even faster. Then the loss climbs, and one would blame the learning rate. Find the line and mend it.
+# It learns, at first even faster. Then the loss climbs, and one would blame the learning rate. Find the line and mend
+# it.
 
 # %% exercise="log_softmax_backward"
 
 # %% [markdown]
-# **What tells them apart?** Adding a constant to all logits changes no probability, so the gradient of a row must sum to
-# zero:
+# **What tells them apart?** Adding a constant to all logits changes no probability, so the gradient of a row must sum
+# to zero:
 
 # %%
 log_p = np.log(np.array([[0.5, 0.25, 0.25]]))
@@ -422,13 +425,12 @@ for name, rule in (("this code", broken), ("right", right)):
 #
 # ## On your own
 #
-# 1. Build the Jacobian of softmax for a row of five scores as a matrix (`np.diag(y) - np.outer(y, y)`). What is its
-#    rank, and which direction does it send to zero?
+# 1. What is the rank of softmax's Jacobian for a row of five scores, and which direction does it send to zero?
 # 2. Let all scores be 0. What does self-attention compute then? And if one score goes to infinity?
 # 3. Add 1000 to all scores of a row. What should happen, and what happens in `np.exp(x) / np.exp(x).sum()`? Find the
 #    line in `Softmax.forward` that takes care of it.
 
 # %% [markdown] tags=["teacher"]
-# **Answers.** 1. Rank 4 of 5: it sends $(1, \dots, 1)$ to zero, since equal additions change nothing. 2. The plain mean of
-# the values; and if one score goes to infinity, that key's value alone. 3. Nothing should happen; `np.exp` overflows, and
-# inf/inf is NaN. `Softmax.forward` takes each row's maximum away first.
+# **Answers.** 1. Rank 4 of 5: it sends $(1, \dots, 1)$ to zero, since equal additions change nothing. 2. The plain mean
+# of the values; and if one score goes to infinity, that key's value alone. 3. Nothing should happen; `np.exp`
+# overflows, and inf/inf is NaN. `Softmax.forward` takes each row's maximum away first.

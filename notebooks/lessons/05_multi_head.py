@@ -98,7 +98,7 @@ show_source(package_split_heads, package_merge_heads)
 # ## 3 · $h$ matrices $n \times n/h$, or one $n \times n$
 #
 # Lecture notes draw $h$ heads, each with its own three matrices of size $n \times n/h$. Written side by side these
-# are three matrices $n \times n$. It is the same thing, and one large product is faster than $h$ small ones:
+# are three matrices $n \times n$. It is the same thing, in one product:
 
 # %%
 rng = np.random.default_rng(0)
@@ -134,8 +134,8 @@ print("3 n^2 =", f"{3 * n * n:,}", "  4 n^2 =", f"{4 * n * n:,}")
 # Transformer of 2017 multiplies the concatenation by one more matrix $W_o$ ($n \times n$), which lets the heads'
 # findings mix: $4n^2$.
 #
-# What does grow with $h$ is the number of *scores*, and so of exponentials: few beside the products, as long as sentences
-# are short beside $n$.
+# What does grow with $h$ is the number of *scores*, and so of exponentials: few beside the products, as long as
+# sentences are short beside $n$.
 #
 # ## 4 · $\sqrt{n/h}$, not $\sqrt n$
 #
@@ -350,6 +350,6 @@ for ax, heads, title in (
 
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1. It gives the two words unequal weights, and the layer behind reads the order off the strengths of a
-# mean. 2. In the first rows: nothing is to be named before position 3, so no gradient asks for it there. 3. No: the head
-# behind reads all contexts side by side. A model needs $W_o$ where the result is added to a residual path whose features
-# have a meaning of their own (lesson 06).
+# mean. 2. In the first rows: nothing is to be named before position 3, so no gradient asks for it there. 3. No: the
+# head behind reads all contexts side by side. A model needs $W_o$ where the result is added to a residual path whose
+# features have a meaning of their own (lesson 06).

@@ -15,7 +15,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, hint, show_solution, show_source, versions
+from minitransformer.course import check, diagram, hint, show_solution, show_source, versions
 from minitransformer.data import Batch, pad_sequences
 from minitransformer.layers import (
     Array,
@@ -253,6 +253,21 @@ summary(full_size)
 # **By hand.** Two blocks $x + w x$ with numbers $w_1 = 2$, $w_2 = 3$, input $x = 1$: the outputs are 3 and 12. Backward with $dy = 1$: block 2 has
 # $dw_2 = 3$ (its input) and gives $1 + 3 = 4$ back; block 1 has $dw_1 = 4 \cdot 1$ and gives $4 \cdot 3 = 12$ back.
 #
+
+# %%
+ax = diagram(
+    {
+        "x": (0.0, 0.0, "x = 1"),
+        "one": (3.0, 0.0, "block 1\n$x + 2x$"),
+        "two": (6.5, 0.0, "block 2\n$x + 3x$"),
+        "y": (9.5, 0.0, "y = 12"),
+    },
+    [("x", "one", "1", "4 + 4 · 2 = 12"), ("one", "two", "3", "1 + 1 · 3 = 4"), ("two", "y", "12", "1")],
+    title="Forward in blue; backward in red: around the block, and through it",
+    size=(9.0, 1.8),
+)
+
+# %% [markdown]
 # ### Exercise: a stack, backward
 
 # %% exercise="stack_backward"

@@ -14,7 +14,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, debug_session, hint, show_solution, show_source, versions
+from minitransformer.course import check, debug_session, diagram, hint, show_solution, show_source, versions
 from minitransformer.data import EnglishFrench, LanguageVocabulary, PairBatches, sequence_to_sequence_batch
 from minitransformer.decoding import Translator
 from minitransformer.experiments.coreference import forced_scores, id_pairs
@@ -115,6 +115,19 @@ assert abs(-(smoothed * np.log(smoothed)).sum() - 0.500) < 5e-4
 # $\partial \mathcal{L} / \partial\, \mathrm{logits} = (p - q) / N$, and 0 in rows of padding: *model minus truth*.
 #
 # </details>
+
+# %%
+ax = diagram(
+    {
+        "z": (0.0, 0.0, "logits\n(0, 0, 0)"),
+        "p": (3.5, 0.0, "p\n(1/3, 1/3, 1/3)"),
+        "l": (7.0, 0.0, "loss\n1.099"),
+        "q": (3.5, 1.2, "q\n(0.8, 0.1, 0.1)"),
+    },
+    [("z", "p", "softmax", "p - q = (-0.47, 0.23, 0.23)"), ("p", "l", "- Σ q log p", "1"), ("q", "l", "truth", "")],
+    title="The first token by hand: the gradient of its logits is model minus truth",
+    size=(9.0, 2.6),
+)
 
 # %%
 show_source(CrossEntropy.backward)
@@ -294,8 +307,8 @@ assert history.validations[1]["pronoun_hard"] < 0.6
 # ## 6 · Find the bug
 #
 # A batch too large for the memory is cut into shares; each gives the gradient of the mean loss over its own tokens, and they are put together to
-# that of the whole batch. Somebody wrote this. Here is a training with four shares a batch, sorted by length as loaders often do, beside
-# a training with whole batches, with the loss of held-out sentences.
+# that of the whole batch. Somebody wrote this. Here is a training in two shares, the twelve shorter and the four longer sentences of each batch, beside
+# a training with whole batches: the loss of held-out sentences.
 
 # %%
 broken, right = versions("accumulated_gradient")

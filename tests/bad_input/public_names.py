@@ -288,6 +288,13 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     },
     "course.hint": {"name": lambda: "embed", "number": lambda: 1},
     "course.show_solution": {"name": lambda: "embed"},
+    "course.versions": {"name": lambda: "sparse_step"},
+    "course.diagram": {
+        "boxes": lambda: {"x": (0.0, 0.0, "x"), "y": (1.0, 0.0, "y")},
+        "arrows": lambda: [("x", "y", "1", "2")],
+        "title": lambda: "title",
+        "size": lambda: (4.0, 2.0),
+    },
 }
 
 

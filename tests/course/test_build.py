@@ -1,6 +1,7 @@
 """The notebooks: built from lessons, both kinds, the same each time, and never over somebody's work."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,13 @@ def test_asserts_run_at_build_and_are_not_in_the_notebook(lesson, monkeypatch):
     lesson.path.write_text(text.replace("SUM", "4"), encoding="utf-8")
     with pytest.raises(BuildError, match="AssertionError"):
         build.execute(lesson.build("student", asserts=True), lesson.path.parents[1], "student")
+    again = '# %% tags=["assert"]\nassert hidden == 3\n'
+    lesson.path.write_text(f'{SCRIPT}\n# %% tags=["assert"]\nhidden = 3\n\n{again}', encoding="utf-8")
+    build.execute(lesson.build("student", asserts=True), lesson.path.parents[1], "student")
+    text = SCRIPT + '\n# %% tags=["assert"]\nhidden = 3\n\n# %%\nhidden\n'
+    lesson.path.write_text(text, encoding="utf-8")
+    with pytest.raises(BuildError, match="NameError"):
+        build.execute(lesson.build("student", asserts=True), lesson.path.parents[1], "student")
 
 
 LESSONS = sorted((NOTEBOOKS / "lessons").glob("[0-9][0-9]*_*.py"))
@@ -267,6 +275,12 @@ def test_no_lesson_uses_the_name_of_an_exercise_for_something_else(path):
     book = Lesson(path).build("student")
     code = [cell for cell in book.cells if cell.cell_type == "code" and cell.id.split("-")[1] != "exercise"]
     assert set(bound([cell.source for cell in code])) & set(exercises()) == set()
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_asserts_draw_no_numbers_from_the_notebooks_generator(path):
+    cells = re.findall(r'# %% tags=\["assert"\]\n(.*?)(?=\n# %%|\Z)', path.read_text(encoding="utf-8"), re.DOTALL)
+    assert not [cell for cell in cells if re.search(r"\brng\b", cell)]
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

@@ -126,6 +126,13 @@ def test_a_forward_that_drops_the_imaginary_part_is_named(tmp_path):
     assert "imaginary" in run_gate(3, text, tmp_path).message
 
 
+def test_a_variance_that_takes_absolute_values_is_named(tmp_path):
+    old = "(centred**2).mean(axis=-1, keepdims=True)"
+    text = REFERENCE.replace(old, "x.var(axis=-1, keepdims=True)")
+    assert run_gate(2, text, tmp_path)
+    assert "uses var" in run_gate(3, text, tmp_path).message
+
+
 def test_functions_are_collected_from_notebooks_and_the_running_one(tmp_path, capsys):
     sources = cells()
     notebook(tmp_path / "04_self_attention.ipynb", ["%matplotlib inline", *sources[:12]])

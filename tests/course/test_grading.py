@@ -10,8 +10,9 @@ import pytest
 from minitransformer.cli import main
 from minitransformer.course import grading
 from minitransformer.course.attempts import Attempt
+from minitransformer.course.cells import code_cells
 from minitransformer.course.exercises import exercises
-from minitransformer.course.grading import Limits, code_cells, grade, submissions
+from minitransformer.course.grading import Limits, grade, submissions
 from minitransformer.course.worker import decode, decode_attempt, encode, encode_attempt
 
 from ..extent import exhaustive, extent

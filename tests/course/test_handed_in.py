@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from minitransformer.course.grading import Limits, code_cells, grade, submissions
+from minitransformer.course.cells import code_cells
+from minitransformer.course.grading import Limits, grade, submissions
 
 from .test_grading import ALL, GOOD, IMPORTS, NAME, OTHER, answer, hand_in, marks, notebook
 
