@@ -281,11 +281,6 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
         "step": lambda: 2,
     },
     "course.show_source": {"objects": lambda: Linear},
-    "course.versions": {"name": lambda: "sparse_step"},
-    "course.diagram": {
-        "boxes": lambda: {"a": (0.0, 0.0, "A"), "b": (1.0, 0.0, "B")},
-        "arrows": lambda: [("a", "b", "x", "dx")],
-    },
     "course.hint": {"name": lambda: "embed", "number": lambda: 1},
     "course.show_solution": {"name": lambda: "embed"},
     "course.versions": {"name": lambda: "sparse_step"},
