@@ -21,6 +21,8 @@ from minitransformer.course.exercise import TODO
 from minitransformer.course.exercises import exercises
 from minitransformer.course.grading import Limits, grade_gates, submissions
 
+from ..extent import exhaustive
+
 QUICK = (1, 2, 3)  # gates that train nothing
 
 
@@ -47,7 +49,7 @@ def notebook(path, sources):
     path.write_text(json.dumps(book), encoding="utf-8")
 
 
-@pytest.mark.parametrize("number", GATES)
+@pytest.mark.parametrize("number", [pytest.param(number, marks=exhaustive if number == 5 else ()) for number in GATES])
 def test_the_solution_passes_every_gate_in_time(number, tmp_path):
     began = time.process_time()
     result = run_gate(number, REFERENCE, tmp_path)
@@ -205,6 +207,7 @@ def test_the_toy_task_is_learned_with_heads_that_are_split_wrongly_too(mistake):
     assert losses[-1] < losses[0] - 1
 
 
+@exhaustive
 def test_solved_notebooks_or_the_file_are_graded_by_gates_and_stubs_are_not(tmp_path, monkeypatch):
     monkeypatch.setattr(capstone, "TRANSLATOR_STEPS", 60)
     monkeypatch.setattr(capstone, "TOY_STEPS", 60)
@@ -224,6 +227,7 @@ def test_solved_notebooks_or_the_file_are_graded_by_gates_and_stubs_are_not(tmp_
     assert {result.stage for result in results["absent"].values()} == {"name"}
 
 
+@exhaustive
 def test_an_endless_loop_in_the_file_is_a_zero_for_its_gates_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(grading, "GATE_SECONDS", 2.0)
     monkeypatch.setattr(grading, "GATES", {1: "", 2: ""})

@@ -42,7 +42,7 @@ class Without(Softmax):
         return left, cache
 
 
-@pytest.mark.parametrize("seed", extent([1], list(range(10))))
+@pytest.mark.parametrize("seed", extent([], list(range(10))))
 def test_the_table_of_seeds_says_what_the_models_do(seed):
     hard = like_the_showroom(EnglishFrench(), np.random.default_rng(1), 200, "test")
     translator, _ = pronoun_translator(seed)
