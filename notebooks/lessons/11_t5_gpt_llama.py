@@ -112,7 +112,8 @@ ax = draw(models["Llama"])
 # %%
 layer = RelativePositionBias(1, rng, n_buckets=16, max_distance=24)
 _, cache = layer.forward(14, 14)
-ax = attention_map(cache["buckets"], range(14), range(14), title="Bucket of each pair", annotate=False)
+places = [str(t) for t in range(14)]
+ax = attention_map(cache["buckets"], places, places, title="Bucket of each pair", annotate=False)
 ax.images[0].colorbar.set_label("bucket")
 
 # %% [markdown]
