@@ -322,7 +322,7 @@ LEFT_OUT: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "decoding.search_tree", "plotting.comparison_figure", "plotting.length_curves", "plotting.quality_curves",
+            "decoding.search_tree", "plotting.comparison_figures", "plotting.length_curves", "plotting.quality_curves",
             "plotting.reach_curves", "plotting.step_times", "plotting.explore", "plotting.explore_html",
             "experiments.conclusions", "experiments.steps_to_reach", "experiments.table",
         ),
