@@ -169,6 +169,12 @@ def names_something(name: str, given: dict[str, Any], message: str) -> bool:
     )
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Some calls write where they are told to."""
+    monkeypatch.chdir(tmp_path)
+
+
 def problem(name: str, parameter: str, given: dict[str, Any], must: bool) -> str | None:
     """What is wrong with the answer to a mistake; None where it is right."""
     try:
