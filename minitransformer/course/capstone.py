@@ -20,6 +20,7 @@ import linecache
 import os
 import re
 import sys
+import textwrap
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def collect(
     if kept:
         print(f"the file that was there is now {kept.name}")
     if missing:
-        print(f"still missing: {', '.join(missing)}")
+        print(textwrap.fill(f"still missing: {', '.join(missing)}", 100, subsequent_indent=15 * " "))
 
 
 def collected(books: Sequence[tuple[str, Sequence[str]]], fill: str = "") -> tuple[str, list[str]]:
@@ -276,7 +277,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-FILLS = {"pieces": PIECES, "all": tuple(functions(REFERENCE))}
+FILLS = {"pieces": (*PIECES, "softmax"), "all": tuple(functions(REFERENCE))}
 
 # -- gates ------------------------------------------------------------------------------------------------------------
 
@@ -501,7 +502,9 @@ def gate(
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        return Result(f"gate {number}", "name", f"{path} cannot be read ({type(error).__name__}): run collect() first.")
+        return Result(
+            f"gate {number}", "missing", f"{path} cannot be read ({type(error).__name__}): run collect() first."
+        )
     result = judge_gate(number, partial(run_here, text), text, draw)
     if not result and os.environ.get(STRICT) == "1":
         raise CheckFailed(f"\n{result}")
@@ -545,7 +548,7 @@ def judge_gate(number: int, run: Run, text: str, draw: Callable[..., Any] | None
         if function not in defined and (number > 1 or find(function)):
             where = f"lesson {exercise.lesson}" if (exercise := find(function)) else "lesson 12"
             message = f"{FILE} has no function {function}: write it in {where}, then collect()."
-            return Result(f"{name}, {function}", "name", message)
+            return Result(f"{name}, {function}", "missing", message)
     judges: dict[int, Callable[..., Iterator[Result]]] = {
         1: _judge_pieces,
         2: _judge_forward,
@@ -587,7 +590,7 @@ def _judge_pieces(run: Run, rng: np.random.Generator, defined: dict[str, Any], d
         yield Result(piece, result.stage, result.message, result.details)
     count = len(defined)
     missing = [name for name in functions(REFERENCE) if name not in defined]
-    more = f" Not yet in it: {', '.join(missing)}." if missing else ""
+    more = f" {len(missing)} more are still to come." if missing else ""
     yield Result("", "pass", f"{count} functions, NumPy alone, and the {len(PIECES)} pieces pass their checks.{more}")
 
 
@@ -677,7 +680,11 @@ def _judge_backward(run: Run, rng: np.random.Generator, defined: dict[str, Any],
         yield Result("forward", "value", message)
     wrong = []
     for name, wanted in step.items():
-        problem = ("name", "It is missing.") if name not in mine else _difference(mine[name], wanted)
+        problem = (
+            ("missing", "The dict of gradients does not have it.")
+            if name not in mine
+            else _difference(mine[name], wanted)
+        )
         wrong += [] if problem is None else [(name, problem)]
     if wrong:
         name, (stage, message) = wrong[-1]  # the last in forward's order is the first on the way back
