@@ -318,7 +318,10 @@ def _complex_step(p, source, target, targets, n_heads):
 def _steps(p, batches, n_heads, rates, seconds):
     state, losses, began = {}, [], _time.perf_counter()
     for (source, target, targets), rate in zip(batches, rates):
-        losses.append(float(training_step(p, state, source, target, targets, n_heads, rate)))
+        loss = training_step(p, state, source, target, targets, n_heads, rate)
+        if loss is None:
+            raise TypeError("training_step returns nothing; it must return the loss")
+        losses.append(float(loss))
         if _time.perf_counter() - began > seconds:
             break
     return dict(p), losses
@@ -469,6 +472,49 @@ MISTAKES = (
         "caches[-1][3]",
         "caches[-1][1]",
     ),
+    Mistake(
+        2,
+        "What goes around is the normed vector; in x + f(norm(x)) it is x itself.",
+        'x = x + attended\n    h, norm_2 = norm(p, f"{name}.feed_forward.norm", x)',
+        'x = h + attended\n    h, norm_2 = norm(p, f"{name}.feed_forward.norm", x)',
+    ),
+    Mistake(
+        2,
+        "The last norm of the encoder is missing.",
+        'memory, last = norm(p, "encoder.norm", x)',
+        'memory, last = x, norm(p, "encoder.norm", x)[1]',
+    ),
+    Mistake(
+        2,
+        "Weights are used transposed; they are (in, out), and y = x W.",
+        'return x @ p[f"{name}.weight"] + p',
+        'return x @ p[f"{name}.weight"].T + p',
+    ),
+    Mistake(
+        2,
+        "The output projection of attention is missing.",
+        'return linear(p, f"{name}.output", merged), (x',
+        "return merged, (x",
+    ),
+    Mistake(
+        3,
+        "The factor 1 / sqrt(d) is in the forward, but not in the backward.",
+        "softmax_backward(d_weights, weights) * q.shape[-1] ** -0.5",
+        "softmax_backward(d_weights, weights)",
+    ),
+    Mistake(
+        3,
+        "Self-attention used x for queries and for keys and values; only the queries' gradient arrives.",
+        'dx + norm_backward(p, g, f"{name}.attention.norm", d_queries + d_memory, norm_1)',
+        'dx + norm_backward(p, g, f"{name}.attention.norm", d_queries, norm_1)',
+    ),
+    Mistake(
+        3,
+        "The biases of the projections get no gradient.",
+        '    g[f"{name}.bias"] += d_rows.sum(axis=0)\n',
+        "",
+    ),
+    Mistake(4, "Adam's second beta is not 0.98.", "rate, 0.9, 0.98, 1e-8)", "rate, 0.9, 0.999, 1e-8)"),
 )
 
 
