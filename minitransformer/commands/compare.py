@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from ..data import DataError, read_pairs
 from ..experiments import Comparison, compare, conclusions, joeynmt, table
-from ..experiments.materials import Material, candidates, english_french, from_pairs, page, reversal
+from ..experiments.materials import Material, candidates, drawn, english_french, from_pairs, reversal
 from ..models import EncoderDecoder, TransformerConfig
 from ..training import Callback, Trainer
 from .errors import CommandError
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     if options.models:
         raise CommandError(f"--models {' '.join(options.models)}: only --task joeynmt has such a setting")
     folder = None if options.no_figure else new_run(options.out, overwrite=True)
-    material, models, comparison = measured(options)
+    material, _, comparison = measured(options)
     found = conclusions(comparison)
     print(table(comparison))
     print("\n" + "\n".join(found))
@@ -90,9 +90,10 @@ def run(options: argparse.Namespace) -> int:
         matplotlib.use("Agg")  # a command opens no windows
         from ..plotting import save  # matplotlib takes a while to import
 
-        path = save(page(material, models, comparison), folder / "comparison.png")
-        print(f"\nfigure      {path}")
-        numbers["figure"] = str(path)
+        figures = drawn(material, comparison).items()
+        paths = [str(save(figure, folder / f"comparison_{name}.png")) for name, figure in figures]
+        print("\nfigures     " + "\n            ".join(paths))
+        numbers["figures"] = paths
     report(options, numbers)
     return 0
 

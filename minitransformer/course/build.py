@@ -34,6 +34,8 @@ LIMIT = 60.0  # seconds that a notebook may take, from the start of its kernel t
 KINDS = ("student", "solved")
 OURS = "minitransformer"  # the key of our metadata
 ASSERT, TEACHER = "assert", "teacher"  # the tags that a cell may have
+# Asserts read the notebook's names and bind their own, which only other asserts see: no cell may need what they made.
+HIDDEN = "_asserts = {{**globals().get('_asserts', {{}}), **globals()}}\nexec({!r}, _asserts)"
 DPI = 90
 CHECKOUT = Path(__file__).parents[2]  # a kernel finds the package that builds, installed or not
 MOST_BYTES = 4_000_000  # of all student notebooks together
@@ -90,8 +92,8 @@ class Lesson:
                 text = handed_out(functions.split(), "solved" if given else kind)
                 cells.append(("code", text, {}, f"capstone-{functions.split()[0]}"))
             elif name is None:
-                hidden = ASSERT in tags  # it reads the notebook's names and binds none: no cell may need what it made
-                source = f"exec({cell.source!r}, dict(globals()))" if hidden else cell.source
+                hidden = ASSERT in tags
+                source = HIDDEN.format(cell.source) if hidden else cell.source
                 cells.append((cell.cell_type, source, {OURS: ASSERT} if hidden else {}, ""))
             else:
                 cells += self._exercise(name, cell.source, kind, above)

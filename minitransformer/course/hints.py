@@ -58,6 +58,7 @@ def _exercise(name: str) -> Exercise:
     return exercise
 
 
+@checked
 def versions(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Of an exercise that is a bug to find: the broken function and the right one, so that a lesson can run both."""
     exercise = _exercise(name)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..arguments import checked
+
 FORWARD, BACKWARD = "#0072B2", "#D55E00"  # blue and vermillion of Okabe and Ito
 
 
+@checked
 def diagram(
     boxes: Mapping[str, tuple[float, float, str]],
     arrows: Sequence[tuple[str, str, str, str]],
@@ -27,6 +30,11 @@ def diagram(
     """
     import matplotlib.pyplot as plt
 
+    if len(size) != 2 or not all(isinstance(n, (int, float)) and 0 < n < 100 for n in size):
+        raise ValueError(f"size={size!r}: must be a width and a height in inches")
+    for i, (start, end, *_) in enumerate(arrows):
+        if unknown := {start, end} - set(boxes):
+            raise ValueError(f"arrows[{i}]: there is no box {min(unknown)!r}, there are {', '.join(boxes)}")
     if ax is None:
         _, ax = plt.subplots(figsize=size, layout="constrained")
     made = {

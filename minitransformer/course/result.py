@@ -85,5 +85,5 @@ class Result:
         return (
             f'<div role="status" style="border-left: 6px {style} {colour}; padding: 0.3em 0.8em">'
             f'<div><b style="color: {colour}">{mark} {self.verdict}</b> &nbsp;{html.escape(self.headline)}</div>'
-            f"<div>{html.escape(self.message)}</div>{table}{hint}</div>"
+            f'<div style="white-space: pre-line">{html.escape(self.message)}</div>{table}{hint}</div>'
         )

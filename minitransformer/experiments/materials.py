@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,6 @@ from ..data import (
 from ..data.vocabulary import SPECIALS
 from ..models import EncoderDecoder, LSTMConfig, TransformerConfig, build_model
 from .comparison import Comparison, Task, matched
-from .conclusions import conclusions
 
 HELD_OUT, OF_LENGTH, SENTENCES = 500, 200, 16  # sentences: held out, of each length, and for the choice of a head
 SHOWN = (  # with its translation
@@ -143,12 +142,8 @@ def batch_of(pairs: Any) -> Batch:
     return sequence_to_sequence_batch(pairs, pad=PAD, start=BOS, eos=EOS)
 
 
-def page(material: Material, models: Mapping[str, EncoderDecoder], comparison: Comparison) -> Any:
-    """The figure, with the conclusions beneath it."""
-    from ..plotting import comparison_figure
+def drawn(material: Material, comparison: Comparison) -> dict[str, Any]:
+    """The three figures by name."""
+    from ..plotting import comparison_figures
 
-    title = " and ".join(
-        f"{name} ({model.n_parameters():,} parameters, width {model.config.d_model})"  # type: ignore[attr-defined]
-        for name, model in models.items()
-    )
-    return comparison_figure(comparison, material.target, material.source, " ".join(conclusions(comparison)), title)
+    return comparison_figures(comparison, material.target, material.source)

@@ -5,7 +5,7 @@ from .architecture import draw, parameter_parts
 from .attention import alignment_over_training, attention_grid, attention_lines, attention_map
 from .attention_matrices import attention_matrices
 from .beams import beam_tree
-from .comparison import comparison_figure, length_curves, quality_curves, reach_curves, step_times
+from .comparison import comparison_figures, length_curves, quality_curves, reach_curves, step_times
 from .embeddings import embedding_map, embeddings_before_after
 from .explorer import AttentionExplorer, Read, explore, explore_html
 from .gradients import gradient_norms
@@ -31,7 +31,7 @@ __all__ = [
     "attention_map",
     "attention_matrices",
     "beam_tree",
-    "comparison_figure",
+    "comparison_figures",
     "draw",
     "embedding_map",
     "embeddings_before_after",

@@ -199,12 +199,19 @@ def _explain(ax: Axes, corners: dict[str, tuple[float, float, float]], T: int, d
     def frame(name: str, row: int, column: int, rows: int, columns: int, colour: str) -> tuple[float, float]:
         x, y, cell = corners[name]
         corner = (x + column * cell, y + row * ROW)
-        style = {"fill": False, "edgecolor": colour, "linewidth": 1.8, "zorder": 5}
+        style: dict[str, Any] = {"fill": False, "edgecolor": colour, "linewidth": 1.8, "zorder": 5}
         ax.add_patch(Rectangle(corner, columns * cell, rows * ROW, **style))
         return corner[0] + columns * cell / 2, corner[1] + rows * ROW / 2
 
     def arrow(start: tuple[float, float], end: tuple[float, float], colour: str, bend: float) -> None:
-        style = {"arrowstyle": "-|>", "mutation_scale": 9, "color": colour, "linewidth": 1.1, "alpha": 0.7, "zorder": 2}
+        style: dict[str, Any] = {
+            "arrowstyle": "-|>",
+            "mutation_scale": 9,
+            "color": colour,
+            "linewidth": 1.1,
+            "alpha": 0.7,
+            "zorder": 2,
+        }
         curve = f"arc3,rad={bend}"
         ax.add_patch(FancyArrowPatch(start, end, connectionstyle=curve, shrinkA=9, shrinkB=7, **style))
 

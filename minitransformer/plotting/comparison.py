@@ -132,49 +132,71 @@ def reach_curves(comparison: ComparisonLike, ax: Axes | None = None, way: str = 
     return ax
 
 
-def comparison_figure(
-    comparison: ComparisonLike, queries: Sequence[str], keys: Sequence[str], caption: str, title: str | None = None
-) -> Figure:
-    """Everything that was measured on one page, with what was found beneath it. Returns the Figure.
+def comparison_figures(comparison: ComparisonLike, queries: Sequence[str], keys: Sequence[str]) -> dict[str, Figure]:
+    """What was measured as three figures, each with one statement: "learning", "length" and "reach".
 
     Parameters
     ----------
     queries, keys : T and S words
         Of the sentence whose alignments are kept.
-    caption : str
-        For example `" ".join(conclusions(comparison))`.
 
     What a comparison has no numbers for is left out.
     """
     candidates = comparison.candidates
-    panels: list[Callable[..., Any]] = [
-        partial(quality_curves, comparison),
-        partial(quality_curves, comparison, against="seconds"),
-        partial(step_times, comparison),
-    ]
+    learning = [partial(quality_curves, comparison), partial(quality_curves, comparison, against="seconds")]
+    length: list[Callable[..., Any]] = [partial(step_times, comparison)]
     if candidates[0].exact_match:
-        panels.append(partial(length_curves, comparison))
-    panels.append(partial(reach_curves, comparison))
+        length.append(partial(length_curves, comparison))
+    reach: list[Callable[..., Any]] = [partial(reach_curves, comparison)]
     if candidates[0].answer_reach:
-        panels.append(partial(reach_curves, comparison, way="answer_reach"))
-    rows = -(-len(panels) // 2)
-    for candidate in candidates:
-        panels.append(partial(_alignment, candidate, queries, keys))
-    room = PAGE_WIDTH * 72 - 16
-    caption = wrapped(caption, room, TICK_SIZE)
-    below = (caption.count("\n") + 1) * 11.5 / 72 + 0.1
+        reach.append(partial(reach_curves, comparison, way="answer_reach"))
+    maps = [partial(_alignment, candidate, queries, keys) for candidate in candidates]
     tall = 3.3 * min(1.0, 0.35 + len(queries) / 20)
-    figure = plt.figure(figsize=(PAGE_WIDTH, 2.25 * rows + tall + below + 0.4), layout="constrained")
-    grid = figure.subplots(rows + 1, 2, height_ratios=[2.25] * rows + [tall])
-    places = [*grid[:-1].flat][: len(panels) - 2]
-    for ax in [*grid[:-1].flat][len(places) :]:
-        ax.remove()
-    for panel, ax in zip(panels, [*places, *grid[-1]]):
-        panel(ax=ax)
-    words = title or " and ".join(f"{c.name} ({c.parameters:,} parameters)" for c in candidates)
-    figure.suptitle(wrapped(words, room), fontsize=TITLE_SIZE, x=0.012, ha="left", parse_math=False)
-    figure.supxlabel(caption, fontsize=TICK_SIZE, x=0.012, ha="left", linespacing=1.25, parse_math=False)
+    return {
+        "learning": _panels(_about_learning(comparison), [learning], [2.5]),
+        "length": _panels(_about_length(comparison), [length], [2.5]),
+        "reach": _panels(_about_reach(comparison), [reach, maps], [2.5, tall]),
+    }
+
+
+def _panels(title: str, rows: Sequence[Sequence[Callable[..., Any]]], heights: Sequence[float]) -> Figure:
+    """Rows of at most two panels under one title."""
+    title = wrapped(title, PAGE_WIDTH * 72 - 16)
+    above = 0.2 * (title.count("\n") + 1) + 0.1
+    figure = plt.figure(figsize=(PAGE_WIDTH, sum(heights) + above), layout="constrained")
+    grid = figure.subplots(len(rows), 2, height_ratios=heights, squeeze=False)
+    for panels, axes in zip(rows, grid):
+        for panel, ax in zip(panels, axes):
+            panel(ax=ax)
+        for ax in axes[len(panels) :]:
+            ax.remove()
+    figure.suptitle(title, fontsize=TITLE_SIZE, x=0.012, ha="left", parse_math=False)
     return figure
+
+
+def _about_learning(comparison: ComparisonLike) -> str:
+    """After how many steps each has 90 % right."""
+    said = []
+    for candidate in comparison.candidates:
+        looks = [look for look in candidate.history.validations if look[comparison.measure] >= 0.9]
+        when = f"after {looks[0]['step']:,} steps" if looks else f"not within {comparison.steps:,} steps"
+        said.append(f"{candidate.name}: {when}")
+    return f"90 % right, {'; '.join(said)}"
+
+
+def _about_length(comparison: ComparisonLike) -> str:
+    """How much longer a step of the slower one takes at the greatest length."""
+    longest = max(comparison.candidates[0].seconds_per_step)
+    slow, fast = sorted(comparison.candidates, key=lambda c: -c.seconds_per_step[longest])
+    times = slow.seconds_per_step[longest] / fast.seconds_per_step[longest]
+    return f"At {longest} tokens a step of the {slow.name} takes {times:.1f} times as long as one of the {fast.name}"
+
+
+def _about_reach(comparison: ComparisonLike) -> str:
+    """What arrives over the greatest distance, trained."""
+    farthest = max(comparison.candidates[0].encoder_reach["trained"])
+    said = [f"{c.encoder_reach['trained'][farthest]:.0e} in the {c.name}" for c in comparison.candidates]
+    return f"Of a gradient, {' and '.join(said)} arrives {farthest} tokens before the last, after training"
 
 
 def _alignment(candidate: Any, queries: Sequence[str], keys: Sequence[str], ax: Axes) -> None:

@@ -37,15 +37,14 @@ def keep_freed_memory() -> bool:
     return all(accepted)
 
 
-def _prefer_huge_pages(libc: Any) -> bool:
+def _prefer_huge_pages(libc: Any) -> None:
     """Grow the heap's range of addresses, advise the kernel to use huge pages in it, and hand it back to malloc."""
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     libc.free.argtypes = [ctypes.c_void_p]
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     start = libc.malloc(ADDRESSES)  # freed, it stays with malloc, which no longer returns anything to the kernel
     if not start:  # a limit on the process's addresses
-        return False
+        return
     aligned = -(-start // HUGE_PAGE) * HUGE_PAGE
-    refused = libc.madvise(aligned, ADDRESSES - HUGE_PAGE, MADV_HUGEPAGE)  # a kernel without them says no: as before
+    libc.madvise(aligned, ADDRESSES - HUGE_PAGE, MADV_HUGEPAGE)  # a kernel without them says no: as before
     libc.free(start)
-    return refused == 0

@@ -203,7 +203,7 @@ axes = diagram(
             [f"d {name}" for name in names[:0:-1]],
             [f"d {name}" for name in names[-2::-1]],
             [""] * 4,
-            ("a product, back", "softmax, back", "a product and √d, back", "three products, added"),
+            ("product", "softmax", "product, √d", "3 products"),
         ),
     ],
     title="The chain and its mirror. (v has a second way in, from context to dv directly)",

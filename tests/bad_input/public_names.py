@@ -283,6 +283,13 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "course.show_source": {"objects": lambda: Linear},
     "course.hint": {"name": lambda: "embed", "number": lambda: 1},
     "course.show_solution": {"name": lambda: "embed"},
+    "course.versions": {"name": lambda: "sparse_step"},
+    "course.diagram": {
+        "boxes": lambda: {"x": (0.0, 0.0, "x"), "y": (1.0, 0.0, "y")},
+        "arrows": lambda: [("x", "y", "1", "2")],
+        "title": lambda: "title",
+        "size": lambda: (4.0, 2.0),
+    },
 }
 
 
@@ -315,7 +322,7 @@ LEFT_OUT: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "decoding.search_tree", "plotting.comparison_figure", "plotting.length_curves", "plotting.quality_curves",
+            "decoding.search_tree", "plotting.comparison_figures", "plotting.length_curves", "plotting.quality_curves",
             "plotting.reach_curves", "plotting.step_times", "plotting.explore", "plotting.explore_html",
             "experiments.conclusions", "experiments.steps_to_reach", "experiments.table",
         ),

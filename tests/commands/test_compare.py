@@ -30,6 +30,9 @@ def quick(monkeypatch):
     monkeypatch.setattr(compare.compare, "__defaults__", (2, (), (4, 8), (1, 4), 0))
 
 
+PICTURES = ["comparison_learning.png", "comparison_length.png", "comparison_reach.png"]
+
+
 def test_two_models_are_compared_on_reversal(run, json_of, tmp_path):
     status, out, _ = run("compare", "--out", tmp_path, "--symbols", "5", "--longest", "4", "--json", *TINY)
     assert status == 0
@@ -39,7 +42,7 @@ def test_two_models_are_compared_on_reversal(run, json_of, tmp_path):
     assert abs(a["parameters"] / b["parameters"] - 1) < 0.2  # at these sizes a unit is a tenth
     assert [look["step"] for look in a["validations"]] == [2, 4]
     assert set(a["exact_match"]) == {"2", "4", "5", "6", "7", "8"}
-    assert (tmp_path / "comparison.png").exists()
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == PICTURES
     for sentence in numbers["conclusions"]:
         assert sentence in out
     assert "right of length 5, unseen" in out
@@ -70,7 +73,7 @@ def test_the_built_in_grammar_is_compared(run, json_of, tmp_path):
     assert status == 0
     assert json_of(out)["measure"] == "exact_match"
     assert json_of(out)["candidates"][0]["answer_reach"] == {}
-    assert (tmp_path / "comparison.png").exists()
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == PICTURES
 
 
 def test_pairs_of_a_file_are_compared_too(run, json_of, tmp_path, pairs_file):
@@ -79,7 +82,7 @@ def test_pairs_of_a_file_are_compared_too(run, json_of, tmp_path, pairs_file):
     numbers = json_of(out)
     assert numbers["measure"] == "token_accuracy"
     assert numbers["candidates"][0]["exact_match"] == {}
-    assert (tmp_path / "out" / "comparison.png").exists()
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == PICTURES
 
 
 @pytest.mark.parametrize(

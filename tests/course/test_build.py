@@ -214,6 +214,9 @@ def test_asserts_run_at_build_and_are_not_in_the_notebook(lesson, monkeypatch):
     lesson.path.write_text(text.replace("SUM", "4"), encoding="utf-8")
     with pytest.raises(BuildError, match="AssertionError"):
         build.execute(lesson.build("student", asserts=True), lesson.path.parents[1], "student")
+    again = '# %% tags=["assert"]\nassert hidden == 3\n'
+    lesson.path.write_text(f'{SCRIPT}\n# %% tags=["assert"]\nhidden = 3\n\n{again}', encoding="utf-8")
+    build.execute(lesson.build("student", asserts=True), lesson.path.parents[1], "student")
     text = SCRIPT + '\n# %% tags=["assert"]\nhidden = 3\n\n# %%\nhidden\n'
     lesson.path.write_text(text, encoding="utf-8")
     with pytest.raises(BuildError, match="NameError"):

@@ -99,7 +99,7 @@ def test_a_changed_recipe_and_a_changed_file_are_named(made, untrained, monkeypa
     assert "another file" in stale(made, untrained)[QUICK]
 
 
-MAPS = {"antecedent", "attention_head", "attention_layers", "alignment_over_training", "cross_attention"}
+MAPS = {"antecedent", "attention_layers", "alignment_over_training", "cross_attention"}
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def test_cosine_without_warm_up_starts_at_its_rate_and_never_divides_by_zero():
         (lambda: Constant(float("nan")), "rate=nan"),
         (lambda: Noam(64, warmup=0), "warmup=0"),
         (lambda: WarmupCosine(1.0, 10, warmup=11), "warmup=11: must be at least 0 and at most steps=10"),
+        (lambda: WarmupCosine(1.0, 10, warmup=-1), "warmup=-1: must be at least 0"),
         (lambda: WarmupCosine(1.0, 10, final=2.0), "final=2.0"),
     ],
 )
