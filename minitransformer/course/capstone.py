@@ -20,6 +20,7 @@ import linecache
 import os
 import re
 import sys
+import textwrap
 import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -128,7 +129,7 @@ def collect(
     if kept:
         print(f"the file that was there is now {kept.name}")
     if missing:
-        print(f"still missing: {', '.join(missing)}")
+        print(textwrap.fill(f"still missing: {', '.join(missing)}", 100, subsequent_indent=15 * " "))
 
 
 def collected(books: Sequence[tuple[str, Sequence[str]]], fill: str = "") -> tuple[str, list[str]]:
@@ -276,7 +277,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-FILLS = {"pieces": PIECES, "all": tuple(functions(REFERENCE))}
+FILLS = {"pieces": (*PIECES, "softmax"), "all": tuple(functions(REFERENCE))}
 
 # -- gates ------------------------------------------------------------------------------------------------------------
 
@@ -317,7 +318,10 @@ def _complex_step(p, source, target, targets, n_heads):
 def _steps(p, batches, n_heads, rates, seconds):
     state, losses, began = {}, [], _time.perf_counter()
     for (source, target, targets), rate in zip(batches, rates):
-        losses.append(float(training_step(p, state, source, target, targets, n_heads, rate)))
+        loss = training_step(p, state, source, target, targets, n_heads, rate)
+        if loss is None:
+            raise TypeError("training_step returns nothing; it must return the loss")
+        losses.append(float(loss))
         if _time.perf_counter() - began > seconds:
             break
     return dict(p), losses
@@ -468,6 +472,49 @@ MISTAKES = (
         "caches[-1][3]",
         "caches[-1][1]",
     ),
+    Mistake(
+        2,
+        "What goes around is the normed vector; in x + f(norm(x)) it is x itself.",
+        'x = x + attended\n    h, norm_2 = norm(p, f"{name}.feed_forward.norm", x)',
+        'x = h + attended\n    h, norm_2 = norm(p, f"{name}.feed_forward.norm", x)',
+    ),
+    Mistake(
+        2,
+        "The last norm of the encoder is missing.",
+        'memory, last = norm(p, "encoder.norm", x)',
+        'memory, last = x, norm(p, "encoder.norm", x)[1]',
+    ),
+    Mistake(
+        2,
+        "Weights are used transposed; they are (in, out), and y = x W.",
+        'return x @ p[f"{name}.weight"] + p',
+        'return x @ p[f"{name}.weight"].T + p',
+    ),
+    Mistake(
+        2,
+        "The output projection of attention is missing.",
+        'return linear(p, f"{name}.output", merged), (x',
+        "return merged, (x",
+    ),
+    Mistake(
+        3,
+        "The factor 1 / sqrt(d) is in the forward, but not in the backward.",
+        "softmax_backward(d_weights, weights) * q.shape[-1] ** -0.5",
+        "softmax_backward(d_weights, weights)",
+    ),
+    Mistake(
+        3,
+        "Self-attention used x for queries and for keys and values; only the queries' gradient arrives.",
+        'dx + norm_backward(p, g, f"{name}.attention.norm", d_queries + d_memory, norm_1)',
+        'dx + norm_backward(p, g, f"{name}.attention.norm", d_queries, norm_1)',
+    ),
+    Mistake(
+        3,
+        "The biases of the projections get no gradient.",
+        '    g[f"{name}.bias"] += d_rows.sum(axis=0)\n',
+        "",
+    ),
+    Mistake(4, "Adam's second beta is not 0.98.", "rate, 0.9, 0.98, 1e-8)", "rate, 0.9, 0.999, 1e-8)"),
 )
 
 
@@ -501,7 +548,9 @@ def gate(
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        return Result(f"gate {number}", "name", f"{path} cannot be read ({type(error).__name__}): run collect() first.")
+        return Result(
+            f"gate {number}", "missing", f"{path} cannot be read ({type(error).__name__}): run collect() first."
+        )
     result = judge_gate(number, partial(run_here, text), text, draw)
     if not result and os.environ.get(STRICT) == "1":
         raise CheckFailed(f"\n{result}")
@@ -545,7 +594,7 @@ def judge_gate(number: int, run: Run, text: str, draw: Callable[..., Any] | None
         if function not in defined and (number > 1 or find(function)):
             where = f"lesson {exercise.lesson}" if (exercise := find(function)) else "lesson 12"
             message = f"{FILE} has no function {function}: write it in {where}, then collect()."
-            return Result(f"{name}, {function}", "name", message)
+            return Result(f"{name}, {function}", "missing", message)
     judges: dict[int, Callable[..., Iterator[Result]]] = {
         1: _judge_pieces,
         2: _judge_forward,
@@ -587,7 +636,7 @@ def _judge_pieces(run: Run, rng: np.random.Generator, defined: dict[str, Any], d
         yield Result(piece, result.stage, result.message, result.details)
     count = len(defined)
     missing = [name for name in functions(REFERENCE) if name not in defined]
-    more = f" Not yet in it: {', '.join(missing)}." if missing else ""
+    more = f" {len(missing)} more are still to come." if missing else ""
     yield Result("", "pass", f"{count} functions, NumPy alone, and the {len(PIECES)} pieces pass their checks.{more}")
 
 
@@ -677,7 +726,11 @@ def _judge_backward(run: Run, rng: np.random.Generator, defined: dict[str, Any],
         yield Result("forward", "value", message)
     wrong = []
     for name, wanted in step.items():
-        problem = ("name", "It is missing.") if name not in mine else _difference(mine[name], wanted)
+        problem = (
+            ("missing", "The dict of gradients does not have it.")
+            if name not in mine
+            else _difference(mine[name], wanted)
+        )
         wrong += [] if problem is None else [(name, problem)]
     if wrong:
         name, (stage, message) = wrong[-1]  # the last in forward's order is the first on the way back

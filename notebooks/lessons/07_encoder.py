@@ -42,8 +42,8 @@ from minitransformer.verify import check_gradients
 # %% [markdown]
 # ## 1 · One block: mix, then think
 #
-# An encoder block has two halves. **Attention** moves information between positions; the **feed-forward** layer works on
-# each position by itself. Each half stands in a residual connection, and in the Transformer of 2017 a norm follows:
+# An encoder block has two halves. **Attention** moves information between positions; the **feed-forward** layer works
+# on each position by itself. Each half stands in a residual connection, and in the Transformer of 2017 a norm follows:
 #
 # $$ h = \mathrm{norm}\big(x + \mathrm{attention}(x, \mathrm{mask})\big), \qquad
 #    y = \mathrm{norm}\big(h + \mathrm{max}(h W_1 + b_1, 0)\, W_2 + b_2\big) . $$
@@ -54,7 +54,8 @@ from minitransformer.verify import check_gradients
 show_source(EncoderBlock.forward, EncoderBlock.backward)
 
 # %% [markdown]
-# Where it stands: the encoder is the left column. Its last output, the **memory**, is what the decoder reads (lesson 08).
+# Where it stands: the encoder is the left column. Its last output, the **memory**, is what the decoder reads (lesson
+# 08).
 
 # %%
 whole = Transformer(TransformerConfig(source_vocab=50, d_model=16, n_heads=4, d_ff=64), np.random.default_rng(0))
@@ -69,12 +70,12 @@ ax = draw(whole)
 show_source(Encoder.forward)
 
 # %% [markdown]
-# Block 2 needs the output of block 1: **the N blocks run one after another.** What runs in parallel is the *positions*: given
-# the block's input, no position waits for another one's output. An LSTM has it the other way round: word t must wait for
-# word t - 1.
+# Block 2 needs the output of block 1: **the N blocks run one after another.** What runs in parallel is the *positions*:
+# given the block's input, no position waits for another one's output. An LSTM has it the other way round: word t must
+# wait for word t - 1.
 #
-# **Predict before you run.** We compute a block's twelve outputs one at a time, in random order. Which of the block's parts
-# see the whole sentence, and which a single vector? How far off will the result be from the block's own?
+# **Predict before you run.** We compute a block's twelve outputs one at a time, in random order. Which of the block's
+# parts see the whole sentence, and which a single vector? How far off will the result be from the block's own?
 
 # %%
 rng = np.random.default_rng(0)
@@ -104,9 +105,10 @@ print("largest difference:", difference)
 assert difference < 1e-5
 
 # %% [markdown]
-# Only the order of the additions differs. So for 1,000 words an LSTM of six layers needs at least 1,005 steps that wait for each other (layer 2
-# can follow one word behind layer 1); an encoder of six blocks needs 6. On two processor cores this hardly shows, since they compute few products at
-# once. A graphics card computes thousands at once. The price: every position compares itself with every other, T × T scores where the LSTM has T steps.
+# Only the order of the additions differs. So for 1,000 words an LSTM of six layers needs at least 1,005 steps that wait
+# for each other (layer 2 can follow one word behind layer 1); an encoder of six blocks needs 6. On two processor cores
+# this hardly shows, since they compute few products at once. A graphics card computes thousands at once. The price:
+# every position compares itself with every other, T × T scores where the LSTM has T steps.
 #
 # ## 3 · Sentences of different lengths
 #
@@ -116,8 +118,8 @@ assert difference < 1e-5
 # $$ \mathrm{weights} = \mathrm{softmax}\Big(\tfrac{q k^\top}{\sqrt{d}} + M\Big), \qquad
 #    M_{ts} = \begin{cases} 0 & s \text{ is a word}\\ -\infty & s \text{ is padding} \end{cases} $$
 #
-# **By hand.** One query, three keys, of which the third is padding. The scores are (1, 2, 5). Without the mask padding would win. With it they
-# become (1, 2, -∞), and the weights are $(e^1, e^2, 0) / (e^1 + e^2)$:
+# **By hand.** One query, three keys, of which the third is padding. The scores are (1, 2, 5). Without the mask padding
+# would win. With it they become (1, 2, -∞), and the weights are $(e^1, e^2, 0) / (e^1 + e^2)$:
 
 # %%
 print(
@@ -127,8 +129,8 @@ print(
 )
 
 # %% [markdown]
-# $e^{-\infty} = 0$ exactly, and the rest of the row still sums to one. In this package a mask is boolean, and True means *may attend*. Here is a
-# batch of two sentences, and the mask of the second:
+# $e^{-\infty} = 0$ exactly, and the rest of the row still sums to one. In this package a mask is boolean, and True
+# means *may attend*. Here is a batch of two sentences, and the mask of the second:
 
 # %%
 PAD = 0
@@ -140,7 +142,8 @@ keys = [words.get(i, "pad") for i in ids[1]]
 ax = mask_map(mask[1, 0], queries=keys, keys=keys, title="The second sentence: who may look at whom")
 
 # %% [markdown]
-# The last three rows are padding's own queries. They are computed, since an array has no holes, and then read by nobody.
+# The last three rows are padding's own queries. They are computed, since an array has no holes, and then read by
+# nobody.
 #
 # ### Exercise: nothing for padding
 
@@ -153,8 +156,8 @@ ax = mask_map(mask[1, 0], queries=keys, keys=keys, title="The second sentence: w
 show_source(padding_mask)
 
 # %% [markdown]
-# **Predict before you run.** We encode *it sleeps* once alone, and once beside the longer sentence, padded. By how much do the
-# vectors of its two words differ, with the mask and without? And would a norm alone repair it?
+# **Predict before you run.** We encode *it sleeps* once alone, and once beside the longer sentence, padded. By how much
+# do the vectors of its two words differ, with the mask and without? And would a norm alone repair it?
 
 # %%
 table = rng.standard_normal((8, D))
@@ -181,8 +184,9 @@ assert off["masked"] < 1e-5
 assert off["unmasked"] > 0.3
 
 # %% [markdown]
-# Every half of these blocks *ends in a LayerNorm*, and without the mask the vectors are still wrong. The two are often named in
-# one breath, but they do different things: **masking handles varied lengths; normalization keeps each vector's scale.**
+# Every half of these blocks *ends in a LayerNorm*, and without the mask the vectors are still wrong. The two are often
+# named in one breath, but they do different things: **masking handles varied lengths; normalization keeps each vector's
+# scale.**
 #
 # ## 4 · Backward never mentions the mask
 #
@@ -192,10 +196,11 @@ assert off["unmasked"] > 0.3
 show_source(ScaledDotProductAttention.backward)
 
 # %% [markdown]
-# Where a score is masked the weight w is 0, and the gradient of the score has the factor w (lesson 04). So it is exactly 0 by itself, and nothing flows back
-# to padding, as long as nobody reads padding's own outputs:
+# Where a score is masked the weight w is 0, and the gradient of the score has the factor w (lesson 04). So it is
+# exactly 0 by itself, and nothing flows back to padding, as long as nobody reads padding's own outputs:
 #
-# **Predict before you run.** The gradient arrives once at the words only, once at all positions. What does the padding get?
+# **Predict before you run.** The gradient arrives once at the words only, once at all positions. What does the padding
+# get?
 
 # %%
 y, cache = encoder.forward(table[ids], mask)
@@ -206,11 +211,12 @@ for where, upstream in (("the words only", dy * is_word), ("all positions", dy))
     print(f"gradient arriving at {where:14s}:  padding gets {reached:.3g}")
 
 # %% [markdown]
-# The second line is the danger: a loss, or a mean over positions, that counts padding sends gradients into it and into what it
-# attends to. Whoever reads an encoder's output must mask too. The decoder's attention does (same mask), the loss does
-# (lesson 09), and the mean of a sentence must.
+# The second line is the danger: a loss, or a mean over positions, that counts padding sends gradients into it and into
+# what it attends to. Whoever reads an encoder's output must mask too. The decoder's attention does (same mask), the
+# loss does (lesson 09), and the mean of a sentence must.
 #
-# **By hand.** Three places, the third is padding: $y = (x_0 + x_1) / 2$. With $dy = 1$ the gradients of the three are (0.5, 0.5, 0).
+# **By hand.** Three places, the third is padding: $y = (x_0 + x_1) / 2$. With $dy = 1$ the gradients of the three are
+# (0.5, 0.5, 0).
 #
 # ### Exercise: the mean of a sentence, backward
 
@@ -223,8 +229,9 @@ for where, upstream in (("the words only", dy * is_word), ("all positions", dy))
 #
 # The same two matrices for every position.
 #
-# **By hand.** One position, D = 1, F = 2: $x = 2$, $W_1 = (1, -1)$, $b = 0$, $W_2 = (3, 5)^\top$. Forward: $h = (2, -2)$, after ReLU $(2, 0)$, $y = 6$. Backward with
-# $dy = 1$: $dW_2 = (2, 0)$; before ReLU $(3, 5)$ arrives, behind it is $(3, 0)$, since what ReLU shut in forward stays shut; $dW_1 = (6, 0)$, $dx = 3$.
+# **By hand.** One position, D = 1, F = 2: $x = 2$, $W_1 = (1, -1)$, $b = 0$, $W_2 = (3, 5)^\top$. Forward:
+# $h = (2, -2)$, after ReLU $(2, 0)$, $y = 6$. Backward with $dy = 1$: $dW_2 = (2, 0)$; before ReLU $(3, 5)$ arrives,
+# behind it is $(3, 0)$, since what ReLU shut in forward stays shut; $dW_1 = (6, 0)$, $dx = 3$.
 #
 # ### Exercise: the feed-forward layer, backward
 
@@ -234,7 +241,8 @@ for where, upstream in (("the words only", dy * is_word), ("all positions", dy))
 show_source(FeedForward.forward, FeedForward.backward)
 
 # %% [markdown]
-# **Predict before you run.** Attention gave the paper its title. Which share of an encoder block's parameters is attention's?
+# **Predict before you run.** Attention gave the paper its title. Which share of an encoder block's parameters is
+# attention's?
 
 # %%
 full_size = block(512, 8, 2048, np.random.default_rng(0))
@@ -242,16 +250,17 @@ ax = parameter_shares({"encoder block of 2017": parameter_parts(full_size)}, tit
 summary(full_size)
 
 # %% [markdown]
-# Attention has $4D^2$ weights: $3D^2$ for queries, keys and values and $D^2$ for the output projection. (Notes that count
-# $3D^2$ have left out the projection $W_o$, which mixes the heads.) The feed-forward layer has $2 \cdot D \cdot 4D = 8D^2$: **two
-# thirds** of the block.
+# Attention has $4D^2$ weights: $3D^2$ for queries, keys and values and $D^2$ for the output projection. (Notes that
+# count $3D^2$ have left out the projection $W_o$, which mixes the heads.) The feed-forward layer has
+# $2 \cdot D \cdot 4D = 8D^2$: **two thirds** of the block.
 #
 # ## 6 · The stack, backward
 #
 # The stack is a loop, so its backward is the loop reversed, and each block is given *its own* cache.
 #
-# **By hand.** Two blocks $x + w x$ with numbers $w_1 = 2$, $w_2 = 3$, input $x = 1$: the outputs are 3 and 12. Backward with $dy = 1$: block 2 has
-# $dw_2 = 3$ (its input) and gives $1 + 3 = 4$ back; block 1 has $dw_1 = 4 \cdot 1$ and gives $4 \cdot 3 = 12$ back.
+# **By hand.** Two blocks $x + w x$ with numbers $w_1 = 2$, $w_2 = 3$, input $x = 1$: the outputs are 3 and 12. Backward
+# with $dy = 1$: block 2 has $dw_2 = 3$ (its input) and gives $1 + 3 = 4$ back; block 1 has $dw_1 = 4 \cdot 1$ and gives
+# $4 \cdot 3 = 12$ back.
 #
 
 # %%
@@ -279,8 +288,9 @@ ax = diagram(
 show_source(Encoder.backward)
 
 # %% [markdown]
-# Does the whole hold together? `check_gradients` compares every entry of every parameter's gradient, and the input's, with the
-# complex step $f'(x) = \mathrm{Im}\, f(x + ih) / h$, through two blocks, four residual additions, four norms and the mask:
+# Does the whole hold together? `check_gradients` compares every entry of every parameter's gradient, and the input's,
+# with the complex step $f'(x) = \mathrm{Im}\, f(x + ih) / h$, through two blocks, four residual additions, four norms
+# and the mask:
 
 # %%
 small = Encoder([block(6, 3, 5, np.random.default_rng(i)) for i in range(2)])
@@ -289,8 +299,8 @@ check_gradients(small, np.random.default_rng(2).standard_normal((2, 5, 6)), mask
 # %% [markdown]
 # ## 7 · Find the bug
 #
-# Somebody wrote an encoder with -10000 in the place of $-\infty$, and trained it to say which of two words comes more often in a sentence. The
-# sentences have 3 to 8 words and are padded. Here is its loss, beside that of the right one.
+# Somebody wrote an encoder with -10000 in the place of $-\infty$, and trained it to say which of two words comes more
+# often in a sentence. The sentences have 3 to 8 words and are padded. Here is its loss, beside that of the right one.
 
 # %%
 broken, right = versions("encoder_weights")
@@ -386,12 +396,14 @@ assert gap["this code"] > 1e-2
 assert gap["right"] < 1e-5
 
 # %% [markdown]
-# With scores of T × T a mask on the queries fits as well as one on the keys, and with -10000 in place of $-\infty$ no NaN betrays it. It was so
-# in a much copied implementation (hyunwoongko/transformer PR #40). The test is short: **padding must change nothing.**
+# With scores of T × T a mask on the queries fits as well as one on the keys, and with -10000 in place of $-\infty$ no
+# NaN betrays it. It was so in a much copied implementation (hyunwoongko/transformer PR #40). The test is short:
+# **padding must change nothing.**
 #
 # ## Summary
 #
-# - A block mixes positions (attention) and then works on each one (feed-forward). Positions run in parallel, blocks do not.
+# - A block mixes positions (attention) and then works on each one (feed-forward). Positions run in parallel, blocks do
+#   not.
 # - Padding: minus infinity in the columns of the scores. Backward needs no mask.
 # - The feed-forward layer has two thirds of a block's weights.
 # - A stack's backward is its loop reversed.
@@ -400,10 +412,10 @@ assert gap["right"] < 1e-5
 #
 # 1. A sentence that is nothing but padding: what should its attention weights be, and what are they here? Try
 #    `Softmax()(np.full((1, 3), -np.inf))` and find the line that makes it so.
-# 2. Instead of $-\infty$ some code adds $-10^9$, other code $-10^4$. When is that not enough? Construct scores in float32 for which
-#    padding gets weight.
-# 3. Take the feed-forward layers out of `encoder` (`Identity()`): which questions about a *single* word can it then still
-#    answer? What does an attention-only stack do to a sentence of one word?
+# 2. Instead of $-\infty$ some code adds $-10^9$, other code $-10^4$. When is that not enough? Construct scores in
+#    float32 for which padding gets weight.
+# 3. Take the feed-forward layers out of `encoder` (`Identity()`): which questions about a *single* word can it then
+#    still answer? What does an attention-only stack do to a sentence of one word?
 
 # %% tags=["assert"]
 from minitransformer.course.exercises import find  # the numbers worked by hand
@@ -419,7 +431,9 @@ assert (x_1, x_1 + 3 * x_1) == (3, 12)
 assert abs(full_size.feed_forward.n_parameters() / full_size.n_parameters() - 2 / 3) < 0.01
 
 # %% [markdown] tags=["teacher"]
-# **Answers.** 1. The package gives 0 to all: a query that may attend to nothing gets a context of exactly 0. Without care it is 0/0, which is NaN;
-# the line that avoids it is in `Softmax.forward`. 2. When the true scores themselves are that small: in float32 `-1e4 + s` keeps s only to about 0.001, so a
-# row of nothing but masked scores is nearly uniform and gives padding weight. 3. It can still tell words apart by their vectors, but on a single word attention is linear: values and output
-# projection, with weight 1. Without the ReLU no condition on one word can be computed, beside what norms do.
+# **Answers.** 1. The package gives 0 to all: a query that may attend to nothing gets a context of exactly 0. Without
+# care it is 0/0, which is NaN; the line that avoids it is in `Softmax.forward`. 2. When the true scores themselves are
+# that small: in float32 `-1e4 + s` keeps s only to about 0.001, so a row of nothing but masked scores is nearly uniform
+# and gives padding weight. 3. It can still tell words apart by their vectors, but on a single word attention is linear:
+# values and output projection, with weight 1. Without the ReLU no condition on one word can be computed, beside what
+# norms do.

@@ -1,13 +1,13 @@
 # %% [markdown]
 # # 08 · The decoder: write without looking ahead
 #
-# **Goal.** Build the half that writes: it may look at what it has written so far, never at what comes, and at everything the
-# encoder has read.
+# **Goal.** Build the half that writes: it may look at what it has written so far, never at what comes, and at
+# everything the encoder has read.
 #
-# - **What you'll do:** Write the causal mask, catch a model that cheats, follow gradients into the past and across to the
-#   encoder, and watch cross-attention learn to read backwards.
-# - **What you'll learn:** Why one forward pass trains all positions at once; where keys and values come from; why the encoder's
-#   gradient is a sum over the decoder's blocks.
+# - **What you'll do:** Write the causal mask, catch a model that cheats, follow gradients into the past and across to
+#   the encoder, and watch cross-attention learn to read backwards.
+# - **What you'll learn:** Why one forward pass trains all positions at once; where keys and values come from; why the
+#   encoder's gradient is a sum over the decoder's blocks.
 # - **What you'll need:** Lesson 07; softmax's backward (lesson 04).
 # - **On your own:** Three open questions at the end.
 
@@ -39,8 +39,8 @@ from minitransformer.verify import check_gradients
 # $$ h = x + \mathrm{attention}(x, \text{causal}), \qquad g = h + \mathrm{attention}(h \to \mathrm{memory}), \qquad
 #    y = g + \mathrm{feedforward}(g) $$
 #
-# (with its norms, as in lesson 06). Backward is the mirror, and for the first time it returns **two** gradients: one goes down
-# the decoder, the other crosses to the encoder.
+# (with its norms, as in lesson 06). Backward is the mirror, and for the first time it returns **two** gradients: one
+# goes down the decoder, the other crosses to the encoder.
 
 # %%
 show_source(DecoderBlock.forward, DecoderBlock.backward)
@@ -48,17 +48,17 @@ show_source(DecoderBlock.forward, DecoderBlock.backward)
 # %% [markdown]
 # ## 2 · Minus infinity on the upper triangle
 #
-# The decoder predicts word t + 1 from the words 0 ... t. In training all positions are computed at once, so the words to be
-# predicted stand in the input, one step to the right. The mask hides them:
+# The decoder predicts word t + 1 from the words 0 ... t. In training all positions are computed at once, so the words
+# to be predicted stand in the input, one step to the right. The mask hides them:
 #
 # $$ \mathrm{weights} = \mathrm{softmax}\Big(\tfrac{q k^\top}{\sqrt{d}} + M\Big), \qquad
 #    M = \begin{pmatrix} 0 & -\infty & -\infty\\ 0 & 0 & -\infty\\ 0 & 0 & 0 \end{pmatrix} $$
 #
-# Rows are queries, columns keys: $-\infty$ **above** the diagonal. The diagonal itself is open: the decoder's input is shifted,
-# so position t holds a word that is already written.
-
-# **By hand.** Three tokens. Query 0 may look at key 0 alone, query 1 at 0 and 1, query 2 at all three. Write the 3 × 3 table with True and False. If all scores
-# are 0, which weights does each row get?
+# Rows are queries, columns keys: $-\infty$ **above** the diagonal. The diagonal itself is open: the decoder's input is
+# shifted, so position t holds a word that is already written.
+#
+# **By hand.** Three tokens. Query 0 may look at key 0 alone, query 1 at 0 and 1, query 2 at all three. Write the 3 × 3
+# table with True and False. If all scores are 0, which weights does each row get?
 #
 # ### Exercise: who may look at whom
 
@@ -72,8 +72,8 @@ words = ["<s>", "the", "cat", "ran"]
 ax = mask_map(the_mask(4), queries=words, keys=words, title="Who may look at whom")
 
 # %% [markdown]
-# Number by number, one head of width 3 on these four words. Find the scores that are minus infinity, and the weights that
-# they become:
+# Number by number, one head of width 3 on these four words. Find the scores that are minus infinity, and the weights
+# that they become:
 
 # %%
 rng = np.random.default_rng(0)
@@ -86,9 +86,9 @@ ax = attention_matrices(cache, words)
 #
 # ## 3 · Find the bug: too good to be true
 #
-# A small decoder learns texts of eight symbols. In eight of ten cases the next symbol is the one that follows in the circle 1, 2, ..., 8, 1;
-# in the others it is drawn at random. So nobody can predict more than about 82 % of them. Texts have different lengths and
-# are padded. The mask is somebody's function. Here is its training, beside the right one.
+# A small decoder learns texts of eight symbols. In eight of ten cases the next symbol is the one that follows in the
+# circle 1, 2, ..., 8, 1; in the others it is drawn at random. So nobody can predict more than about 82 % of them. Texts
+# have different lengths and are padded. The mask is somebody's function. Here is its training, beside the right one.
 #
 # **Predict before you run.** Which of the two would you rather have, by its curve? Which by what it writes?
 
@@ -167,8 +167,9 @@ assert write(trained["this code"], [1, 2, 3]) != write(trained["right"], [1, 2, 
 # %% exercise="decoder_mask"
 
 # %% [markdown]
-# **What tells them apart?** Three signs. A number that is too good: 82 % is the limit, whatever the model. Nonsense when it writes, since there is no future to
-# copy from. And the exact test: exchange the *last* symbol of a text, and look at all logits before it.
+# **What tells them apart?** Three signs. A number that is too good: 82 % is the limit, whatever the model. Nonsense
+# when it writes, since there is no future to copy from. And the exact test: exchange the *last* symbol of a text, and
+# look at all logits before it.
 
 # %%
 text = draw_texts(0, 1)[:, :8]
@@ -185,8 +186,9 @@ assert change["right"] == 0
 assert change["this code"] > 0.1
 
 # %% [markdown]
-# With the right mask it is exactly 0, bit for bit: $e^{-\infty}$ is 0, and 0 times anything finite adds nothing. This is why **one** forward pass over T
-# positions is T training examples. The weights of the wrong one show the theft, one step to the right of the diagonal:
+# With the right mask it is exactly 0, bit for bit: $e^{-\infty}$ is 0, and 0 times anything finite adds nothing. This
+# is why **one** forward pass over T positions is T training examples. The weights of the wrong one show the theft, one
+# step to the right of the diagonal:
 
 # %%
 labels = [str(symbol) for symbol in text[0]]
@@ -194,25 +196,26 @@ _, cache = trained["this code"].forward(text)
 axes = attention_grid(cache["decoder"]["blocks"][0]["attention"]["weights"][0], labels, labels, title="The wrong mask")
 
 # %% [markdown]
-# A public implementation was once reported with 98 % accuracy and translations that were nonsense: its decoder saw the future
-# (attention-is-all-you-need-pytorch #19).
+# A public implementation was once reported with 98 % accuracy and translations that were nonsense: its decoder saw the
+# future (attention-is-all-you-need-pytorch #19).
 #
 # ## 4 · Gradients flow to the past
 #
-# Forward, information flows from earlier to later positions only; backward, the gradient flows from later to earlier. The
-# simplest causal attention is the one whose scores are all equal: every position takes the mean of all so far,
+# Forward, information flows from earlier to later positions only; backward, the gradient flows from later to earlier.
+# The simplest causal attention is the one whose scores are all equal: every position takes the mean of all so far,
 #
 # $$ y_t = \frac{1}{t + 1} \sum_{s \le t} x_s . $$
 #
-# **By hand.** T = 2: $y_0 = x_0$ and $y_1 = (x_0 + x_1) / 2$. With $dy = (1, 4)$: $dx_0 = 1 + 4 / 2 = 3$ and $dx_1 = 4 / 2 = 2$.
+# **By hand.** T = 2: $y_0 = x_0$ and $y_1 = (x_0 + x_1) / 2$. With $dy = (1, 4)$: $dx_0 = 1 + 4 / 2 = 3$ and
+# $dx_1 = 4 / 2 = 2$.
 #
 # ### Exercise: gradients flow to the past
 
 # %% exercise="causal_mean_backward"
 
 # %% [markdown]
-# For a real layer we ask its backward the same question, one output at a time: a gradient of random direction at position t
-# alone; how large is what arrives at each position s?
+# For a real layer we ask its backward the same question, one output at a time: a gradient of random direction at
+# position t alone; how large is what arrives at each position s?
 
 # %%
 T, D = 6, 8
@@ -230,7 +233,8 @@ ax.set(xlabel="arrives at", ylabel="gradient at one output")
 ax.images[0].colorbar.set_label("norm")
 
 # %% [markdown]
-# The same triangle as the mask's. No line of the backward mentions the mask: where a weight is 0, so is the gradient of its score.
+# The same triangle as the mask's. No line of the backward mentions the mask: where a weight is 0, so is the gradient of
+# its score.
 #
 # ## 5 · Attention to the memory
 #
@@ -239,12 +243,13 @@ ax.images[0].colorbar.set_label("norm")
 # $$ q = h W_q, \qquad k = \mathrm{memory}\, W_k, \qquad v = \mathrm{memory}\, W_v, \qquad
 #    \mathrm{context} = \mathrm{softmax}\Big(\tfrac{q k^\top}{\sqrt d}\Big) v $$
 #
-# with T × S weights: no causal mask here (the source is fully known), only the source's padding mask. Mind the scale: it is
-# $\sqrt{d}$ of *one head*, d = D/H, not $\sqrt{D}$.
-
-# **By hand.** One query, two places of memory, d = D = 1, all matrices 1. Let the memory be (0, 2) and x = 0: the scores are (0, 0), the weights (0.5, 0.5), y = 1. With
-# $dy = 1$ the values get $dv = (0.5, 0.5)$. The weights get $(0, 2)$, so the scores get $0.5 \cdot (0 - 1, 2 - 1) = (-0.5, 0.5)$. The query gets
-# $-0.5 \cdot 0 + 0.5 \cdot 2 = 1$, the keys get $0$, since $q = 0$.
+# with T × S weights: no causal mask here (the source is fully known), only the source's padding mask. Mind the scale:
+# it is $\sqrt{d}$ of *one head*, d = D/H, not $\sqrt{D}$.
+#
+# **By hand.** One query, two places of memory, d = D = 1, all matrices 1. Let the memory be (0, 2) and x = 0: the
+# scores are (0, 0), the weights (0.5, 0.5), y = 1. With $dy = 1$ the values get $dv = (0.5, 0.5)$. The weights get
+# $(0, 2)$, so the scores get $0.5 \cdot (0 - 1, 2 - 1) = (-0.5, 0.5)$. The query gets $-0.5 \cdot 0 + 0.5 \cdot 2 = 1$,
+# the keys get $0$, since $q = 0$.
 #
 # ### Exercise: backward to both sides
 #
@@ -258,8 +263,8 @@ show_source(MultiHeadAttention.forward, MultiHeadAttention.backward)
 # %% [markdown]
 # ## 6 · Which memory?
 #
-# Some drawings connect encoder block 1 with decoder block 1, block 2 with block 2, and so on. **Predict before you run.** In a
-# model with three blocks a side: what do the three cross-attentions have as the input of their keys?
+# Some drawings connect encoder block 1 with decoder block 1, block 2 with block 2, and so on. **Predict before you
+# run.** In a model with three blocks a side: what do the three cross-attentions have as the input of their keys?
 
 # %%
 config = TransformerConfig(
@@ -274,10 +279,12 @@ for n, block in enumerate(cache["decoder"]["blocks"]):
     print(f"decoder block {n}: keys are made of the final memory, the very same array: {asked is memory}")
 
 # %% [markdown]
-# **Every decoder block reads the *final* output of the encoder.** The encoder must be finished before the decoder begins, and can
-# then be kept: a translator encodes the source once. What happens on the way back to something that was used N times?
+# **Every decoder block reads the *final* output of the encoder.** The encoder must be finished before the decoder
+# begins, and can then be kept: a translator encodes the source once. What happens on the way back to something that was
+# used N times?
 #
-# **By hand.** Two blocks, everything a number: $k_1 = 2m$, $v_1 = m$, $k_2 = 3m$, $v_2 = -m$. All four gradients are 1. Then $dm = 2 + 1 + 3 - 1 = 5$.
+# **By hand.** Two blocks, everything a number: $k_1 = 2m$, $v_1 = m$, $k_2 = 3m$, $v_2 = -m$. All four gradients are 1.
+# Then $dm = 2 + 1 + 3 - 1 = 5$.
 
 # %%
 ax = diagram(
@@ -344,23 +351,25 @@ axes = attention_grid(
 )
 
 # %% [markdown]
-# Nobody told the model which symbol belongs to which: the loss did, through the gradient that crosses from the decoder to the
-# encoder.
+# Nobody told the model which symbol belongs to which: the loss did, through the gradient that crosses from the decoder
+# to the encoder.
 #
 # ## Summary
 #
 # - The causal mask: query t sees keys 0 ... t. It is exact, and it makes one pass T training examples.
-# - A training number that is too good is a leak until proved otherwise; exchange a later word and look at the earlier logits.
-# - Cross-attention: queries from the decoder, keys and values from the encoder's final output. Its backward has two sides.
+# - A training number that is too good is a leak until proved otherwise; exchange a later word and look at the earlier
+#   logits.
+# - Cross-attention: queries from the decoder, keys and values from the encoder's final output. Its backward has two
+#   sides.
 # - Every decoder block reads the same memory, so their gradients add.
 #
 # ## On your own
 #
 # 1. In section 3 let the mask hide *only* the next symbol, but not those after it. What accuracy do you expect? Try it.
-# 2. Exchange the two inputs of cross-attention: queries from the memory, keys and values from the decoder. Which error do you get when T and S differ? When
-#    T = S there is no error: what is wrong then?
-# 3. While decoding, a new word is added at the end. Which keys and values of the earlier positions change? Why does the same
-#    not hold in the encoder?
+# 2. Exchange the two inputs of cross-attention: queries from the memory, keys and values from the decoder. Which error
+#    do you get when T and S differ? When T = S there is no error: what is wrong then?
+# 3. While decoding, a new word is added at the end. Which keys and values of the earlier positions change? Why does the
+#    same not hold in the encoder?
 
 # %% tags=["assert"]
 from minitransformer.course.exercises import find  # the numbers worked by hand
@@ -375,7 +384,10 @@ blocks = np.ones((2, 1, 1, 1)), np.ones((2, 1, 1, 1)), np.array([[[2.0]], [[3.0]
 assert find("memory_backward").solution(*blocks).item() == 5.0
 
 # %% [markdown] tags=["teacher"]
-# **Answers.** 1. More than 82 %: the symbol after the next tells which symbol was likely between, so part of the future leaks still. A mask that hides one word is no mask.
-# 2. Where T and S differ, the output has S positions in place of T, and the residual sum fails. Where T = S nothing fails: position t then holds a mean of
-# decoder vectors chosen by memory t, without a causal mask, so later words leak. 3. None: each position saw only those before it, so its vectors do not
-# change; that is why keys and values can be kept. In the encoder every position sees all others, so a new word changes all of them.
+# **Answers.** 1. More than 82 %: the symbol after the next tells which symbol was likely between, so part of the future
+# leaks still. A mask that hides one word is no mask.
+# 2. Where T and S differ, the output has S positions in place of T, and the residual sum fails. Where T = S nothing
+#    fails: position t then holds a mean of
+# decoder vectors chosen by memory t, without a causal mask, so later words leak. 3. None: each position saw only those
+# before it, so its vectors do not change; that is why keys and values can be kept. In the encoder every position sees
+# all others, so a new word changes all of them.

@@ -3,10 +3,10 @@
 #
 # **Goal.** Turn sentence pairs into gradients, and gradients into a translator, with every line of the step in sight.
 #
-# - **What you'll do:** Build what the decoder reads, write the smoothed loss's backward, a step of Adam and a whole training
-#   step; take the package's step apart on a translator; train it; find a bug.
-# - **What you'll learn:** Why the true words are fed, why the truth is smoothed, what warm-up is for, and why a loss that
-#   falls proves little.
+# - **What you'll do:** Build what the decoder reads, write the smoothed loss's backward, a step of Adam and a whole
+#   training step; take the package's step apart on a translator; train it; find a bug.
+# - **What you'll learn:** Why the true words are fed, why the truth is smoothed, what warm-up is for, and why a loss
+#   that falls proves little.
 # - **What you'll need:** Lessons 07 and 08.
 # - **On your own:** Three open questions at the end. What the model has learnt is lesson 09b.
 
@@ -35,9 +35,11 @@ from minitransformer.verify import check_gradients
 # targets    je    vois  le    chat  <eos>
 # ```
 #
-# Under each word that is read stands the word to predict. All positions are trained in one pass, which the causal mask allows.
+# Under each word that is read stands the word to predict. All positions are trained in one pass, which the causal mask
+# allows.
 #
-# **By hand.** The sentence is `[5, 8]`, start is 1, eos is 2. The decoder reads `[1, 5, 8]` and must answer `[5, 8, 2]`.
+# **By hand.** The sentence is `[5, 8]`, start is 1, eos is 2. The decoder reads `[1, 5, 8]` and must answer
+# `[5, 8, 2]`.
 #
 # ### Exercise: what is read and what is predicted
 
@@ -55,16 +57,18 @@ print("targets    ", *batch.targets.tolist(), f"   {batch.n_tokens} tokens count
 # %% [markdown]
 # ## 2 · The loss, smoothed
 #
-# Let $p = \mathrm{softmax}(\mathrm{logits})$ be the model's distribution. The truth is not one word alone: a share $e$ of it is spread over
-# all V ids of the vocabulary. That includes padding and `<bos>`, which no target ever is; it is a small waste, and usual.
+# Let $p = \mathrm{softmax}(\mathrm{logits})$ be the model's distribution. The truth is not one word alone: a share $e$
+# of it is spread over all V ids of the vocabulary. That includes padding and `<bos>`, which no target ever is; it is a
+# small waste, and usual.
 #
 # $$ q = (1 - e)\, \mathrm{onehot}(\text{target}) + \frac{e}{V}, \qquad
 #    \mathcal{L} = -\frac{1}{N} \sum_{\text{tokens}} \sum_{v} q_v \log p_v $$
 #
 # N is the number of tokens that are not padding.
 #
-# **By hand.** V = 3, $e = 0.3$, two tokens with targets 0 and 1. All logits of the first are 0, so $p = (1/3, 1/3, 1/3)$. The logits
-# of the second are such that $p = (0.1, 0.8, 0.1)$. What is q for each? What is the loss?
+# **By hand.** V = 3, $e = 0.3$, two tokens with targets 0 and 1. All logits of the first are 0, so
+# $p = (1/3, 1/3, 1/3)$. The logits of the second are such that $p = (0.1, 0.8, 0.1)$. What is q for each? What is the
+# loss?
 
 # %%
 p = np.array([[1 / 3, 1 / 3, 1 / 3], [0.1, 0.8, 0.1]])
@@ -79,8 +83,8 @@ assert np.isclose(loss(np.log(p), np.array([0, 1])), -(q * np.log(p)).sum() / 2)
 # %% [markdown]
 # The second token has $p = q$, and its loss is still not 0: it is the entropy of q, the least that it can be.
 #
-# **Predict before you run.** V = 10, $e = 0.1$. The model gets surer and surer of the right word. Does the loss always fall? Which sign has
-# the derivative of the loss with respect to the right word's logit?
+# **Predict before you run.** V = 10, $e = 0.1$. The model gets surer and surer of the right word. Does the loss always
+# fall? Which sign has the derivative of the loss with respect to the right word's logit?
 
 # %%
 loss = CrossEntropy(pad=0, label_smoothing=0.1)
@@ -99,11 +103,11 @@ smoothed = np.full(10, 0.01) + 0.9 * np.eye(10)[3]
 assert abs(-(smoothed * np.log(smoothed)).sum() - 0.500) < 5e-4
 
 # %% [markdown]
-# From p = 0.91 on ($1 - e + e/V$) the slope is positive: being surer makes the loss *worse*. So smoothing keeps logits from growing for ever.
-# The smallest loss here is the entropy of q, 0.500 nats.
+# From p = 0.91 on ($1 - e + e/V$) the slope is positive: being surer makes the loss *worse*. So smoothing keeps logits
+# from growing for ever. The smallest loss here is the entropy of q, 0.500 nats.
 #
-# **The derivation's first line.** For one token $\mathcal{L} = -\sum_v q_v z_v + \log \sum_u e^{z_u}$, since the $q_v$ sum to 1 (z are the
-# logits). Differentiate by $z_v$, and remember which rows count.
+# **The derivation's first line.** For one token $\mathcal{L} = -\sum_v q_v z_v + \log \sum_u e^{z_u}$, since the $q_v$
+# sum to 1 (z are the logits). Differentiate by $z_v$, and remember which rows count.
 #
 # ### Exercise: the smoothed loss, backward
 
@@ -135,22 +139,22 @@ show_source(CrossEntropy.backward)
 # %% [markdown]
 # ## 3 · Adam and its warm-up
 #
-# Adam keeps two running averages, of the gradient g and of its square. Both begin at 0, so after t steps they are too small by the factor
-# $1 - \beta^t$; Adam divides by it.
+# Adam keeps two running averages, of the gradient g and of its square. Both begin at 0, so after t steps they are too
+# small by the factor $1 - \beta^t$; Adam divides by it.
 #
 # $$ m \leftarrow \beta_1 m + (1 - \beta_1) g, \qquad v \leftarrow \beta_2 v + (1 - \beta_2) g^2, \qquad
 #    w \leftarrow w - \eta\, \frac{\hat m}{\sqrt{\hat v} + \epsilon} $$
 #
-# **By hand.** The first step, $t = 1$, $g = 4$, $\beta_1 = 0.9$, $\beta_2 = 0.98$: $m = 0.4$ and $v = 0.32$. Corrected: $\hat m = 0.4 / 0.1 = 4$ and
-# $\hat v = 0.32 / 0.02 = 16$. The step is $\eta \cdot 4 / 4 = \eta$.
+# **By hand.** The first step, $t = 1$, $g = 4$, $\beta_1 = 0.9$, $\beta_2 = 0.98$: $m = 0.4$ and $v = 0.32$. Corrected:
+# $\hat m = 0.4 / 0.1 = 4$ and $\hat v = 0.32 / 0.02 = 16$. The step is $\eta \cdot 4 / 4 = \eta$.
 #
 # ### Exercise: one step of Adam
 
 # %% exercise="adam_step"
 
 # %% [markdown]
-# **Predict before you run.** Two weights, one with a gradient of 1000, the other of 0.001. How far does the first step, with
-# $\eta = 0.1$, move each?
+# **Predict before you run.** Two weights, one with a gradient of 1000, the other of 0.001. How far does the first step,
+# with $\eta = 0.1$, move each?
 
 # %%
 value, grad = np.zeros(2), np.array([1000.0, 0.001])
@@ -162,13 +166,14 @@ show_source(Adam.update)
 assert np.allclose(value, -0.1, rtol=1e-4)
 
 # %% [markdown]
-# The gradient's scale cancels: at the first step $\hat m / \sqrt{\hat v} = \pm 1$. So a loss with a wrong factor, divided by the batch size twice
-# for example, trains as if nothing were wrong. (Not always: clipping, weight decay and a large $\epsilon$ do see the scale.)
+# The gradient's scale cancels: at the first step $\hat m / \sqrt{\hat v} = \pm 1$. So a loss with a wrong factor,
+# divided by the batch size twice for example, trains as if nothing were wrong. (Not always: clipping, weight decay and
+# a large $\epsilon$ do see the scale.)
 #
-# **Warm-up** makes the first steps short. There are two accounts of why it helps. One is Adam's: $\hat v$ is an average over very few
-# gradients at first, so the steps are badly scaled (Liu et al. 2020). The other is the model's: in a post-norm Transformer the gradients near the
-# output are large at the start, and in a pre-norm one they are not, so that it can do without (Xiong et al. 2020). The translator below
-# is pre-norm. The rule of 2017 and the one used below:
+# **Warm-up** makes the first steps short. There are two accounts of why it helps. One is Adam's: $\hat v$ is an average
+# over very few gradients at first, so the steps are badly scaled (Liu et al. 2020). The other is the model's: in a
+# post-norm Transformer the gradients near the output are large at the start, and in a pre-norm one they are not, so
+# that it can do without (Xiong et al. 2020). The translator below is pre-norm. The rule of 2017 and the one used below:
 
 # %%
 schedules = {
@@ -180,8 +185,8 @@ ax = schedule_curve(schedules, 600)
 # %% [markdown]
 # ## 4 · A whole step
 #
-# A step of training has five parts: **forward, loss, backward, clip, step.** *Clip* scales the whole gradient down where its norm is above a limit, so
-# that one odd batch cannot throw the weights far away:
+# A step of training has five parts: **forward, loss, backward, clip, step.** *Clip* scales the whole gradient down
+# where its norm is above a limit, so that one odd batch cannot throw the weights far away:
 #
 # $$ g \leftarrow g \cdot \min\Big(1, \frac{\mathrm{clip}}{\lVert g \rVert}\Big), \qquad \lVert g \rVert^2 = \sum_{\text{all numbers}} g_i^2 $$
 #
@@ -194,8 +199,9 @@ ax = schedule_curve(schedules, 600)
 # %% exercise="train_step"
 
 # %% [markdown]
-# Now the same on a translator. The course's grammar makes English sentences with their one right French translation. We take four of its constructions, in
-# which *it* may stand for either of two nouns, and only the adjective tells for which:
+# Now the same on a translator. The course's grammar makes English sentences with their one right French translation. We
+# take four of its constructions, in which *it* may stand for either of two nouns, and only the adjective tells for
+# which:
 #
 # > I got my **car** straight from the showroom, it was *new*. → *J'ai eu ma voiture directement du salon, **elle** était neuve.*
 # >
@@ -253,7 +259,8 @@ print(
 )
 
 # %% [markdown]
-# Why are some numbers of the gradient 0? (Which rows of an embedding does a batch not touch?) And why do so many weights move by nearly the rate?
+# Why are some numbers of the gradient 0? (Which rows of an embedding does a batch not touch?) And why do so many
+# weights move by nearly the rate?
 #
 # The trainer's own step is these lines, and a check that loss and gradient are finite:
 
@@ -271,8 +278,8 @@ assert np.array_equal(again.value, trainer.value)
 #
 # Tested are sentences about *pairs of nouns that training never shows*. *Hard*: the other noun stands nearer to *it*.
 #
-# **Predict before you run.** Which is learned first: word order and nouns, or the pronoun? What share of right pronouns has a model that
-# always writes *il*? And one that always takes the nearer noun, on hard sentences, on easy ones?
+# **Predict before you run.** Which is learned first: word order and nouns, or the pronoun? What share of right pronouns
+# has a model that always writes *il*? And one that always takes the nearer noun, on hard sentences, on easy ones?
 
 # %%
 
@@ -301,14 +308,15 @@ assert history.validations[1]["pronoun_hard"] < 0.6
 
 
 # %% [markdown]
-# First come the words and their order, and the pronoun is a coin toss; then, in a few dozen steps, it is settled. Whether the model
-# has found the *noun* is another question: lesson 09b.
+# First come the words and their order, and the pronoun is a coin toss; then, in a few dozen steps, it is settled.
+# Whether the model has found the *noun* is another question: lesson 09b.
 #
 # ## 6 · Find the bug
 #
-# A batch too large for the memory is cut into shares; each gives the gradient of the mean loss over its own tokens, and they are put together to
-# that of the whole batch. Somebody wrote this. Here is a training in two shares, the twelve shorter and the four longer sentences of each batch, beside
-# a training with whole batches: the loss of held-out sentences.
+# A batch too large for the memory is cut into shares; each gives the gradient of the mean loss over its own tokens, and
+# they are put together to that of the whole batch. Somebody wrote this. Here is a training in two shares, the twelve
+# shorter and the four longer sentences of each batch, beside a training with whole batches: the loss of held-out
+# sentences.
 
 # %%
 broken, right = versions("accumulated_gradient")
@@ -350,7 +358,8 @@ legend = ax.legend(frameon=False)
 # %% exercise="accumulated_gradient"
 
 # %% [markdown]
-# **What tells them apart?** Not a curve. The test is one line: the gradient of the shares must be the gradient of the whole.
+# **What tells them apart?** Not a curve. The test is one line: the gradient of the shares must be the gradient of the
+# whole.
 
 # %%
 model = new_translator(seed=3).model
@@ -378,14 +387,15 @@ assert max(curve[-1] for curve in curves.values()) < curves["whole batches"][0]
 
 # %% [markdown]
 # A mean of means is the mean only where all shares have as many tokens. The Trainer of Hugging Face had it in gradient
-# accumulation (transformers #24725), and so had the training of mlx-lm (mlx-lm PR #1413). Here `CrossEntropy.forward` takes a
-# `normalizer`: every share divides by the *whole* batch's tokens, and then gradients simply add.
+# accumulation (transformers #24725), and so had the training of mlx-lm (mlx-lm PR #1413). Here `CrossEntropy.forward`
+# takes a `normalizer`: every share divides by the *whole* batch's tokens, and then gradients simply add.
 #
 # ## 7 · Stepping through
 #
-# Three ways to look inside a backward while it runs, all of which work in a notebook: write `breakpoint()` into a function of yours; after an
-# error run `%debug` in the next cell; or `pdb.runcall(layer.backward, dy, cache)`. `n` runs a line, `s` steps into a call, `p x` prints, `c` goes
-# on. Here is such a session in softmax's backward; its commands are typed for you:
+# Three ways to look inside a backward while it runs, all of which work in a notebook: write `breakpoint()` into a
+# function of yours; after an error run `%debug` in the next cell; or `pdb.runcall(layer.backward, dy, cache)`. `n` runs
+# a line, `s` steps into a call, `p x` prints, `c` goes on. Here is such a session in softmax's backward; its commands
+# are typed for you:
 
 # %%
 softmax = Softmax()
@@ -395,8 +405,8 @@ dx = debug_session(commands, softmax.backward, np.ones((2, 3)) * [3, 1, 5], kept
 print(dx)
 
 # %% [markdown]
-# The last `p` is the sum that is taken away. Each row of the result then sums to zero: adding the same number to all scores changes no weight, so
-# the gradient has no part in that direction. And the masked score gets none at all.
+# The last `p` is the sum that is taken away. Each row of the result then sums to zero: adding the same number to all
+# scores changes no weight, so the gradient has no part in that direction. And the masked score gets none at all.
 #
 # When a backward of your own is wrong, `check_gradients` says where:
 
@@ -420,10 +430,11 @@ check_gradients(Forgetful(), np.random.default_rng(0).standard_normal((2, 3)))
 #
 # ## On your own
 #
-# 1. Train with the targets shifted wrongly, `target_in` = `targets`. What does the loss do, and what does the translator write?
+# 1. Train with the targets shifted wrongly, `target_in` = `targets`. What does the loss do, and what does the
+#    translator write?
 # 2. Take the bias correction out of Adam, with $\beta_2 = 0.98$. How long is the first step, and the tenth?
-# 3. The model never sees its own mistakes in training (*exposure bias*). Change the third French word of a sentence to a wrong one in
-#    `target_in` and see what it does to the words after it.
+# 3. The model never sees its own mistakes in training (*exposure bias*). Change the third French word of a sentence to
+#    a wrong one in `target_in` and see what it does to the words after it.
 
 # %% tags=["assert"]
 from minitransformer.course.exercises import find  # the numbers worked by hand
@@ -438,11 +449,12 @@ assert clip_by_global_norm(g, 1.0) == 5.0
 assert np.allclose(g, [0.6, 0.8])
 
 # %% [markdown] tags=["teacher"]
-# **Answers.** 1. The loss falls to nearly 0 at once, since each position only copies what it reads; alone, the translator reads `<bos>` and writes it
-# again and again, or nonsense: it has never had to predict. 2. The step is $(1 - \beta_1^t) / \sqrt{1 - \beta_2^t}$ times as long where the gradient stays the same:
-# 0.1 / 0.141 = 0.71 at t = 1, and 0.651 / 0.428 = 1.52 at t = 10. So without correction steps first are too short and then too long. 3. Mostly the next words stay right,
-# since the source tells them; what depends on the changed word (an article, an ending that agrees with it) changes. For every seed it
-# is a little different; the point is to measure it.
+# **Answers.** 1. The loss falls to nearly 0 at once, since each position only copies what it reads; alone, the
+# translator reads `<bos>` and writes it again and again, or nonsense: it has never had to predict. 2. The step is
+# $(1 - \beta_1^t) / \sqrt{1 - \beta_2^t}$ times as long where the gradient stays the same: 0.1 / 0.141 = 0.71 at t = 1,
+# and 0.651 / 0.428 = 1.52 at t = 10. So without correction steps first are too short and then too long. 3. Mostly the
+# next words stay right, since the source tells them; what depends on the changed word (an article, an ending that
+# agrees with it) changes. For every seed it is a little different; the point is to measure it.
 
 # %% tags=["assert"]
 assert [round((1 - 0.9**t) / (1 - 0.98**t) ** 0.5, 2) for t in (1, 10)] == [0.71, 1.52]

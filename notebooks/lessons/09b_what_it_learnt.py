@@ -1,14 +1,15 @@
 # %% [markdown]
 # # 09b · What the model learnt: the word *it* finds the car
 #
-# **Goal.** Find out whether a model that is right is right for the right reason: look inside it, and then *change* what is there.
+# **Goal.** Find out whether a model that is right is right for the right reason: look inside it, and then *change* what
+# is there.
 #
 # > I got my **car** straight from the showroom, **it** was new. → *..., **elle** était neuve.*
 #
-# - **What you'll do:** Exchange nouns under a model's eyes, ask with a backward what a choice depends on, find the head in which *it* looks
-#   at *car*, take that one weight away, and give it back.
-# - **What you'll learn:** How a right answer may have a wrong reason; what an attention map is evidence for, and what it is not; what an
-#   intervention adds.
+# - **What you'll do:** Exchange nouns under a model's eyes, ask with a backward what a choice depends on, find the head
+#   in which *it* looks at *car*, take that one weight away, and give it back.
+# - **What you'll learn:** How a right answer may have a wrong reason; what an attention map is evidence for, and what
+#   it is not; what an intervention adds.
 # - **What you'll need:** Lesson 09.
 # - **On your own:** Three open questions at the end.
 
@@ -38,12 +39,12 @@ from minitransformer.training import Adam, Trainer, WarmupCosine
 # %% [markdown]
 # ## 1 · A right answer for a wrong reason
 #
-# The model of lesson 09 learnt the pronouns of all held-out sentences. Has it found the noun that *it* stands for? Here it is
-# again. We intervene: exchange **one** noun of a test sentence for one of the other gender, leave all else, and see whether the pronoun
-# follows.
+# The model of lesson 09 learnt the pronouns of all held-out sentences. Has it found the noun that *it* stands for? Here
+# it is again. We intervene: exchange **one** noun of a test sentence for one of the other gender, leave all else, and
+# see whether the pronoun follows.
 #
-# **Predict before you run.** How often must the pronoun change when the noun is exchanged that *it* stands for? And how often when
-# it is the other noun?
+# **Predict before you run.** How often must the pronoun change when the noun is exchanged that *it* stands for? And how
+# often when it is the other noun?
 
 # %%
 grammar, rng = EnglishFrench(), np.random.default_rng(0)
@@ -78,15 +79,16 @@ assert changed.distractor > 0.3
 # %% [markdown]
 # All pronouns were right, and yet the pronoun often follows the *wrong* noun. Before you read on: how can both be true?
 #
-# In all of these training sentences the two nouns differ in gender. So *the gender that the other noun does not have* is always the right
-# answer, and a model may learn that rule instead. No test made like the training data can tell; the intervention does. The remedy
-# is in the data: sentences whose nouns have the *same* gender, in which the short cut fails.
+# In all of these training sentences the two nouns differ in gender. So *the gender that the other noun does not have*
+# is always the right answer, and a model may learn that rule instead. No test made like the training data can tell; the
+# intervention does. The remedy is in the data: sentences whose nouns have the *same* gender, in which the short cut
+# fails.
 #
 # ## 2 · The model of this lesson
 #
-# It is trained on all constructions with such a pronoun, a third of them with two nouns of one gender. Its encoder has two
-# blocks of **one** head: in block 0 *it* can read the adjective, and in block 1, knowing what is said, find the noun of which
-# that may be said. (In a single block the query of *it* knows nothing but the word *it* and its place.)
+# It is trained on all constructions with such a pronoun, a third of them with two nouns of one gender. Its encoder has
+# two blocks of **one** head: in block 0 *it* can read the adjective, and in block 1, knowing what is said, find the
+# noun of which that may be said. (In a single block the query of *it* knows nothing but the word *it* and its place.)
 
 # %%
 translator, history = pronoun_translator(seed=1)
@@ -107,12 +109,13 @@ assert (changed.antecedent, changed.distractor) == (1.0, 0.0)
 #
 # ## 3 · What does the choice depend on?
 #
-# A backward can ask. Let the output be one number, the logit of *elle* minus the logit of *il*, at the place where the decoder must choose. Its
-# gradient with respect to the vector of each source word says how strongly a small change of that word would change the
-# choice. All that is needed is where this backward begins.
+# A backward can ask. Let the output be one number, the logit of *elle* minus the logit of *il*, at the place where the
+# decoder must choose. Its gradient with respect to the vector of each source word says how strongly a small change of
+# that word would change the choice. All that is needed is where this backward begins.
 #
-# **By hand.** One sentence, two positions, V = 3. The choice is between the words 2 and 0, at position 1. The output is the number
-# logits[0, 1, 2] - logits[0, 1, 0]. So its gradient is 1 at one place, -1 at another, and 0 at the four others.
+# **By hand.** One sentence, two positions, V = 3. The choice is between the words 2 and 0, at position 1. The output is
+# the number logits[0, 1, 2] - logits[0, 1, 0]. So its gradient is 1 at one place, -1 at another, and 0 at the four
+# others.
 #
 # ### Exercise: where the question begins
 
@@ -144,11 +147,13 @@ ax.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
 title = ax.set_title("What elle or il depends on: share of the gradient", fontsize=10, loc="left")
 
 # %% [markdown]
-# A gradient speaks of *small* changes. For a large one, such as another noun, it is a hint; the exchange of nouns above is evidence.
+# A gradient speaks of *small* changes. For a large one, such as another noun, it is a hint; the exchange of nouns above
+# is evidence.
 #
 # ## 4 · Who looks at the car?
 #
-# **Predict before you run.** Two blocks of one head. Who will look at *car* more than at *showroom*: the word *it*, or the adjective?
+# **Predict before you run.** Two blocks of one head. Who will look at *car* more than at *showroom*: the word *it*, or
+# the adjective?
 
 # %%
 for kind in ("it", "adjective"):
@@ -170,22 +175,23 @@ assert head.antecedent > 0.9
 assert head.weights(look.cache)[it, car] > 0.9
 
 # %% [markdown]
-# ***It* looks at the car.** But a map shows where a head looks, not what the model does with what it sees. The word may carry the noun's gender to
-# the decoder, or it may be idle. So far we have a correlation.
+# ***It* looks at the car.** But a map shows where a head looks, not what the model does with what it sees. The word may
+# carry the noun's gender to the decoder, or it may be idle. So far we have a correlation.
 #
 # ## 5 · Take it away, and give it back
 #
 # Now the experiment: one weight, in one head, asked by one word, is set to 0. All else stays.
 #
-# **By hand.** One head, two queries, two keys: weights [[0.3, 0.7], [0.9, 0.1]]. The query is 1, the key is 0. What is left is
-# [[0.3, 0.7], [0, 0.1]].
+# **By hand.** One head, two queries, two keys: weights [[0.3, 0.7], [0.9, 0.1]]. The query is 1, the key is 0. What is
+# left is [[0.3, 0.7], [0, 0.1]].
 #
 # ### Exercise: a weight is taken away
 
 # %% exercise="take_away"
 
 # %% [markdown]
-# Attention gets a softmax that gives its weights and then takes an amount away from some of them, and, if asked to, gives it to another word:
+# Attention gets a softmax that gives its weights and then takes an amount away from some of them, and, if asked to,
+# gives it to another word:
 
 # %%
 
@@ -222,7 +228,8 @@ def translate():
 
 
 # %% [markdown]
-# **Predict before you run.** What does the model write when *it* no longer sees the car? And when *it* looks at the showroom instead?
+# **Predict before you run.** What does the model write when *it* no longer sees the car? And when *it* looks at the
+# showroom instead?
 
 # %%
 written = {
@@ -239,10 +246,12 @@ assert ["elle" in text for text in written.values()] == [True, False, True, Fals
 assert written["it -> car taken away"].endswith("il était neuf.")
 
 # %% [markdown]
-# *Elle* becomes *il*, and *neuve* becomes *neuf*: the adjective agrees with the pronoun that was written. Nothing else changes. Given back, *elle* returns.
+# *Elle* becomes *il*, and *neuve* becomes *neuf*: the adjective agrees with the pronoun that was written. Nothing else
+# changes. Given back, *elle* returns.
 #
-# One sentence is an anecdote. Here are 200 held-out ones, and as a comparison **the same amount of weight taken from other places**: the largest weight
-# in the rows of other words, and of *it* itself in block 0. (Where that weight is smaller than the amount, all of it is taken.)
+# One sentence is an anecdote. Here are 200 held-out ones, and as a comparison **the same amount of weight taken from
+# other places**: the largest weight in the rows of other words, and of *it* itself in block 0. (Where that weight is
+# smaller than the amount, all of it is taken.)
 
 # %%
 every = np.array([(e.pronoun, len(e.english) - 2, e.antecedent, e.distractor) for e in hard])
@@ -296,14 +305,16 @@ assert 0.30 < rates[1] < 0.36
 assert min(rates[2:]) == 1.0
 
 # %% [markdown]
-# Without that weight only a third of the pronouns are right, fewer than a coin would get: what is left leans to the other noun. With the weight on the *other* noun it is wrong in every sentence: the pronoun says what
-# *it* looks at. As much weight taken elsewhere changes no pronoun at all. This is more than a map can say: in this model that weight is the
-# **cause**.
+# Without that weight only a third of the pronouns are right, fewer than a coin would get: what is left leans to the
+# other noun. With the weight on the *other* noun it is wrong in every sentence: the pronoun says what *it* looks at. As
+# much weight taken elsewhere changes no pronoun at all. This is more than a map can say: in this model that weight is
+# the **cause**.
 #
 # ## 6 · How often does that happen?
 #
-# Not always. Here is the same training from ten seeds, `pronoun_translator(seed)`: the weight on the right noun (in the block where it is largest, a mean over
-# the 200 sentences), the right pronouns, and the right pronouns after the larger of the two weights was taken away.
+# Not always. Here is the same training from ten seeds, `pronoun_translator(seed)`: the weight on the right noun (in the
+# block where it is largest, a mean over the 200 sentences), the right pronouns, and the right pronouns after the larger
+# of the two weights was taken away.
 
 # %%
 SEEDS = {  # seed: (asked by it, asked by the adjective, pronouns right, and after taking away)
@@ -328,11 +339,12 @@ assert abs(SEEDS[1][0] - head.antecedent) < 0.02
 assert abs(SEEDS[1][3] - results["it → its noun, taken away"][0]) < 0.02
 
 # %% [markdown]
-# In three of ten it is *it* that looks at its noun (more than half of its weight), in three the adjective, and in four neither mainly. And a large weight need not be a
-# needed one: with seed 0 the adjective has 0.81 on the noun, and without it no pronoun changes. The decoder has other ways to the noun.
+# In three of ten it is *it* that looks at its noun (more than half of its weight), in three the adjective, and in four
+# neither mainly. And a large weight need not be a needed one: with seed 0 the adjective has 0.81 on the noun, and
+# without it no pronoun changes. The decoder has other ways to the noun.
 #
-# We chose seed 1 *because* it is the cleanest case. What we may say: a Transformer *can* do it in this way, and this one does. We may not say that Transformers
-# do.
+# We chose seed 1 *because* it is the cleanest case. What we may say: a Transformer *can* do it in this way, and this
+# one does. We may not say that Transformers do.
 #
 # ## Summary
 #
@@ -342,11 +354,11 @@ assert abs(SEEDS[1][3] - results["it → its noun, taken away"][0]) < 0.02
 #
 # ## On your own
 #
-# 1. In `pronoun_translator(seed=0)` the adjective looks, and taking its weight away changes nothing. Where else can the decoder find the gender? Design an
-#    intervention that tells.
+# 1. In `pronoun_translator(seed=0)` the adjective looks, and taking its weight away changes nothing. Where else can the
+#    decoder find the gender? Design an intervention that tells.
 # 2. `Changed` does not make the row sum to 1 again. Do so, and compare. Which of the two is the fairer experiment?
-# 3. In section 5 the adjective changes with the pronoun. Translate with *il* forced (teacher forcing) but without any change
-#    in the encoder: which adjective comes? What decides its ending?
+# 3. In section 5 the adjective changes with the pronoun. Translate with *il* forced (teacher forcing) but without any
+#    change in the encoder: which adjective comes? What decides its ending?
 
 # %% tags=["assert"]
 from minitransformer.course.exercises import find  # the numbers worked by hand
@@ -357,8 +369,10 @@ left = find("take_away").solution(np.array([[[[0.3, 0.7], [0.9, 0.1]]]]), 0, np.
 assert left.tolist() == [[[[0.3, 0.7], [0.0, 0.1]]]]
 
 # %% [markdown] tags=["teacher"]
-# **Answers.** 1. At the noun itself, through its own cross-attention, if block 0 has already told the noun that it is the one. Take away cross-attention's
-# weight on the noun as well, or the weights with which the noun reads the adjective in block 0. 2. With renormalization the rest of the row, mostly the
-# comma and the word itself, gets scaled up by about 30 (1 / 0.03), which adds something that was never there; without it the context is only shorter, and LayerNorm of the next
-# sublayer brings it back to length. Both are changes that training never showed: say which was made. 3. The decoder reads the pronoun that it has
-# written, so the ending follows the pronoun; that is also why one wrong weight in the encoder changes two words.
+# **Answers.** 1. At the noun itself, through its own cross-attention, if block 0 has already told the noun that it is
+# the one. Take away cross-attention's weight on the noun as well, or the weights with which the noun reads the
+# adjective in block 0. 2. With renormalization the rest of the row, mostly the comma and the word itself, gets scaled
+# up by about 30 (1 / 0.03), which adds something that was never there; without it the context is only shorter, and
+# LayerNorm of the next sublayer brings it back to length. Both are changes that training never showed: say which was
+# made. 3. The decoder reads the pronoun that it has written, so the ending follows the pronoun; that is also why one
+# wrong weight in the encoder changes two words.

@@ -1,13 +1,13 @@
 # %% [markdown]
 # # 10 · Decoding: from probabilities to a sentence
 #
-# **Goal.** A trained model gives a probability to *every* sentence. Choose one: greedily, with a beam, by lot, or by the least
-# risk.
+# **Goal.** A trained model gives a probability to *every* sentence. Choose one: greedily, with a beam, by lot, or by
+# the least risk.
 #
-# - **What you'll do:** Decode from `<bos>` to `<eos>` with a state that grows, draw the tree of a beam search, cut distributions
-#   by temperature, top-k and top-p, choose among whole sentences by minimum Bayes risk, and find a bug.
-# - **What you'll learn:** Why the most probable word need not begin the most probable sentence; why length matters; what
-#   minimum Bayes risk chooses among (sentences, not words); how a risk is differentiated.
+# - **What you'll do:** Decode from `<bos>` to `<eos>` with a state that grows, draw the tree of a beam search, cut
+#   distributions by temperature, top-k and top-p, choose among whole sentences by minimum Bayes risk, and find a bug.
+# - **What you'll learn:** Why the most probable word need not begin the most probable sentence; why length matters;
+#   what minimum Bayes risk chooses among (sentences, not words); how a risk is differentiated.
 # - **What you'll need:** Lesson 09.
 # - **On your own:** Three open questions at the end.
 
@@ -37,7 +37,8 @@ from minitransformer.training import Adam, Trainer, WarmupCosine
 # %% [markdown]
 # ## 0 · A translator that hesitates
 #
-# A model that is always sure makes every way of decoding look the same. So we train one as in lesson 09, and stop far too early.
+# A model that is always sure makes every way of decoding look the same. So we train one as in lesson 09, and stop far
+# too early.
 
 # %%
 grammar, rng = EnglishFrench(), np.random.default_rng(0)
@@ -66,9 +67,9 @@ print(f"loss {history.steps[0]['loss']:.2f} -> {np.mean([r['loss'] for r in hist
 #
 # $$ P(y \mid x) = \prod_{t=1}^{T} P(y_t \mid y_{<t}, x), \qquad y_1, \dots, y_{T-1} \text{ words},\; y_T = \texttt{<eos>} $$
 #
-# The decoder begins with `<bos>` (some notes: with `<eos>`), reads what it has written, gives logits for the next word, and goes on
-# until it writes `<eos>` itself. Nothing is computed twice: a **state** keeps the keys and values of all words before, and the
-# encoder runs once.
+# The decoder begins with `<bos>` (some notes: with `<eos>`), reads what it has written, gives logits for the next word,
+# and goes on until it writes `<eos>` itself. Nothing is computed twice: a **state** keeps the keys and values of all
+# words before, and the encoder runs once.
 
 # %%
 tests = [e for _, e in sorted(enumerate(draw(700, "test")), key=lambda pair: pair[0] % 7)][:60]
@@ -96,14 +97,16 @@ print("the same:", best_words.ids == written[:-1], f"  log P(y|x) = {best_words.
 # %% [markdown]
 # ## 2 · Beam search
 #
-# **Predict before you run.** Can a sentence that begins with the *second* most probable word be more probable than the greedy one?
+# **Predict before you run.** Can a sentence that begins with the *second* most probable word be more probable than the
+# greedy one?
 #
 # Greedy cannot turn back. **Beam search** keeps the K best beginnings and weighs all their K V continuations together:
 #
 # $$ \log P(y_{\le t}) = \log P(y_{<t}) + \log P(y_t \mid y_{<t}) . $$
 #
-# **By hand.** V = 3 words a, b, c, two steps, K = 2. The first step gives a 0.5, b 0.4, c 0.1. After a: 0.4, 0.3, 0.3. After b: 0.9, 0.05, 0.05. Greedy writes
-# *a a*, with 0.5 · 0.4 = 0.20. The beam keeps a and b, weighs six continuations, and keeps *b a* with 0.36 and *a a* with 0.20.
+# **By hand.** V = 3 words a, b, c, two steps, K = 2. The first step gives a 0.5, b 0.4, c 0.1. After a: 0.4, 0.3, 0.3.
+# After b: 0.9, 0.05, 0.05. Greedy writes *a a*, with 0.5 · 0.4 = 0.20. The beam keeps a and b, weighs six
+# continuations, and keeps *b a* with 0.36 and *a a* with 0.20.
 
 # %%
 ax = diagram(
@@ -133,8 +136,8 @@ ax = diagram(
 # %% exercise="beam_step"
 
 # %% [markdown]
-# How often does a wider beam find a sentence that the model itself holds to be more probable, and does that make it right? Sixty sentences would be no
-# evidence: a share of 50 % then has a standard error of 6 points. Here are 1,000.
+# How often does a wider beam find a sentence that the model itself holds to be more probable, and does that make it
+# right? Sixty sentences would be no evidence: a share of 50 % then has a standard error of 6 points. Here are 1,000.
 
 # %%
 many = draw(6_000, "test")[:1000]
@@ -158,16 +161,16 @@ assert len(many) == 1000
 assert table[1][1] < table[2][1] <= table[4][1] + 1e-6
 
 # %% [markdown]
-# The log-probability rises with every width. Whether more sentences are right is another question: compare the differences of the last column with the
-# standard error.
+# The log-probability rises with every width. Whether more sentences are right is another question: compare the
+# differences of the last column with the standard error.
 
 # %%
 sources = [np.array([[*english.encode_tokens(e.english), english.eos]]) for e in tests]
 greedy_found = [greedy(model, s, **keywords)[0] for s in sources]
 
 # %% [markdown]
-# Here are the first seven words of one such search as a tree, with the log-probability of the whole beginning behind the
-# last word of a branch. What got no slot is pale.
+# Here are the first seven words of one such search as a tree, with the log-probability of the whole beginning behind
+# the last word of a branch. What got no slot is pale.
 
 # %%
 differs = [
@@ -189,9 +192,10 @@ for node in tree[1:]:
 ax = beam_tree([node for node, words in zip(tree, depth) if words <= 7])
 
 # %% [markdown]
-# **Length.** Every further word multiplies by something below one, so long sentences are improbable, and a search that compares
-# log-probabilities of different lengths prefers short ones. The *length penalty* $\alpha$ divides by $T^\alpha$ when finished
-# sentences are ranked. **Predict before you run.** In which direction do the lengths move with $\alpha$?
+# **Length.** Every further word multiplies by something below one, so long sentences are improbable, and a search that
+# compares log-probabilities of different lengths prefers short ones. The *length penalty* $\alpha$ divides by
+# $T^\alpha$ when finished sentences are ranked. **Predict before you run.** In which direction do the lengths move with
+# $\alpha$?
 
 # %%
 lengths = []
@@ -206,8 +210,9 @@ assert lengths[0] <= lengths[1] <= lengths[-1]
 # %% [markdown]
 # ### Find the bug: how long is an answer?
 #
-# In a decoder-only model the prompt and the answer are one sequence. Somebody ranks finished answers by this function. Below are the candidates of thirty beam
-# searches of width 8, as if each stood behind a prompt; the *same* candidates every time. Only the prompt's length changes.
+# In a decoder-only model the prompt and the answer are one sequence. Somebody ranks finished answers by this function.
+# Below are the candidates of thirty beam searches of width 8, as if each stood behind a prompt; the *same* candidates
+# every time. Only the prompt's length changes.
 #
 # **Predict before you run.** How should the mean length of the chosen answers depend on the prompt's length?
 
@@ -244,9 +249,10 @@ assert chosen["this code"][-1] < chosen["right"][-1]
 # %% exercise="length_score"
 
 # %% [markdown]
-# **What tells them apart?** With the prompt of length 0, as every encoder-decoder has it, nothing: that is why tests on translators passed. A test with two prompts does: **the
-# score of an answer must not depend on how long the question was.** The generation of Hugging Face's transformers counted the prompt (transformers #26624,
-# mended in its PR #27351), and so did vLLM's beam search (vllm #2606).
+# **What tells them apart?** With the prompt of length 0, as every encoder-decoder has it, nothing: that is why tests on
+# translators passed. A test with two prompts does: **the score of an answer must not depend on how long the question
+# was.** The generation of Hugging Face's transformers counted the prompt (transformers #26624, mended in its PR
+# #27351), and so did vLLM's beam search (vllm #2606).
 #
 # ## 3 · Sampling
 #
@@ -255,7 +261,8 @@ assert chosen["this code"][-1] < chosen["right"][-1]
 # $$ p \propto \exp(\mathrm{logits} / \tau), \qquad \text{top-}k: \text{ the } k \text{ most probable}, \qquad
 #    \text{top-}p: \text{ the fewest that reach } p . $$
 #
-# **By hand.** p = (0.5, 0.3, 0.2) and top-p = 0.6. The first word alone has 0.5, not enough; with the second it is 0.8, so two words stay: p = (0.625, 0.375, 0).
+# **By hand.** p = (0.5, 0.3, 0.2) and top-p = 0.6. The first word alone has 0.5, not enough; with the second it is 0.8,
+# so two words stay: p = (0.625, 0.375, 0).
 #
 # ### Exercise: the nucleus
 
@@ -279,8 +286,8 @@ for temperature, top_p in ((1.0, None), (0.5, None), (1.0, 0.8)):
     ax = next_word(logits, names, temperature=temperature, top_p=top_p, shown=8)
 
 # %% [markdown]
-# **Predict before you run.** Temperature towards 0: which method that you know is it? And at $\tau = 3$, will the sentences still be
-# French?
+# **Predict before you run.** Temperature towards 0: which method that you know is it? And at $\tau = 3$, will the
+# sentences still be French?
 
 # %%
 for temperature in (0.1, 1.0, 3.0):
@@ -290,17 +297,20 @@ for temperature in (0.1, 1.0, 3.0):
 # %% [markdown]
 # ## 4 · Minimum Bayes risk
 #
-# The most probable sentence can be an outlier: one sentence has 10 %, while nine others, which hardly differ from one another, have 9 % each. **Minimum Bayes risk**
-# chooses another way. Each candidate may be the truth, with its probability. Take the sentence whose utility is best on average over these truths:
+# The most probable sentence can be an outlier: one sentence has 10 %, while nine others, which hardly differ from one
+# another, have 9 % each. **Minimum Bayes risk** chooses another way. Each candidate may be the truth, with its
+# probability. Take the sentence whose utility is best on average over these truths:
 #
 # $$ y^* = \arg\max_{h} \sum_{y} P(y \mid x)\; \mathrm{utility}(h, y) \;\approx\; \arg\max_h \frac{1}{n} \sum_{i=1}^{n}
 #    \mathrm{utility}(h, y_i), \quad y_i \sim P(\cdot \mid x) . $$
 #
-# Its negative is the risk. Mind what is being chosen: h runs over **whole sentences**, here samples of the model. (Some notes
-# describe it as a way of choosing the next *word*; it cannot be, since the utility compares complete translations.)
-
-# **By hand.** Three candidates with p = (0.4, 0.3, 0.3). The second and third are alike: the utility of one where the other is the truth is 0.9; with the
-# first both have 0.1; with itself each has 1. Expected utilities: 0.4 + 0.06 = 0.46 for the first, 0.04 + 0.3 + 0.27 = 0.61 for the second. The most probable one loses.
+# Its negative is the risk. Mind what is being chosen: h runs over **whole sentences**, here samples of the model. (Some
+# notes describe it as a way of choosing the next *word*; it cannot be, since the utility compares complete
+# translations.)
+#
+# **By hand.** Three candidates with p = (0.4, 0.3, 0.3). The second and third are alike: the utility of one where the
+# other is the truth is 0.9; with the first both have 0.1; with itself each has 1. Expected utilities: 0.4 + 0.06 = 0.46
+# for the first, 0.04 + 0.3 + 0.27 = 0.61 for the second. The most probable one loses.
 #
 # ### Exercise: minimum Bayes risk
 
@@ -310,8 +320,8 @@ for temperature in (0.1, 1.0, 3.0):
 show_source(expected_utilities)
 
 # %% [markdown]
-# **Predict before you run.** Below are samples of one sentence, each with how often it was drawn and its expected utility (chrF, the
-# overlap of letters). Will the most frequent one win?
+# **Predict before you run.** Below are samples of one sentence, each with how often it was drawn and its expected
+# utility (chrF, the overlap of letters). Will the most frequent one win?
 
 # %%
 drawn = sample(model, sources[i], seed=5, num_return_sequences=40, **keywords)[0]
@@ -343,18 +353,20 @@ for name, value in quality.items():
 assert quality["one sample"] + 3 < quality["minimum Bayes risk"]
 
 # %% [markdown]
-# Minimum Bayes risk is much better than a single sample, though it chooses among samples. Compare it with the beam, and mind that thirty sentences are few. This task has
-# exactly *one* right translation, which favours the search for the most probable one.
+# Minimum Bayes risk is much better than a single sample, though it chooses among samples. Compare it with the beam, and
+# mind that thirty sentences are few. This task has exactly *one* right translation, which favours the search for the
+# most probable one.
 #
 # ## 5 · A risk has a gradient
 #
-# If a model is judged by a risk, why not train on it? With candidates $y_1 \dots y_N$ and $p = \mathrm{softmax}(\mathrm{logits})$
-# over them the expected risk is
+# If a model is judged by a risk, why not train on it? With candidates $y_1 \dots y_N$ and
+# $p = \mathrm{softmax}(\mathrm{logits})$ over them the expected risk is
 #
 # $$ R = \sum_i p_i\, r_i . $$
 #
-# **By hand.** Two candidates, p = (0.5, 0.5), risks (1, 0), so R = 0.5. Raise the first logit by a little h: $p_1$ rises by $p_1 (1 - p_1) h = h / 4$, $p_2$ falls as much, and R rises by
-# h / 4. The second logit: the same with a minus.
+# **By hand.** Two candidates, p = (0.5, 0.5), risks (1, 0), so R = 0.5. Raise the first logit by a little h: $p_1$
+# rises by $p_1 (1 - p_1) h = h / 4$, $p_2$ falls as much, and R rises by h / 4. The second logit: the same with a
+# minus.
 #
 # **The derivation's first line.** $\partial R / \partial p_i = r_i$; then softmax's backward.
 #
@@ -369,8 +381,9 @@ assert quality["one sample"] + 3 < quality["minimum Bayes risk"]
 #
 # </details>
 #
-# A candidate that is riskier than the average becomes less probable, one that is less risky more (Shen et al. 2016, *Minimum Risk Training*). With samples in
-# place of all candidates it is the policy gradient, with which chat models are trained on people's preferences.
+# A candidate that is riskier than the average becomes less probable, one that is less risky more (Shen et al. 2016,
+# *Minimum Risk Training*). With samples in place of all candidates it is the policy gradient, with which chat models
+# are trained on people's preferences.
 #
 # Does stepping against it work? Five candidates, all equally probable at first:
 
@@ -386,15 +399,16 @@ for step in range(61):
 # %% [markdown]
 # ## Summary
 #
-# - Greedy takes the best next word; a beam keeps K beginnings and finds more probable sentences. More probable is not the same as right.
+# - Greedy takes the best next word; a beam keeps K beginnings and finds more probable sentences. More probable is not
+#   the same as right.
 # - Scores of different lengths are compared by a length penalty; the length is that of the answer alone.
 # - Temperature, top-k and top-p shape the distribution that one draws from.
 # - Minimum Bayes risk chooses among whole sentences, and a risk can be trained on.
 #
 # ## On your own
 #
-# 1. Let the beam grow to 32 and 128. The log-probabilities can only grow; does the share of exactly right translations? (In large
-#    models it falls: the *beam search curse*.)
+# 1. Let the beam grow to 32 and 128. The log-probabilities can only grow; does the share of exactly right translations?
+#    (In large models it falls: the *beam search curse*.)
 # 2. Use `exact_match` as the utility of minimum Bayes risk. Which well-known rule does it become?
 # 3. Write a sentence whose greedy translation never ends. Which word does it repeat, and which of the knobs helps?
 
@@ -410,6 +424,7 @@ assert np.allclose(alike @ [0.4, 0.3, 0.3], [0.46, 0.61, 0.61])
 assert np.allclose(find("expected_risk_backward").solution(np.zeros((1, 2)), np.array([[1.0, 0.0]])), [[0.25, -0.25]])
 
 # %% [markdown] tags=["teacher"]
-# **Answers.** 1. The mean log P rises a little; the share that is right stays the same within its error, or falls. 2. The most frequent sample wins: a vote, the mode of the
-# samples. 3. It depends on the seed; early in training many sentences repeat a noun or an article. Sampling at temperature 1 ends the loop sooner or later; a length penalty does
+# **Answers.** 1. The mean log P rises a little; the share that is right stays the same within its error, or falls. 2.
+# The most frequent sample wins: a vote, the mode of the samples. 3. It depends on the seed; early in training many
+# sentences repeat a noun or an article. Sampling at temperature 1 ends the loop sooner or later; a length penalty does
 # not, since it only ranks what has ended; `max_new_tokens` cuts.

@@ -1,13 +1,13 @@
 # %% [markdown]
 # # 11 · T5, GPT, Llama, and counting to 70 billion
 #
-# **Goal.** See how little the models of today differ from the one of 2017, write the backward of what is new, and count their
-# parameters to the last digit.
+# **Goal.** See how little the models of today differ from the one of 2017, write the backward of what is new, and count
+# their parameters to the last digit.
 #
-# - **What you'll do:** Lay recipes side by side, train a tiny GPT on text and let it write, turn keys until only distances matter,
-#   find a bug in a conversion of weights, and build a Llama-2-70B without its memory.
-# - **What you'll learn:** What an encoder-decoder and a decoder-only model are for; relative bias, rotary positions, SwiGLU, grouped
-#   queries; where 70 billion parameters are, and which round numbers about them are not quite right.
+# - **What you'll do:** Lay recipes side by side, train a tiny GPT on text and let it write, turn keys until only
+#   distances matter, find a bug in a conversion of weights, and build a Llama-2-70B without its memory.
+# - **What you'll learn:** What an encoder-decoder and a decoder-only model are for; relative bias, rotary positions,
+#   SwiGLU, grouped queries; where 70 billion parameters are, and which round numbers about them are not quite right.
 # - **What you'll need:** Lessons 04 to 08, and 10 for writing.
 # - **On your own:** Three open questions at the end.
 
@@ -90,9 +90,9 @@ for name, model in models.items():
 # | encoder-decoder (2017, T5) | the source, both ways | the target, causally | translation, summaries: text to text |
 # | decoder-only (GPT, Llama) | its own text, causally | the next word of it | going on with *any* text: a question is a text whose continuation is the answer |
 #
-# **ChatGPT-like models are decoders of the second kind.** They are trained first on going on with text, then on dialogues, then on
-# what people prefer among their answers (lesson 10, section 5). Those are three trainings with two losses (going on with a dialogue is going on with text), and one
-# architecture.
+# **ChatGPT-like models are decoders of the second kind.** They are trained first on going on with text, then on
+# dialogues, then on what people prefer among their answers (lesson 10, section 5). Those are three trainings with two
+# losses (going on with a dialogue is going on with text), and one architecture.
 
 # %%
 ax = draw(models["Llama"])
@@ -106,8 +106,8 @@ ax = draw(models["Llama"])
 #
 # $$ \mathrm{score}_{h,t,s} = q_{h,t} \cdot k_{h,s} + \mathrm{table}\,[\mathrm{bucket}(s - t),\, h] $$
 #
-# with a bucket for each near distance, and ever wider ones for far distances. One table serves all blocks of a stack. (And T5 does not
-# divide by $\sqrt{d}$: what others divide by is in its first weights.)
+# with a bucket for each near distance, and ever wider ones for far distances. One table serves all blocks of a stack.
+# (And T5 does not divide by $\sqrt{d}$: what others divide by is in its first weights.)
 
 # %%
 layer = RelativePositionBias(1, rng, n_buckets=16, max_distance=24)
@@ -117,11 +117,12 @@ ax = attention_map(cache["buckets"], places, places, title="Bucket of each pair"
 ax.images[0].colorbar.set_label("bucket")
 
 # %% [markdown]
-# Along a diagonal there is one bucket, so one number of the table is used many times: by every pair on its diagonals, in every
-# sentence, in every block.
+# Along a diagonal there is one bucket, so one number of the table is used many times: by every pair on its diagonals,
+# in every sentence, in every block.
 #
-# **By hand.** One sentence, one head, T = 2, three buckets: itself 0, the next word 1, the word before 2. The table of buckets is [[0, 1], [2, 0]]. If the gradient of the scores is
-# [[1, 2], [3, 4]], the table's is (1 + 4, 2, 3) = (5, 2, 3).
+# **By hand.** One sentence, one head, T = 2, three buckets: itself 0, the next word 1, the word before 2. The table of
+# buckets is [[0, 1], [2, 0]]. If the gradient of the scores is [[1, 2], [3, 4]], the table's is (1 + 4, 2, 3) = (5, 2,
+# 3).
 #
 # ### Exercise: T5's positions, backward
 
@@ -141,11 +142,11 @@ for side, ids in zip(("source", "target"), corrupt_spans(range(len(text)), taken
 # %% [markdown]
 # ## 3 · GPT: going on
 #
-# A decoder without an encoder, so without cross-attention: two sublayers a block. Its training data is any text; each position's
-# target is the next character. We train a small one on the documentation that every Python carries.
+# A decoder without an encoder, so without cross-attention: two sublayers a block. Its training data is any text; each
+# position's target is the next character. We train a small one on the documentation that every Python carries.
 #
-# **Predict before you run.** There are a little over 100 different characters, so guessing costs about $\ln 100 = 4.6$ nats. Where will 500 steps
-# bring the loss? What will it have learned first: letters, spaces, words, sentences?
+# **Predict before you run.** There are a little over 100 different characters, so guessing costs about $\ln 100 = 4.6$
+# nats. Where will 500 steps bring the loss? What will it have learned first: letters, spaces, words, sentences?
 
 # %%
 text = documentation()
@@ -170,7 +171,8 @@ assert np.mean([r["loss"] for r in history.steps[-10:]]) < 2.5
 # %% [markdown]
 # ## 4 · Llama: three more changes
 #
-# **Rotary positions.** Every pair of features of a query and a key is *turned* by an angle that grows with the position:
+# **Rotary positions.** Every pair of features of a query and a key is *turned* by an angle that grows with the
+# position:
 #
 # $$ \begin{pmatrix} y_{2i} \\ y_{2i+1} \end{pmatrix} = \begin{pmatrix} \cos t\omega_i & -\sin t\omega_i \\ \sin t\omega_i & \cos
 #    t\omega_i \end{pmatrix} \begin{pmatrix} x_{2i} \\ x_{2i+1} \end{pmatrix}, \qquad
@@ -178,8 +180,8 @@ assert np.mean([r["loss"] for r in history.steps[-10:]]) < 2.5
 #
 # d features are d/2 such pairs, d/2 frequencies.
 #
-# **Predict before you run.** The same query vector and the same key vector stand at all positions. What does the matrix of their scores
-# look like?
+# **Predict before you run.** The same query vector and the same key vector stand at all positions. What does the matrix
+# of their scores look like?
 
 # %%
 T, d = 10, 8
@@ -190,13 +192,15 @@ print("constant along every diagonal:", all(np.ptp(np.diagonal(scores, n)) < 1e-
 print("scores by distance 0, 1, 2, ... back:", np.round(scores[-1, ::-1][:6], 2))
 
 # %% [markdown]
-# The backward of a rotation is the rotation by the opposite angle: you wrote it in lesson 02. What is new is a question of *order*.
+# The backward of a rotation is the rotation by the opposite angle: you wrote it in lesson 02. What is new is a question
+# of *order*.
 #
-# **Which features make a pair?** The paper, Meta's Llama and this package turn *neighbours*: features 2i and 2i + 1. Hugging Face's code turns *halves*: feature i
-# with feature i + d/2. Both are right, each with its own weights. Weights that move from one to the other must be reordered.
+# **Which features make a pair?** The paper, Meta's Llama and this package turn *neighbours*: features 2i and 2i + 1.
+# Hugging Face's code turns *halves*: feature i with feature i + d/2. Both are right, each with its own weights. Weights
+# that move from one to the other must be reordered.
 #
-# **By hand.** d = 4, x = (1, 2, 3, 4), and both pairs are turned by 90 degrees, which makes (a, b) to (-b, a). Neighbours: (-2, 1, -4, 3). Halves: the
-# pairs are (1, 3) and (2, 4), and the result is (-3, -4, 1, 2).
+# **By hand.** d = 4, x = (1, 2, 3, 4), and both pairs are turned by 90 degrees, which makes (a, b) to (-b, a).
+# Neighbours: (-2, 1, -4, 3). Halves: the pairs are (1, 3) and (2, 4), and the result is (-3, -4, 1, 2).
 
 # %%
 ax = diagram(
@@ -212,8 +216,8 @@ ax = diagram(
 # %% [markdown]
 # ### Find the bug: halves against neighbours
 #
-# A small Llama was trained here; its weights were then saved in the order of halves, as one finds them on the net. Somebody wrote a function that reorders them. We load them
-# with it, and train on.
+# A small Llama was trained here; its weights were then saved in the order of halves, as one finds them on the net.
+# Somebody wrote a function that reorders them. We load them with it, and train on.
 #
 # **Predict before you run.** With which loss should the loaded model begin?
 
@@ -262,12 +266,14 @@ legend = ax.legend(frameon=False)
 print(f"loss at the end of the first training: {np.mean(losses[-20:]):.2f}")
 
 # %% [markdown]
-# It is a little worse at first, and training on mends most of it. So one may take it for bad luck. Find the line, and mend it:
+# It is a little worse at first, and training on mends most of it. So one may take it for bad luck. Find the line, and
+# mend it:
 
 # %% exercise="permute_rope"
 
 # %% [markdown]
-# **What tells them apart?** The logits. A model that was converted rightly gives the very numbers of the one that it came from:
+# **What tells them apart?** The logits. A model that was converted rightly gives the very numbers of the one that it
+# came from:
 
 # %%
 ids = np.array([vocabulary.encode(text[:32])])
@@ -282,21 +288,23 @@ assert gap["this code"] > 0.1
 assert curves["this code"][0] > curves["right"][0] + 0.01
 
 # %% [markdown]
-# With a single head both functions are the same, so a test on one head passes. The two conventions have confused many readers (transformers #25199). A converter of llama.cpp
-# cut the keys of models with grouped queries into the wrong number of heads: TinyLlama wrote gibberish (TinyLlama #24, mended in llama.cpp PR #3364). The test is
-# always the same: **the converted model must give the same logits.**
+# With a single head both functions are the same, so a test on one head passes. The two conventions have confused many
+# readers (transformers #25199). A converter of llama.cpp cut the keys of models with grouped queries into the wrong
+# number of heads: TinyLlama wrote gibberish (TinyLlama #24, mended in llama.cpp PR #3364). The test is always the same:
+# **the converted model must give the same logits.**
 
 # %%
 show_source(pairs_from_halves)
 
 # %% [markdown]
-# **SwiGLU.** The feed-forward layer has two projections up. One of them goes through the activation; the result, the *gate*, is multiplied with the other, number by
-# number:
+# **SwiGLU.** The feed-forward layer has two projections up. One of them goes through the activation; the result, the
+# *gate*, is multiplied with the other, number by number:
 #
 # $$ y = \big(\mathrm{silu}(xW_g) \odot xW_1\big) W_2, \qquad \mathrm{silu}(z) = z\,\sigma(z) . $$
 #
-# **By hand.** Everything is a number: x = 1, $W_g = 0$, $W_1 = 2$, $W_2 = 3$. The gate is silu(0) = 0, so y = 0. Backward with dy = 1: the product gets 3. The other factor is 2, and
-# silu's slope at 0 is 1/2, so $dW_g = 3 \cdot 2 \cdot \tfrac12 = 3$; $W_1$ gets $3 \cdot 0 = 0$. What does x get? (It is used twice.)
+# **By hand.** Everything is a number: x = 1, $W_g = 0$, $W_1 = 2$, $W_2 = 3$. The gate is silu(0) = 0, so y = 0.
+# Backward with dy = 1: the product gets 3. The other factor is 2, and silu's slope at 0 is 1/2, so
+# $dW_g = 3 \cdot 2 \cdot \tfrac12 = 3$; $W_1$ gets $3 \cdot 0 = 0$. What does x get? (It is used twice.)
 #
 # ### Exercise: SwiGLU, backward
 
@@ -306,18 +314,20 @@ show_source(pairs_from_halves)
 show_source(GatedFeedForward.backward)
 
 # %% [markdown]
-# **Grouped queries.** While it decodes, a model keeps the keys and values of every word. In Llama-2-70B, 64 query heads share 8 heads of keys and values, so what is
-# kept is eight times smaller. Query heads 0 to 7 read key head 0, the next eight key head 1, and so on.
+# **Grouped queries.** While it decodes, a model keeps the keys and values of every word. In Llama-2-70B, 64 query heads
+# share 8 heads of keys and values, so what is kept is eight times smaller. Query heads 0 to 7 read key head 0, the next
+# eight key head 1, and so on.
 #
-# **By hand.** Four query heads, two key heads. From the four heads the gradients 1, 2, 3, 4 arrive at their keys. Key head 0 was used by the heads 0 and 1, so it gets 3; key head 1 gets 7.
+# **By hand.** Four query heads, two key heads. From the four heads the gradients 1, 2, 3, 4 arrive at their keys. Key
+# head 0 was used by the heads 0 and 1, so it gets 3; key head 1 gets 7.
 #
 # ### Exercise: one key head for a group, backward
 
 # %% exercise="grouped_backward"
 
 # %% [markdown]
-# In the package the queries of a group stand one below the other in front of their key head, so that the product itself adds. All together, against the complex
-# step:
+# In the package the queries of a group stand one below the other in front of their key head, so that the product itself
+# adds. All together, against the complex step:
 
 # %%
 show_source(GroupedQueryAttention.backward)
@@ -328,16 +338,17 @@ check_gradients(GroupedQueryAttention(12, 6, 2, rng, rotary=Rotary(2)), rng.stan
 # %% [markdown]
 # ## 5 · Counting to 70 billion
 #
-# **By hand.** A Llama with 3 words, D = 2, one head, $d_{ff} = 1$ and one block. Embedding and head: 3 · 2 each. Attention: four matrices of 2 · 2. SwiGLU: three of 2. Norms: 2 and 2 in the
-# block, 2 behind it. Together 12 + 16 + 6 + 4 + 2 = 40.
+# **By hand.** A Llama with 3 words, D = 2, one head, $d_{ff} = 1$ and one block. Embedding and head: 3 · 2 each.
+# Attention: four matrices of 2 · 2. SwiGLU: three of 2. Norms: 2 and 2 in the block, 2 behind it. Together 12 + 16 + 6
+# + 4 + 2 = 40.
 #
 # ### Exercise: count a Llama
 
 # %% exercise="llama_parameters"
 
 # %% [markdown]
-# The package's classes build a Llama-2-70B too, from arrays that promise a shape and have no memory. Every line is a weight of the model
-# that would run:
+# The package's classes build a Llama-2-70B too, from arrays that promise a shape and have no memory. Every line is a
+# weight of the model that would run:
 
 # %%
 big = Llama(LlamaConfig.llama2_70b(), Unallocated())
@@ -364,8 +375,8 @@ print(f"in 16 bits                           {2 * big.n_parameters() / 1e9:15.0f
 
 # %% [markdown]
 # The embedding's 260 million are right (262,144,000; the head has as many again). The attention layer's 200 million are
-# $3 D^2 = 201{,}326{,}592$, and that formula is wrong twice: it leaves out the output projection, and it gives every query head keys and
-# values of its own. The true number is **150,994,944**.
+# $3 D^2 = 201{,}326{,}592$, and that formula is wrong twice: it leaves out the output projection, and it gives every
+# query head keys and values of its own. The true number is **150,994,944**.
 #
 # Where are the parameters of the others? Each bar is one model, built from its class and counted:
 
@@ -375,10 +386,11 @@ counted = {name: parameter_parts(PRESETS[name][0](PRESETS[name][1], Unallocated(
 ax = parameter_shares(counted, title="What the parameters are for")
 
 # %% [markdown]
-# As models grow, the vocabulary's share shrinks and the feed-forward layers, not attention, become the bulk: 81.7 % of Llama-2-70B.
+# As models grow, the vocabulary's share shrinks and the feed-forward layers, not attention, become the bulk: 81.7 % of
+# Llama-2-70B.
 #
-# **What does a word cost?** A multiply-add for every weight, roughly: 69 billion for each word written. And what must be kept of every
-# word read, with grouped queries and without:
+# **What does a word cost?** A multiply-add for every weight, roughly: 69 billion for each word written. And what must
+# be kept of every word read, with grouped queries and without:
 
 # %%
 for heads in (64, 8):
@@ -390,15 +402,17 @@ for heads in (64, 8):
 # ## Summary
 #
 # - The models of today are the one of 2017 with other norms, positions, feed-forward layers and fewer key heads.
-# - Rotary positions: scores depend on distances. Halves or neighbours is a convention that weights carry with them; compare logits after a conversion.
+# - Rotary positions: scores depend on distances. Halves or neighbours is a convention that weights carry with them;
+#   compare logits after a conversion.
 # - What is shared gets the sum of gradients: T5's table, a key head of a group.
 # - Count parameters from the classes, not from round numbers.
 #
 # ## On your own
 #
-# 1. Derive Llama-2-7B's number of parameters by hand from its sizes (`LlamaConfig.llama2_7b()`), then check it with your function. What
-#    changes for Llama-3-8B, and which single choice explains most of the difference?
-# 2. Train the GPT of section 3 with the rotary Llama in its place, at about the same number of parameters. Which loss is lower?
+# 1. Derive Llama-2-7B's number of parameters by hand from its sizes (`LlamaConfig.llama2_7b()`), then check it with
+#    your function. What changes for Llama-3-8B, and which single choice explains most of the difference?
+# 2. Train the GPT of section 3 with the rotary Llama in its place, at about the same number of parameters. Which loss
+#    is lower?
 # 3. A rotation leaves the length of a vector as it is. Why is it applied to queries and keys, but not to values?
 
 # %% tags=["assert"]
@@ -415,9 +429,11 @@ columns = find("permute_rope").solution(np.arange(8.0)[None], 4)
 assert columns.ravel().tolist() == [0, 2, 1, 3, 4, 6, 5, 7]
 
 # %% [markdown] tags=["teacher"]
-# **Answers.** 1. 6,738,415,616 for Llama-2-7B. Llama-3-8B has a vocabulary of 128,256 in place of 32,000, and that explains most of the difference: twice 96,256 · 4,096 are 0.79 billion; its feed-forward
-# layers are wider, its grouped keys smaller. 2. At this size the two are close, and the seed matters; rotary positions and SwiGLU mostly win a little. 3. Scores need
-# relative positions, and only queries and keys make scores. Turned values would have to be turned back before they are added, since each comes from another position.
+# **Answers.** 1. 6,738,415,616 for Llama-2-7B. Llama-3-8B has a vocabulary of 128,256 in place of 32,000, and that
+# explains most of the difference: twice 96,256 · 4,096 are 0.79 billion; its feed-forward layers are wider, its grouped
+# keys smaller. 2. At this size the two are close, and the seed matters; rotary positions and SwiGLU mostly win a
+# little. 3. Scores need relative positions, and only queries and keys make scores. Turned values would have to be
+# turned back before they are added, since each comes from another position.
 
 # %% tags=["assert"]
 assert Llama(LlamaConfig.llama2_7b(), Unallocated()).n_parameters() == 6_738_415_616

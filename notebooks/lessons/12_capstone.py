@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 12 · Capstone: a Transformer of your own
 #
-# **Goal.** One file, `my_transformer.py`, that holds a whole Transformer of yours: forward, backward, training and decoding, in plain
-# functions that need NumPy alone.
+# **Goal.** One file, `my_transformer.py`, that holds a whole Transformer of yours: forward, backward, training and
+# decoding, in plain functions that need NumPy alone.
 #
 # - **What you'll do:** Collect your functions of the lessons, put them together to a model, prove every gradient, train
 #   it with your own Adam, and translate sentences that it has never seen.
@@ -15,8 +15,8 @@
 # | whole | 4 | `FILL = "pieces"`: only the pieces of earlier lessons may come from their solutions |
 # | open | as long as you like | `FILL = ""`: all of it is yours. Then change the model: section 7 |
 #
-# Five **gates** run the file, not this notebook. None of them needs the one before, so you can go on where you are stuck.
-# `minitransformer grade` runs the same gates.
+# Five **gates** run the file, not this notebook. None of them needs the one before, so you can go on where you are
+# stuck. `minitransformer grade` runs the same gates.
 
 # %%
 import matplotlib.pyplot as plt
@@ -30,8 +30,8 @@ FILL = "pieces"
 # %% [markdown]
 # ## 1 · Collect
 #
-# `collect` writes the file from the notebooks in this folder (save them first) and from the cells that you have run here. Helper functions
-# that yours use come along. If you have edited the file by hand, it is kept as a backup.
+# `collect` writes the file from the notebooks in this folder (save them first) and from the cells that you have run
+# here. Helper functions that yours use come along. If you have edited the file by hand, it is kept as a backup.
 
 # %%
 collect(fill=FILL)
@@ -40,9 +40,9 @@ gate(1)
 # %% [markdown]
 # ## 2 · Forward
 #
-# The model is the pre-norm Transformer of lesson 06. All its parameters are in one dict `p`, under the names that the package has, for
-# example `decoder.blocks.0.cross_attention.query.weight`. So your model can be given the package's weights, and must then give the
-# package's numbers: that is gate 2.
+# The model is the pre-norm Transformer of lesson 06. All its parameters are in one dict `p`, under the names that the
+# package has, for example `decoder.blocks.0.cross_attention.query.weight`. So your model can be given the package's
+# weights, and must then give the package's numbers: that is gate 2.
 #
 # Each forward returns its output and a **cache**. What is in the cache is up to you; only your own backward reads it.
 #
@@ -59,18 +59,20 @@ PAD, EPS = 0, 1e-5
 # %% capstone="norm feed"
 
 # %% [markdown]
-# **Attention.** Seven steps: three projections, scores, mask, softmax, weighted values, merge, output. Which axis has length d, and which D?
+# **Attention.** Seven steps: three projections, scores, mask, softmax, weighted values, merge, output. Which axis has
+# length d, and which D?
 
 # %% capstone="multihead_attention"
 
 # %% [markdown]
-# **Blocks.** Each part is $x + f(\mathrm{norm}(x))$; the encoder's block has two, the decoder's three. The encoder's output, the
-# *memory*, is not normed again in the decoder.
+# **Blocks.** Each part is $x + f(\mathrm{norm}(x))$; the encoder's block has two, the decoder's three. The encoder's
+# output, the *memory*, is not normed again in the decoder.
 
 # %% capstone="encoder_block decoder_block"
 
 # %% [markdown]
-# **Stacks and model.** Nobody may attend to padding of the source. The decoder's logits are products with the target's own table.
+# **Stacks and model.** Nobody may attend to padding of the source. The decoder's logits are products with the target's
+# own table.
 
 # %% capstone="encode decode forward"
 
@@ -81,8 +83,8 @@ gate(2)
 # %% [markdown]
 # ## 3 · Backward
 #
-# Walk each forward from its last line to its first. What was used twice gets two gradients, which add. Count before you write: how often is `x`
-# used in a decoder block? The memory? The target's table?
+# Walk each forward from its last line to its first. What was used twice gets two gradients, which add. Count before you
+# write: how often is `x` used in a decoder block? The memory? The target's table?
 #
 # The dict `g` has a zero array for each parameter; every backward *adds* to it.
 
@@ -95,8 +97,8 @@ gate(2)
 # %% capstone="encode_backward decode_backward backward"
 
 # %% [markdown]
-# Gate 3 changes each number of each parameter by an imaginary $10^{-20}$, runs your forward, and compares. It needs no other
-# implementation, and it forgives nothing above $10^{-10}$.
+# Gate 3 changes each number of each parameter by an imaginary $10^{-20}$, runs your forward, and compares. It needs no
+# other implementation, and it forgives nothing above $10^{-10}$.
 
 # %%
 collect(fill=FILL)
@@ -105,15 +107,16 @@ gate(3)
 # %% [markdown]
 # ## 4 · Training
 #
-# The first weights are given. `training_step` is yours: forward, loss, backward, and your `adam_step` for every parameter.
+# The first weights are given. `training_step` is yours: forward, loss, backward, and your `adam_step` for every
+# parameter.
 
 # %% capstone="new_parameters" given=true
 
 # %% capstone="training_step"
 
 # %% [markdown]
-# Gate 4 compares three steps with the package's trainer, and then trains on a toy task, to reverse sequences of symbols. **Predict before you
-# run.** Which of the two parts would notice an Adam without bias correction?
+# Gate 4 compares three steps with the package's trainer, and then trains on a toy task, to reverse sequences of
+# symbols. **Predict before you run.** Which of the two parts would notice an Adam without bias correction?
 
 # %%
 collect(fill=FILL)
@@ -122,14 +125,14 @@ gate(4)
 # %% [markdown]
 # ## 5 · Translation
 #
-# `greedy` encodes once, reads `start`, and appends the most probable next word until every sentence has its `eos`. It runs the
-# decoder on all words so far at each step; lesson 10 says how a cache avoids that.
+# `greedy` encodes once, reads `start`, and appends the most probable next word until every sentence has its `eos`. It
+# runs the decoder on all words so far at each step; lesson 10 says how a cache avoids that.
 
 # %% capstone="greedy alignment"
 
 # %% [markdown]
-# Gate 5 trains your model on two constructions of the grammar and lets it translate 20 sentences about pairs of nouns that training never
-# shows. Then it draws your decoder's alignment, from your cache: the mean over the heads.
+# Gate 5 trains your model on two constructions of the grammar and lets it translate 20 sentences about pairs of nouns
+# that training never shows. Then it draws your decoder's alignment, from your cache: the mean over the heads.
 
 # %%
 collect(fill=FILL)
@@ -138,10 +141,11 @@ gate(5, draw=attention_map)
 # %% [markdown]
 # ## 6 · The museum, unlabelled
 #
-# Here are twelve files, each the solution with one line changed: the mistakes of the lessons before, without their names.
+# Here are twelve files, each the solution with one line changed: the mistakes of the lessons before, without their
+# names.
 #
-# **Predict before you run.** How many of them does each gate reject? Which kind of mistake passes gate 2 and not gate 3? And can a
-# loss curve tell?
+# **Predict before you run.** How many of them does each gate reject? Which kind of mistake passes gate 2 and not gate
+# 3? And can a loss curve tell?
 
 # %%
 CHOSEN = [0, 1, 3, 5, 7, 9, 10, 12, 13, 15, 16, 19]
@@ -155,8 +159,9 @@ assert sum(seen[3]) == 2
 assert not all(b for a, b in zip(seen[2], seen[3]) if a)
 
 # %% [markdown]
-# `X` is rejected. Gate 3 alone is not enough: a wrong forward with *its own* right gradient passes the complex step, and only the comparison
-# with the package's gradient at its end stops it. Two files pass both: their gradients are right and their steps wrong, and gate 4 finds them.
+# `X` is rejected. Gate 3 alone is not enough: a wrong forward with *its own* right gradient passes the complex step,
+# and only the comparison with the package's gradient at its end stops it. Two files pass both: their gradients are
+# right and their steps wrong, and gate 4 finds them.
 
 # %%
 figure, ax = plt.subplots(figsize=(7.0, 3.4), layout="constrained")
@@ -174,12 +179,12 @@ assert abs(end[9] - end[None]) < 0.1
 assert end[None] + 0.3 < end[1] < end[0] < 3
 
 # %% [markdown]
-# The loss falls in all of them. File 9 has the solution's curve, though its first steps are wrong. File 1 is slower, as a model with a smaller learning rate would
-# be. File 0 stays high, and nothing in its curve says whether its code is wrong or its model too small. A loss curve is no test: this
-# is why gates 2 and 3 come before training.
+# The loss falls in all of them. File 9 has the solution's curve, though its first steps are wrong. File 1 is slower, as
+# a model with a smaller learning rate would be. File 0 stays high, and nothing in its curve says whether its code is
+# wrong or its model too small. A loss curve is no test: this is why gates 2 and 3 come before training.
 #
-# **Your turn.** Name the mistake in each of the twelve. `gate(2, mistake=CHOSEN[0])` runs one of them; write a test of your own that
-# tells it from the solution.
+# **Your turn.** Name the mistake in each of the twelve. `gate(2, mistake=CHOSEN[0])` runs one of them; write a test of
+# your own that tells it from the solution.
 
 # %% tags=["teacher"]
 for i, m in enumerate(CHOSEN):
@@ -188,19 +193,22 @@ for i, m in enumerate(CHOSEN):
 # %% [markdown]
 # ## What you have now
 #
-# A Transformer in one file whose every gradient is proven, and which translates. The project's own, of at most 350 lines, is
-# `minitransformer/course/my_transformer.py`: compare it with yours, function by function.
+# A Transformer in one file whose every gradient is proven, and which translates. The project's own, of at most 350
+# lines, is `minitransformer/course/my_transformer.py`: compare it with yours, function by function.
 #
 # ## 7 · On your own
 #
 # 1. Make it post-norm (lesson 06). Which lines change, forward and backward? Does gate 4 still pass?
 # 2. Give `greedy` a cache of keys and values. How much faster is a sentence of 30 words?
 # 3. Remove the sinusoids. Which gate notices, and can the model still reverse?
-# 4. Put one of your functions into a layer class under the package's contract (CONTRIBUTING.md) and run `check_gradients` on it.
+# 4. Put one of your functions into a layer class under the package's contract (CONTRIBUTING.md) and run
+#    `check_gradients` on it.
 
 # %% [markdown] tags=["teacher"]
-# **Answers.** 1: in each block the norm moves behind the sum, `x = norm(x + f(x))`, and the last norms of both stacks go; on the way back
-# the norm comes first and its result goes both around and through. Gate 2 then fails, since its model is pre-norm; gate 3's complex step holds, its
-# last comparison does not. 2: without a cache step t computes t positions, so n words cost n²/2 of them; with it n. The gain depends on the
-# machine. 3: gate 2, at `encode`. Self-attention without positions does not know the order of the source (lesson 04), so it cannot reverse. 4: for
-# example `Norm` with `self.gain` and `self.bias` as `Parameter`s, `forward` that calls `norm`, and `backward` that adds to both `grad`s.
+# **Answers.** 1: in each block the norm moves behind the sum, `x = norm(x + f(x))`, and the last norms of both stacks
+# go; on the way back the norm comes first and its result goes both around and through. Gate 2 then fails, since its
+# model is pre-norm; gate 3's complex step holds, its last comparison does not. 2: without a cache step t computes t
+# positions, so n words cost n²/2 of them; with it n. The gain depends on the machine. 3: gate 2, at `encode`.
+# Self-attention without positions does not know the order of the source (lesson 04), so it cannot reverse. 4: for
+# example `Norm` with `self.gain` and `self.bias` as `Parameter`s, `forward` that calls `norm`, and `backward` that adds
+# to both `grad`s.

@@ -3,7 +3,8 @@
 #
 # **Goal.** Share a batch among machines without changing a digit of its gradient, and work out how far that goes.
 #
-# - **What you'll do:** Write the gradients of two shares of a batch, one turn of a ring all-reduce, and count what is sent.
+# - **What you'll do:** Write the gradients of two shares of a batch, one turn of a ring all-reduce, and count what is
+#   sent.
 # - **What you'll learn:** Why shares are divided by the tokens of the whole; what limits data parallelism.
 # - **What you'll need:** Lesson 09.
 # - **On your own:** Two open questions at the end.
@@ -21,12 +22,14 @@ from minitransformer.plotting import OKABE_ITO
 # %% [markdown]
 # ## 1 · Two shares, one gradient
 #
-# The loss is a mean over N tokens. Two workers have $N_1$ and $N_2$ of them. Their gradients shall simply *add* to that of the whole:
+# The loss is a mean over N tokens. Two workers have $N_1$ and $N_2$ of them. Their gradients shall simply *add* to that
+# of the whole:
 #
 # $$ \nabla \mathcal{L} = \frac{1}{N} \sum_{\text{all tokens}} \nabla \ell . $$
 #
-# **By hand.** Worker 1 has one token, with $p - \mathrm{onehot} = (-0.6, 0.6)$; worker 2 has three tokens, each with $(-0.2, 0.2)$. The gradient of the whole
-# mean is $\big((-0.6, 0.6) + 3 \cdot (-0.2, 0.2)\big) / 4 = (-0.3, 0.3)$. Of this worker 1 contributes half.
+# **By hand.** Worker 1 has one token, with $p - \mathrm{onehot} = (-0.6, 0.6)$; worker 2 has three tokens, each with
+# $(-0.2, 0.2)$. The gradient of the whole mean is $\big((-0.6, 0.6) + 3 \cdot (-0.2, 0.2)\big) / 4 = (-0.3, 0.3)$. Of
+# this worker 1 contributes half.
 #
 # ### Exercise: two shares, one gradient
 
@@ -40,19 +43,21 @@ show_source(CrossEntropy.forward)
 #
 # ## 2 · The ring
 #
-# Every *rank* holds the whole model and computes the gradient of its share; an **all-reduce** leaves the sum of all gradients with each of
-# them, and each takes the same step. Put n ranks in a ring and cut the gradient into n pieces. In each of n - 1 turns every rank sends
-# one piece to the next, which adds it to its own. Then every rank has one piece that is complete, and in n - 1 further turns these go round.
+# Every *rank* holds the whole model and computes the gradient of its share; an **all-reduce** leaves the sum of all
+# gradients with each of them, and each takes the same step. Put n ranks in a ring and cut the gradient into n pieces.
+# In each of n - 1 turns every rank sends one piece to the next, which adds it to its own. Then every rank has one piece
+# that is complete, and in n - 1 further turns these go round.
 #
-# **By hand.** n = 2, one number a piece. Rank 0 has [1, 2], rank 1 has [10, 20]. In turn 0 rank 0 sends piece 0, rank 1 sends piece 1: now rank 0 has
-# [1, 22], rank 1 has [11, 20]. Piece 1 is complete at rank 0, piece 0 at rank 1.
+# **By hand.** n = 2, one number a piece. Rank 0 has [1, 2], rank 1 has [10, 20]. In turn 0 rank 0 sends piece 0, rank 1
+# sends piece 1: now rank 0 has [1, 22], rank 1 has [11, 20]. Piece 1 is complete at rank 0, piece 0 at rank 1.
 #
 # ### Exercise: a turn of the ring
 
 # %% exercise="ring_turn"
 
 # %% [markdown]
-# **Predict before you run.** Four ranks, a gradient of 1,000 numbers. How many numbers does each rank send in all? And with 100 ranks?
+# **Predict before you run.** Four ranks, a gradient of 1,000 numbers. How many numbers does each rank send in all? And
+# with 100 ranks?
 
 
 # %%
@@ -80,19 +85,19 @@ for n in (2, 4, 100):
 assert all(np.isclose(sent, 2 * (n - 1) / n) for n, sent in ratios.items())
 
 # %% [markdown]
-# Through each link goes $2 (n - 1) / n$ of the gradient: less than twice its size, whatever n. No other way sends less (Patarasuk and Yuan 2009). The
-# package does it with `mpiexec -n 4 minitransformer train PAIRS.tsv --out runs/mine`.
+# Through each link goes $2 (n - 1) / n$ of the gradient: less than twice its size, whatever n. No other way sends less
+# (Patarasuk and Yuan 2009). The package does it with `mpiexec -n 4 minitransformer train PAIRS.tsv --out runs/mine`.
 #
 # ## 3 · What share of the time computes?
 #
-# A token costs about $6P$ operations, two for each of the P weights on the way forward and four on the way back. With T tokens in the whole batch and 4 bytes a
-# number:
+# A token costs about $6P$ operations, two for each of the P weights on the way forward and four on the way back. With T
+# tokens in the whole batch and 4 bytes a number:
 #
 # $$ \mathrm{compute} = \frac{6 P\, T / n}{\text{operations a second}}, \qquad
 #    \mathrm{sending} = \frac{2\,(n - 1)}{n} \cdot \frac{4 P}{\text{bytes a second}} . $$
 #
-# **Predict before you run.** Llama-2-70B has ten times as many weights as Llama-2-7B, so ten times as much to send. Both have batches of 4
-# million tokens (Touvron et al. 2023). Which spends the larger share of its time on sending?
+# **Predict before you run.** Llama-2-70B has ten times as many weights as Llama-2-7B, so ten times as much to send.
+# Both have batches of 4 million tokens (Touvron et al. 2023). Which spends the larger share of its time on sending?
 #
 # The machine is *assumed*: 150 TFLOPS and a link of 25 GB/s. The weights are counted in the classes that run.
 
@@ -128,8 +133,8 @@ ax.set(xlabel="ranks that share one batch", ylabel="share of the time that compu
 legend = ax.legend(frameon=False)
 
 # %% [markdown]
-# 7B and 70B have the same line: **P cancels**. What counts is T/n, the tokens that a rank has between two all-reduces. (Left out: the
-# time that any message takes, waiting for the slowest rank, and sending while still computing.)
+# 7B and 70B have the same line: **P cancels**. What counts is T/n, the tokens that a rank has between two all-reduces.
+# (Left out: the time that any message takes, waiting for the slowest rank, and sending while still computing.)
 #
 # **And memory?** Every rank holds weight, gradient and Adam's two moments in float32: 16 bytes a weight.
 
@@ -140,8 +145,8 @@ for name, P in sizes.items():
     )
 
 # %% [markdown]
-# Data parallelism divides the tokens, not the model. Where the model does not fit, gradients and weights must be cut as well (ZeRO, stages 2 and 3), or
-# the model itself. This package has only the moments cut, `Sharded(Adam(), ranks)`.
+# Data parallelism divides the tokens, not the model. Where the model does not fit, gradients and weights must be cut as
+# well (ZeRO, stages 2 and 3), or the model itself. This package has only the moments cut, `Sharded(Adam(), ranks)`.
 #
 # ## Summary
 #
@@ -162,8 +167,8 @@ assert pieces[..., 0].tolist() == [[1, 22], [11, 20]]
 assert np.allclose((np.array([-0.6, 0.6]) + 3 * np.array([-0.2, 0.2])) / 4, [-0.3, 0.3])
 
 # %% [markdown] tags=["teacher"]
-# **Answers.** 1. Less: it computes in half the time and sends in the same; but a step still takes less time. 2. No number: 8 bytes a weight stay on every rank,
-# which is about 552 GB.
+# **Answers.** 1. Less: it computes in half the time and sends in the same; but a step still takes less time. 2. No
+# number: 8 bytes a weight stay on every rank, which is about 552 GB.
 
 # %% tags=["assert"]
 assert round(8 * sizes["llama-2-70b"] / 1e9) == 552

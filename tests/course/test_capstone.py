@@ -96,8 +96,8 @@ def test_other_forms_of_the_same_functions_pass(tmp_path):
 
 @pytest.mark.parametrize("number", GATES)
 def test_a_gate_says_what_is_missing_and_needs_no_other_gate(number, tmp_path):
-    assert run_gate(number, "import numpy as np\n", tmp_path).stage == "name"
-    assert gate(number, tmp_path / "nowhere.py").stage == "name"
+    assert run_gate(number, "import numpy as np\n", tmp_path).stage == "missing"
+    assert gate(number, tmp_path / "nowhere.py").stage == "missing"
     assert run_gate(number, "def forward(:\n", tmp_path).stage == "exception"
 
 
@@ -146,7 +146,7 @@ def test_functions_are_collected_from_notebooks_and_the_running_one(tmp_path, ca
     assert functions(path.read_text()).keys() == functions(REFERENCE).keys()
 
 
-def test_stubs_are_missing_or_filled_from_the_solution_and_the_last_definition_counts():
+def test_stubs_are_missing_or_filled_from_the_solution_and_the_last_definition_counts(tmp_path):
     stub = f"def causal_mask(length):\n    {TODO}"
     text, missing = collected([("08", [stub]), ("09", ["def causal_mask(length):\n    return 1"]), ("10", [stub])])
     assert "causal_mask" not in missing
@@ -156,8 +156,9 @@ def test_stubs_are_missing_or_filled_from_the_solution_and_the_last_definition_c
     assert not missing
     assert functions(text).keys() == functions(REFERENCE).keys()
     assert text.count(capstone.FROM_REFERENCE) == len(functions(REFERENCE))
-    _, missing = collected([], fill="pieces")
-    assert missing == [name for name in functions(REFERENCE) if name not in capstone.PIECES]
+    text, missing = collected([], fill="pieces")
+    assert missing == [name for name in functions(REFERENCE) if name not in (*capstone.PIECES, "softmax")]
+    assert run_gate(1, text, tmp_path)
     with pytest.raises(ValueError, match="fill='everything'"):
         collected([], fill="everything")
 
