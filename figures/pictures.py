@@ -32,7 +32,7 @@ from minitransformer.experiments.coreference import (
     attention_maps,
     like_the_showroom,
     measure_heads,
-    pronoun_translator,
+    stored_pronoun_translator,
 )
 from minitransformer.experiments.materials import drawn
 from minitransformer.layers import (
@@ -428,10 +428,10 @@ def cross_attention(trained: Trained) -> Any:
 @picture(
     'The encoder\'s head with which "it" finds the noun that it stands for: from where it draws, word by word.',
     plotting.antecedent_figure,
-    pronoun_translator,
+    stored_pronoun_translator,
 )
 def antecedent(trained: Trained) -> Any:
-    translator, _ = pronoun_translator(seed=1)
+    translator = stored_pronoun_translator()
     sentences = like_the_showroom(trained.grammar, np.random.default_rng(1), 200, "test")
     head, look = measure_heads(translator, sentences, "it")[0], translator.look(SHOWROOM)
     return plotting.antecedent_figure(

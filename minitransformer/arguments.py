@@ -33,7 +33,8 @@ class Expected(NamedTuple):
 def checked(thing: T) -> T:
     """The same function, or class, which now raises TypeError for an argument of another type than its annotation.
 
-    An integer is no Boolean, and a string is no list. Of a list's elements the first is looked at.
+    An integer is no Boolean. Of a list's elements the first is looked at. A string is a list where a list of strings is
+    wanted, and nowhere else.
     """
     if isinstance(thing, type):
         thing.__init__ = checked(thing.__init__)  # type: ignore[misc]
@@ -63,7 +64,7 @@ def check_type(name: str, value: Any, hint: Any) -> None:
 
 def check_finite(name: str, value: float, least: float = -math.inf) -> None:
     """Raise ValueError unless the number is finite and at least `least`."""
-    if not least <= value < math.inf or value == -math.inf:
+    if not (-math.inf < value < math.inf and value >= least):
         bound = "" if least == -math.inf else f" of at least {least:g}"
         raise ValueError(f"{name}={value}: must be a finite number{bound}")
 
@@ -85,7 +86,7 @@ def shown(value: object) -> str:
 
 @functools.cache
 def _expectations(function: Callable[..., Any]) -> dict[str, Expected]:
-    """What each argument must be; without those of which an annotation says nothing that can be tested."""
+    """What each argument must be. One whose annotation cannot be tested is left out."""
     found = {}
     for parameter in inspect.signature(function).parameters.values():
         if parameter.annotation is parameter.empty or parameter.kind in (
@@ -117,7 +118,7 @@ def _is_integer(x: Any) -> bool:
 def _is_dtype(value: Any) -> bool:
     try:
         return value is not None and np.dtype(value) is not None
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):
         return False
 
 
@@ -156,8 +157,10 @@ def _of_type(hint: Any) -> Expected | None:
     if origin is collections.abc.Callable:
         return Expected(callable, "a function", "functions")
     if origin is type and parts and isinstance(parts[0], type):
-        kind = f"subclass of {parts[0].__name__}"
-        return Expected(lambda x: isinstance(x, type) and issubclass(x, parts[0]), f"a {kind}", f"{kind}es")
+        name = parts[0].__name__
+        return Expected(
+            lambda x: isinstance(x, type) and issubclass(x, parts[0]), f"a subclass of {name}", f"subclasses of {name}"
+        )
     if not isinstance(origin, type) or origin in (Any, object):
         return None
     if getattr(origin, "_is_protocol", False) and not getattr(origin, "_is_runtime_protocol", False):
@@ -177,16 +180,16 @@ def _of_container(kind: type, parts: tuple[Any, ...]) -> Expected:
     letters = bool(parts) and parts[0] is str  # a string is a list of its letters where strings are wanted
     kinds: tuple[type, ...] = (kind,)
     if issubclass(kind, collections.abc.Sequence) and kind is not range:
-        kinds = (collections.abc.Sequence, np.ndarray)
+        kinds = (collections.abc.Collection, np.ndarray)  # also the keys of a dictionary, or a column of pandas
 
     def test(x: Any) -> bool:
         if not isinstance(x, kinds) or (isinstance(x, str | bytes) and not letters):
             return False
         if isinstance(x, np.ndarray) and x.ndim == 0:
             return False
-        if element is None or not isinstance(x, collections.abc.Sequence | np.ndarray) or not len(x):
+        if element is None or not isinstance(x, collections.abc.Collection) or not len(x):
             return True
-        return element.test(x[0])
+        return element.test(next(iter(x)))
 
     of = "" if element is None else f" of {element.many}"
     return Expected(test, f"a list{of}", f"lists{of}")

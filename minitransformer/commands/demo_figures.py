@@ -38,6 +38,7 @@ def draw_figures(folder: Path, translator: Translator, history: History, heads: 
 def demo_pictures(translator: Translator, history: History, heads: Sequence[Head], n: int) -> dict[str, Any]:
     """The pictures themselves, by name."""
     look = translator.look(SHOWROOM)
+    pronoun = next((t for t, word in enumerate(look.target) if word in PRONOUNS), None)
     figures = {
         "positions_heatmap": encoding_heatmap(sinusoids(60, 64)).figure,
         "positions_curves": encoding_curves(
@@ -48,8 +49,9 @@ def demo_pictures(translator: Translator, history: History, heads: Sequence[Head
             np.concatenate([weights[0] for weights in attention_maps(look.cache, "cross")]),
             look.target,
             look.source,
-            title="Where the decoder looks in the source to write each word, head by head; framed: the pronoun",
-            highlight=next((t for t, word in enumerate(look.target) if word in PRONOUNS), None),
+            title="Where the decoder looks in the source to write each word, head by head"
+            + ("" if pronoun is None else f"; framed: \u201c{look.target[pronoun]}\u201d"),
+            highlight=pronoun,
             query_name="the word that is written next",
         )
         .flat[0]

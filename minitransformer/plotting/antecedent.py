@@ -41,7 +41,7 @@ ARCS, NUMBERS = 92.0, 13.0  # points: height of the arcs, and of the line of num
 
 @checked
 def antecedent_figure(
-    words: Sequence[str],
+    words: Sequence[Any],
     weights: Array,
     pronoun: int,
     antecedent: int,
@@ -153,7 +153,7 @@ def _line_up(words: Sequence[str]) -> tuple[Array, float, float]:
 
 
 def _words_of_title(
-    words: Sequence[str], row: Array, pronoun: int, antecedent: int, distractor: int, where: str
+    words: Sequence[Any], row: Array, pronoun: int, antecedent: int, distractor: int, where: str
 ) -> tuple[str, str]:
     it, right, wrong = (f"“{words[i]}”" for i in (pronoun, antecedent, distractor))
     if row[antecedent] == row[distractor]:
@@ -169,7 +169,7 @@ def _words_of_title(
 
 def _draw_sentence(
     ax: Axes,
-    words: Sequence[str],
+    words: Sequence[Any],
     row: Array,
     centres: Array,
     size: float,

@@ -38,8 +38,8 @@ from .style import (
 @checked
 def attention_map(
     weights: Array,
-    queries: Sequence[str],
-    keys: Sequence[str],
+    queries: Sequence[Any],
+    keys: Sequence[Any],
     ax: Axes | None = None,
     title: str | None = None,
     annotate: bool | None = None,
@@ -83,8 +83,8 @@ def attention_map(
 @checked
 def attention_grid(
     weights: Array,
-    queries: Sequence[str],
-    keys: Sequence[str],
+    queries: Sequence[Any],
+    keys: Sequence[Any],
     figure: Figure | SubFigure | None = None,
     title: str | None = None,
     highlight: int | None = None,
@@ -119,8 +119,8 @@ def attention_grid(
 @checked
 def alignment_over_training(
     snapshots: Mapping[int, Array],
-    queries: Sequence[str],
-    keys: Sequence[str],
+    queries: Sequence[Any],
+    keys: Sequence[Any],
     figure: Figure | SubFigure | None = None,
     title: str | None = None,
 ) -> Array:
@@ -150,8 +150,8 @@ def alignment_over_training(
 @checked
 def attention_lines(
     weights: Array,
-    left_words: Sequence[str],
-    right_words: Sequence[str],
+    left_words: Sequence[Any],
+    right_words: Sequence[Any],
     ax: Axes | None = None,
     title: str | None = None,
     highlight: int | None = None,

@@ -49,7 +49,7 @@ class _Matrix(NamedTuple):
 @checked
 def attention_matrices(
     cache: Mapping[str, Any],
-    words: Sequence[str],
+    words: Sequence[Any],
     head: int = 0,
     sentence: int = 0,
     scale: float | None = None,

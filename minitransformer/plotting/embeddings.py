@@ -39,7 +39,7 @@ FARTHER = ((2, 15), (10, 12), (18, 6), (2, 24), (18, 20), (28, 10), (10, 32), (3
 @checked
 def embedding_map(
     vectors: Array,
-    words: Sequence[str],
+    words: Sequence[Any],
     groups: Mapping[str, Sequence[str]] | None = None,
     ax: Axes | None = None,
     title: str | None = None,
@@ -84,7 +84,7 @@ def embedding_map(
 def embeddings_before_after(
     before: Array,
     after: Array,
-    words: Sequence[str],
+    words: Sequence[Any],
     groups: Mapping[str, Sequence[str]] | None = None,
     figure: Figure | SubFigure | None = None,
 ) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,8 +31,8 @@ ROW = 9.0  # points: a line of small type for every query
 @checked
 def attention_layers(
     weights: Sequence[Array],
-    queries: Sequence[str],
-    keys: Sequence[str],
+    queries: Sequence[Any],
+    keys: Sequence[Any],
     figure: Figure | SubFigure | None = None,
     title: str | None = None,
     layer: str = "block",

@@ -21,8 +21,8 @@ from .style import GREY, OKABE_ITO, PALE, TICK_SIZE, Array, as_words, set_title
 @checked
 def mask_map(
     mask: Array,
-    queries: Sequence[str] | None = None,
-    keys: Sequence[str] | None = None,
+    queries: Sequence[Any] | None = None,
+    keys: Sequence[Any] | None = None,
     ax: Axes | None = None,
     title: str | None = None,
 ) -> Axes:

@@ -31,7 +31,7 @@ from .style import (
 @checked
 def next_word(
     logits: Array,
-    words: Sequence[str],
+    words: Sequence[Any],
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,

@@ -71,7 +71,7 @@ def encoding_curves(
     dimensions: Sequence[int] | None = None,
     ax: Axes | None = None,
     position: int | None = None,
-    words: Sequence[str] | None = None,
+    words: Sequence[Any] | None = None,
 ) -> Axes:
     """Each dimension a curve over the positions, and the vector of one position read off them.
 

@@ -8,6 +8,7 @@ WarmupCosine   linear from 0 to rate in `warmup` steps, then half a cosine down 
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,7 @@ class WarmupCosine:
 
 def as_schedule(schedule: Any) -> Callable[[int], float]:
     """A schedule as it is; a number means that rate at every step."""
-    if isinstance(schedule, (int, float)) and not isinstance(schedule, bool):
+    if isinstance(schedule, numbers.Real) and not isinstance(schedule, bool):
         return Constant(float(schedule))
     if not callable(schedule):
         raise TypeError(f"schedule is of type {type(schedule).__name__}: give a function step -> rate, or a rate")

@@ -36,14 +36,14 @@ class Refuse:
 
 def mistakes(right: Any, annotation: str) -> Iterator[tuple[str, Any]]:
     """(what it is, what people give in place of the right value); `Refuse(value)` where nothing else will do."""
-    anything = "Any" in annotation or annotation == "object"
-    optional = "None" in annotation
+    anything = annotation in ("Any", "object")
+    optional = annotation.endswith("| None")
     word = "words" if isinstance(right, str | os.PathLike) else "a word"
     if not anything:
         yield "an object", Refuse(object())
         yield "None", None if optional else Refuse(None)
     if isinstance(right, bool):
-        yield "a word", "yes"
+        yield "a word", Refuse("yes")
     elif isinstance(right, int | float):
         yield word, Refuse("4")
         yield "a list", [right] if "Iterable" in annotation or "Sequence" in annotation else Refuse([right])
@@ -164,7 +164,7 @@ def names_something(name: str, given: dict[str, Any], message: str) -> bool:
     parameters = inspect.signature(PUBLIC[name]).parameters
     return (
         any(re.search(rf"\b{parameter}\b", message) for parameter in parameters)
-        or re.search(r"\b\w+=|^[\w\[\]]+ (is|has|holds) ", message) is not None
+        or re.search(r"\b\w+=|^[\w\[\] ]+ (is|has|holds) ", message) is not None
         or any(isinstance(value, os.PathLike) and str(value) in message for value in given.values())
     )
 

@@ -4,7 +4,6 @@ import ast
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from minitransformer.data import EnglishFrench
 from minitransformer.experiments.coreference import (
@@ -13,10 +12,11 @@ from minitransformer.experiments.coreference import (
     like_the_showroom,
     measure_heads,
     pronoun_translator,
+    stored_pronoun_translator,
 )
 from minitransformer.layers import Softmax
 
-from ..extent import extent
+from ..extent import exhaustive
 
 LESSON = Path(__file__).parents[2] / "notebooks" / "lessons" / "09b_what_it_learnt.py"
 
@@ -42,16 +42,19 @@ class Without(Softmax):
         return left, cache
 
 
-@pytest.mark.parametrize("seed", extent([], list(range(10))))
-def test_the_table_of_seeds_says_what_the_models_do(seed):
+def test_the_table_of_seeds_says_of_the_stored_model_what_it_does():
     hard = like_the_showroom(EnglishFrench(), np.random.default_rng(1), 200, "test")
-    translator, _ = pronoun_translator(seed)
+    translator = stored_pronoun_translator()
     heads = {kind: measure_heads(translator, hard, kind)[0] for kind in ("it", "adjective")}
-    larger = max(heads.values(), key=lambda head: head.antecedent)
     right = forced_scores(translator, hard)[1]
-    attention = translator.model.encoder.blocks[larger.block].attention.sublayer.attention
-    attention.softmax = Without([asking(e, larger.kind) for e in hard], [e.antecedent for e in hard])
+    attention = translator.model.encoder.blocks[heads["it"].block].attention.sublayer.attention
+    attention.softmax = Without([asking(e, "it") for e in hard], [e.antecedent for e in hard])
     after = forced_scores(translator, hard)[1]
     found = [heads["it"].antecedent, heads["adjective"].antecedent, right, after]
-    # Another processor adds in another order, and 1,200 steps make more of that.
-    np.testing.assert_allclose(found, table()[seed], rtol=0, atol=0.08)
+    np.testing.assert_allclose(found, table()[1], rtol=0, atol=0.01)
+
+
+@exhaustive
+def test_the_training_of_the_stored_model_learns_the_pronouns_on_any_processor():
+    hard = like_the_showroom(EnglishFrench(), np.random.default_rng(1), 200, "test")
+    assert forced_scores(pronoun_translator(seed=1)[0], hard)[1] > 0.8

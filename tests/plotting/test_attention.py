@@ -110,7 +110,7 @@ def test_lines_draw_on_the_axes_given(weights, english, french, assert_legible):
             r"queries has 1 words: weights of shape \(2, 3\) asks for 2",
         ),
         (lambda w: attention_map(w, ["a", "b"], ["c"]), r"keys has 1 words: .* asks for 3"),
-        (lambda w: attention_map(w, "ab", ["c", "d", "e"]), "queries='ab' is one string"),
+        (lambda w: attention_map(w, "ab", ["c", "d", "e"]), "queries='ab': must be a list"),
         (lambda w: attention_map(w[None], ["a", "b"], ["c"]), r"weights has shape \(1, 2, 3\): one head is"),
         (lambda w: attention_map(w[:0], [], ["c"]), r"weights has shape \(0, 3\)"),
         (lambda w: attention_grid(w, ["a", "b"], ["c"]), r"weights has shape \(2, 3\): a grid of heads is"),
