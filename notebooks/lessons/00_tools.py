@@ -23,8 +23,8 @@ from minitransformer.verify import check_gradients
 # ## 1 · The chain rule, and what `dy` means
 #
 # Somewhere at the end of every computation stands one number, the **loss**. In this course `dy` is always the
-# derivative of *the loss* with respect to `y`: how much the loss grows if `y` grows a little. So `dy` has the shape of
-# `y`. A **backward pass** computes them all, from the last to the first.
+# derivative of *the loss* with respect to `y`: how much the loss grows if `y` grows a little. So `dy` has the shape
+# of `y`. A **backward pass** computes these derivatives for all values, from the last to the first.
 #
 # Take $f = (ab + c)^2$ with $a = 2$, $b = -3$, $c = 10$. Forward: $ab = -6$, $u = ab + c = 4$, $f = 16$. Backward:
 #
@@ -63,7 +63,8 @@ assert (2 * 4 * b, 2 * 4 * a, 2 * 4) == (-24, 16, 8)
 
 # %% [markdown]
 # Now for arrays, entry by entry. The stub says what comes in and what goes out, with shapes. Write the body; the cell
-# beneath checks it. If it says NOT YET, it says why. Try one wrong answer on purpose, to see how it speaks.
+# beneath checks it. If it prints NOT YET, it also prints the reason. Try one wrong answer on purpose, to see what it
+# prints.
 #
 # ### Exercise: the chain rule, once
 
@@ -80,9 +81,10 @@ assert (2 * 4 * b, 2 * 4 * a, 2 * 4) == (-24, 16, 8)
 # $$ x = \begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix},\quad W = \begin{pmatrix} 10 \\ 1 \end{pmatrix},\quad b = 5
 # \quad\Rightarrow\quad y = \begin{pmatrix} 17 \\ 39 \end{pmatrix}. $$
 #
-# Let $dy = (1, 2)^\top$. The weight 10 met 1 in the first row and 3 in the second: it gets
-# $1 \cdot 1 + 3 \cdot 2 = 7$. The other gets $2 \cdot 1 + 4 \cdot 2 = 10$. The bias was used in both rows:
-# $1 + 2 = 3$. What is used several times gets the **sum**.
+# Let $dy = (1, 2)^\top$. The weight 10 met 1 in the first row and 3 in the second: it gets $1 \cdot 1 + 3 \cdot 2 =
+# 7$. The other gets $2 \cdot 1 + 4 \cdot 2 = 10$. The bias was used in both rows: $1 + 2 = 3$. What is used several
+# times gets the **sum**, since the loss changes through every one of these uses. And $dx = dy\,W^\top$: its rows are
+# $(10, 1)$ and $(20, 2)$.
 
 # %%
 x, w = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[10.0], [1.0]])
@@ -102,7 +104,7 @@ assert (x.T @ np.array([1.0, 2.0])).tolist() == [7, 10]
 
 # %% [markdown]
 # The rule for every product of matrices in this course: $Y = AB$ gives $dA = dY\,B^\top$ and $dB = A^\top dY$. In the
-# package the layer keeps its weight and *adds* to its gradient:
+# package the layer stores its weight, and its backward *adds* to `weight.grad`:
 
 # %%
 show_source(Linear.forward, Linear.backward)
@@ -110,18 +112,18 @@ show_source(Linear.forward, Linear.backward)
 # %% [markdown]
 # ## 3 · From scores to a loss
 #
-# A classifier gives a score, a **logit**, to each class. **Softmax** makes probabilities of them,
+# A classifier gives a score, a **logit**, to each class. **Softmax** turns them into probabilities,
 # $p_v = e^{x_v} / \sum_j e^{x_j}$, and the **cross-entropy** of the right class $t$ is the loss, $-\log p_t$: zero when
 # the model is certain and right, large when it is certain and wrong. Three logits by hand:
 #
-# | logits | $e^x$ | $p$ | if class 0 is right: $p - \mathrm{onehot}$ |
-# |---|---|---|---|
-# | 0 | 1 | 0.1 | -0.9 |
-# | $\log 3$ | 3 | 0.3 | 0.3 |
-# | $\log 6$ | 6 | 0.6 | 0.6 |
+# | logits | $e^x$ | $p$ |
+# |---|---|---|
+# | 0 | 1 | 0.1 |
+# | $\log 3$ | 3 | 0.3 |
+# | $\log 6$ | 6 | 0.6 |
 #
-# The loss is $-\log 0.1 = 2.3$. The last column is the gradient, as you will find: raise the right logit, lower the
-# others, each by as much as it takes away. It sums to zero.
+# If class 0 is right, the loss is $-\log 0.1 = 2.3$. What is the gradient of the loss with respect to each logit? You
+# will derive it.
 
 # %% tags=["assert"]
 p = np.exp(np.log([1.0, 3.0, 6.0]))
@@ -137,14 +139,18 @@ assert round(-np.log(p[0]), 1) == 2.3
 # %% exercise="loss_steps_backward"
 
 # %% [markdown]
-# Long chains like this one often **fuse**: on paper nearly everything cancels. Simplify $d\mathrm{logits}$ until one
-# short line is left. (Start from $\mathrm{loss} = \log \sum_j e^{x_j} - x_t$, for one row.)
+# Long chains like this one can often be written as one formula (they **fuse**): on paper nearly everything cancels.
+# Simplify $d\mathrm{logits}$ until a short formula is left. (Start from $\mathrm{loss} = \log \sum_j e^{x_j} - x_t$,
+# for one row.)
 #
 # ### Exercise: the same in one line
 
 # %% exercise="loss_backward"
 
 # %% [markdown]
+# In the example the gradient is $(-0.9, 0.3, 0.6)$. It sums to zero. A step against it raises the right logit and
+# lowers the others.
+#
 # ## 4 · Gradient descent
 #
 # The gradient points uphill. So take a small step the other way, again and again:
@@ -199,8 +205,9 @@ for name, (x, targets) in points.items():
     print(f"{name:22} loss {losses[0]:.2f} -> {losses[-1]:.2f}, right {accuracy(model, x, targets):4.0%}")
 
 # %% [markdown]
-# Straight lines do not go around. The remedy is a **feed-forward** network: a dense layer, an **activation** (a curve
-# for each number, here tanh), a second dense layer. The same loop trains it; only the model changed.
+# Straight lines do not go around. The remedy is a **feed-forward** network: a dense layer, an **activation** (a
+# nonlinear function applied to each number, here tanh), a second dense layer. The same loop trains it; only the model
+# changed.
 
 # %%
 x, targets = points["one around the other"]
@@ -241,8 +248,9 @@ assert right["one dense layer"] < 0.8 < 0.95 < right["dense, tanh, dense"]
 # %% [markdown]
 # **Predict before you run.** How does the error change when $h$ gets smaller and smaller?
 #
-# There is a better way where $f$ can take complex numbers: $f(x + ih) = f(x) + ih f'(x) - \dots$, so
-# $f'(x) = \mathrm{Im}\, f(x + ih) / h$. Nothing is subtracted, so nothing is lost.
+# There is a better way, the **complex step**, where $f$ can take complex numbers: $f(x + ih) = f(x) + ih f'(x) -
+# \dots$, so $f'(x) = \mathrm{Im}\, f(x + ih) / h$. There is no difference of two nearly equal numbers, so no digits
+# are lost.
 
 
 # %%
@@ -322,15 +330,16 @@ assert 20 * curves["this code"][-1] < curves["this code"][0]
 assert curves["right"][-1] < curves["this code"][-1] < 2 * curves["right"][-1]
 
 # %% [markdown]
-# Both fall to nearly nothing. Without the second curve nobody would suspect anything; with it one would blame the
-# seed. Here is the code. Find the line, mend it, and let it be checked. (You have a tool that tells which gradient is
-# wrong.)
+# Both fall to nearly nothing. Without the second curve nobody would suspect anything; with it one would call the
+# difference chance. Here is the code. Find the line, mend it, and let it be checked. (A gradient check tells which
+# gradient is wrong: differences of the number $\sum d\mathrm{logits} \cdot \mathrm{logits}$ with respect to one entry
+# of each array.)
 
 # %% exercise="two_uses_backward"
 
 # %% [markdown]
-# **What tells them apart?** Not the loss curve: it falls. Not three of the four gradients: they are right. A gradient
-# check of `h` does, at once:
+# **What tells them apart?** The loss curve does not show it, and the gradients of the three weights are right. Only
+# `dh` is wrong. A gradient check of `h` shows it at once:
 
 # %%
 h0, w_a, w_b, w_c = (rng.standard_normal(shape) for shape in ((3, 4), (4, 2), (4, 8), (8, 2)))
@@ -346,10 +355,10 @@ for name, backward in (("this code", broken), ("right", right_one)):
     print(f"{name:10} dh[0, 0] = {dh[0, 0]:8.5f}, by differences {(values[0] - values[1]) / 2e-5:8.5f}")
 
 # %% [markdown]
-# This is the most common mistake of hand-written gradients. In the lecture in which he builds micrograd, Andrej
-# Karpathy wrote `=` for `+=` in one operation and left a note about it (nn-zero-to-hero #52); the first version of the
-# library got a value wrong that is used again, and its author reports that his toy problem had converged all the same
-# (micrograd #2). The rule of this course: **backward adds.**
+# This is a common mistake of hand-written gradients. In the lecture in which he builds micrograd, Andrej Karpathy
+# wrote `=` for `+=` in one operation and left a note about it (nn-zero-to-hero #52); the first version of the library
+# gave a wrong gradient to a value that is used twice, and its author reports that his toy problem had converged all
+# the same (micrograd #2). The rule of this course: **backward adds.**
 #
 # ## Summary
 #

@@ -80,12 +80,12 @@ axes = attention_matrices(cache, ["the", "cat", "sleeps"])
 # **Check one number by hand.** Take row *cat* of Q and row *sleeps* of K, multiply, sum, divide by $\sqrt 4$. It
 # stands in row *cat*, column *sleeps* of the scores.
 #
-# ### Exercise: self-attention in four lines
+# ### Exercise: self-attention
 
 # %% exercise="self_attention"
 
 # %% [markdown]
-# The package's, for any number of heads and with a mask. Between checks and bookkeeping you find your four lines:
+# Here is the package's version. Ignore heads and masks until lesson 05: between the checks you find your own lines.
 
 # %%
 show_source(ScaledDotProductAttention.forward)
@@ -103,9 +103,10 @@ _, plain = ScaledDotProductAttention().forward(words[:, None], words[:, None], w
 print("weight of each word on itself:", plain["weights"][0, 0].diagonal().round(3))
 
 # %% [markdown]
-# With 64 features a random vector's product with itself is much larger than with any other (lesson 01). And the scores
-# would be symmetric: the score of *it* with *car* would be that of *car* with *it*. (The weights would not: each row
-# is divided by its own sum.) $W_q$ and $W_k$ let a word look for something that it is not.
+# With 64 features a random vector's product with itself is much larger than with any other (lesson 01). And the
+# scores would be symmetric: the score of one word with another would be that of the other with the one. (The weights
+# would not: each row is divided by its own sum.) $W_q$ and $W_k$ let a word look for something that it is not. $W_v$
+# lets it hand on something other than what is looked for.
 #
 # ## 2 · Why $\sqrt d$
 #
@@ -125,9 +126,9 @@ axes = softmax_saturation(np.random.default_rng(0))
 assert abs(products.var() / 256 - 1) < 0.05
 
 # %% [markdown]
-# Where softmax has settled on one key its slope is zero, and nothing is learned through it. The $d$ in question is
-# the length of the queries and keys that are multiplied: with several heads it is $d = n / h$, and not the model's
-# width $n$ (lesson 05 measures the difference).
+# Where softmax has settled on one key its slope is nearly zero, and hardly anything is learned through it. The $d$ in
+# question is the length of the queries and keys that are multiplied: with several heads it is $d = D / h$ for $h$
+# heads, and not the model's width $D$ (lesson 05 measures the difference).
 #
 # ## 3 · The way back through softmax
 #
@@ -206,14 +207,14 @@ axes = diagram(
             ("product", "softmax", "product, √d", "3 products"),
         ),
     ],
-    title="The chain and its mirror. (v has a second way in, from context to dv directly)",
+    title="The chain and its mirror. (v skips the scores: dv comes directly from d context)",
     size=(9.5, 3),
 )
 
 # %% [markdown]
 # Write it in twelve names, one line each. Four rules do it: $Y = AB$ gives $dA = dY\,B^\top$ and $dB = A^\top dY$; a
 # constant factor stays; softmax you have; and what is used three times has three gradients (here they are returned
-# apart). The check looks at every name, so the first wrong line is told.
+# apart). The check looks at every name and names the first wrong line.
 #
 # ### Exercise: self-attention, step by step
 
@@ -230,22 +231,22 @@ axes = diagram(
 show_source(ScaledDotProductAttention.backward)
 
 # %% [markdown]
-# Read forward from the top and backward from the bottom: they are mirrors. Everything together, with biases, checked
-# entry by entry:
+# Compare the forward of section 1, from its first line to its last, with this backward, from its last line to its
+# first: they are mirrors. Everything together, with biases, checked entry by entry:
 
 # %%
 check_gradients(SelfAttention(6, 2, rng), rng.standard_normal((2, 3, 6)))
 
 # %% [markdown]
-# One line of the table is odd: the gradient of `key.bias` is zero, but for rounding. A bias $b$ on all keys adds $q
+# One line of the table is odd: the gradient of `key.bias` is zero up to rounding. A bias $b$ on all keys adds $q
 # \cdot b$ to *all* scores of a query's row, and softmax takes that away. So a bias of the keys learns nothing, ever.
-# (That of the queries does: it adds another number for each key.)
+# (The bias of the queries does learn: it adds a different number for each key.)
 
 # %% [markdown]
 # ## 5 · Stepping through
 #
-# Layers keep nothing that a call computes. What backward needs travels in the **cache**, by name, and prints itself
-# as a tree:
+# A layer does not store the results of a call. What backward needs travels in the **cache**, by name, and prints
+# itself as a tree:
 
 # %%
 attention = SelfAttention(6, 2, Glorot(rng, np.float64))
@@ -268,7 +269,7 @@ trace(attention, x)
 # ```
 #
 # and type `n` (next line), `s` (step into), `p name` (print), `a` (arguments), `c` (go on). Here such a session is
-# typed for you, in the backward that you have just written; change the commands and run it again.
+# typed for you, in the package's backward; change the commands and run it again.
 
 # %%
 commands = """
@@ -296,8 +297,8 @@ with contextlib.redirect_stdout(io.StringIO()) as screen:
 assert "Error" not in screen.getvalue(), "the package's backward has other lines: count the n's again"
 
 # %% [markdown]
-# Before the end the gradients of the scores were summed over each row: zero. Raising all scores of a row by the same
-# amount changes no weight.
+# The last but one command summed the gradients of the scores over each row: zero, up to rounding. Raising all scores
+# of a row by the same amount changes no weight.
 #
 # ## 6 · Shuffled words
 #
@@ -394,6 +395,7 @@ _ = ax.legend()
 assert min(curves["this code"]) < 0.6 * curves["this code"][0]
 assert curves["this code"][10] < curves["right"][10]
 assert curves["this code"][-1] > 1.5 * curves["right"][-1]
+assert curves["this code"][-1] > 1.2 * min(curves["this code"])
 
 # %% [markdown]
 # It learns, at first even faster. Then the loss climbs, and one would blame the learning rate. Find the line and mend
@@ -420,7 +422,7 @@ for name, rule in (("this code", broken), ("right", right)):
 #
 # - Query, key, value: three products of the same $x$. Scores divided by $\sqrt d$, softmax over the keys, average.
 # - Softmax's backward takes away the average of $dy$, weighted by $y$; the gradient of a row of scores sums to zero.
-# - Backward is the forward's mirror. What is used three times gets three gradients.
+# - Backward is the forward's mirror. What is used three times gets three gradients, which add up.
 # - Without positions self-attention knows no order. Positions run in parallel, blocks do not.
 #
 # ## On your own
