@@ -179,7 +179,7 @@ def _about_learning(comparison: ComparisonLike) -> str:
     said = []
     for candidate in comparison.candidates:
         looks = [look for look in candidate.history.validations if look[comparison.measure] >= 0.9]
-        when = f"after {looks[0]['step']:,} steps" if looks else f"not within {comparison.steps:,} steps"
+        when = f"after {int(looks[0]['step']):,} steps" if looks else f"not within {comparison.steps:,} steps"
         said.append(f"{candidate.name}: {when}")
     return f"90 % right, {'; '.join(said)}"
 
@@ -196,7 +196,7 @@ def _about_reach(comparison: ComparisonLike) -> str:
     """What arrives over the greatest distance, trained."""
     farthest = max(comparison.candidates[0].encoder_reach["trained"])
     said = [f"{c.encoder_reach['trained'][farthest]:.0e} in the {c.name}" for c in comparison.candidates]
-    return f"Of a gradient, {' and '.join(said)} arrives {farthest} tokens before the last, after training"
+    return f"What is left of a gradient {farthest} tokens before the last, after training: {', '.join(said)}"
 
 
 def _alignment(candidate: Any, queries: Sequence[str], keys: Sequence[str], ax: Axes) -> None:

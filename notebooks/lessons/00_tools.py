@@ -110,6 +110,21 @@ assert (x.T @ np.array([1.0, 2.0])).tolist() == [7, 10]
 show_source(Linear.forward, Linear.backward)
 
 # %% [markdown]
+# Its backward refuses a `dy` that cannot be right. Make such a mistake on purpose, and read what it says. (The ten
+# messages that students meet most are explained in `docs/trouble.md`.)
+
+# %%
+layer = Linear(2, 1, np.random.default_rng(0))
+y, cache = layer.forward(x)
+try:
+    layer.backward(np.array([[1.0, 2.0]]), cache)  # the transpose of what dy should be
+except ValueError as error:
+    print(error)
+
+# %% tags=["assert"]
+assert y.shape == (2, 1)
+
+# %% [markdown]
 # ## 3 · From scores to a loss
 #
 # A classifier gives a score, a **logit**, to each class. **Softmax** turns them into probabilities,

@@ -65,7 +65,7 @@ def test_each_figure_is_legible_and_its_title_is_what_was_found(comparison, asse
     assert titles == {
         "learning": "90 % right, A: not within 20 steps; B: not within 20 steps",
         "length": "At 16 tokens a step of the B takes 2.0 times as long as one of the A",
-        "reach": "Of a gradient, 1e-05 in the A and 2e-05 in the B arrives 16 tokens before the last, after training",
+        "reach": "What is left of a gradient 16 tokens before the last, after training: 1e-05 in the A, 2e-05 in the B",
     }
 
 
