@@ -99,6 +99,7 @@ def test_a_changed_recipe_and_a_changed_file_are_named(made, untrained, monkeypa
     assert "another file" in stale(made, untrained)[QUICK]
 
 
+COMPARISONS = {"comparison_learning", "comparison_length", "comparison_reach"}
 MAPS = {"antecedent", "attention_layers", "alignment_over_training", "cross_attention"}
 
 
@@ -107,7 +108,7 @@ MAPS = {"antecedent", "attention_layers", "alignment_over_training", "cross_atte
     [
         ("masks", {"masks"}),
         ("positions", {"positions_heatmap", "positions_curves", "positions_similarity"}),
-        ("grid", {"masks", "attention_lines", "comparison", *MAPS}),  # what the functions that are called use in turn
+        ("grid", {"masks", "attention_lines", *COMPARISONS, *MAPS}),  # what the functions that are called use in turn
         ("style", set(PICTURES)),
     ],
 )
