@@ -48,8 +48,8 @@ def checked(thing: T) -> T:
         except TypeError:  # one is missing, or too many: Python's own words say so
             return thing(*args, **kwargs)
         for name, expected in _expectations(thing).items():
-            if name in given and not expected.test(given[name]):
-                raise TypeError(f"{name}={shown(given[name])}: must be {expected.words}")
+            if name in given:
+                _check(name, given[name], expected)
         return thing(*args, **kwargs)
 
     return typing.cast(T, wrapper)
@@ -58,13 +58,18 @@ def checked(thing: T) -> T:
 def check_type(name: str, value: Any, hint: Any) -> None:
     """Raise TypeError unless the value is what a type hint says, for an object that annotations cannot describe."""
     expected = _of_type(hint)
-    if expected is not None and not expected.test(value):
+    if expected is not None:
+        _check(name, value, expected)
+
+
+def _check(name: str, value: Any, expected: Expected) -> None:
+    if not expected.test(value):
         raise TypeError(f"{name}={shown(value)}: must be {expected.words}")
 
 
 def check_finite(name: str, value: float, least: float = -math.inf) -> None:
     """Raise ValueError unless the number is finite and at least `least`."""
-    if not (-math.inf < value < math.inf and value >= least):
+    if not (math.isfinite(value) and value >= least):
         bound = "" if least == -math.inf else f" of at least {least:g}"
         raise ValueError(f"{name}={value}: must be a finite number{bound}")
 
@@ -104,10 +109,7 @@ def _of_annotation(annotation: Any, function: Callable[..., Any]) -> Expected | 
     if annotation in ("DTypeLike", "np.typing.DTypeLike"):
         return Expected(_is_dtype, "a dtype, such as np.float32", "dtypes")
     if isinstance(annotation, str):
-        try:
-            annotation = eval(annotation, inspect.unwrap(function).__globals__)
-        except NameError:  # imported for type checkers alone
-            return None
+        annotation = eval(annotation, inspect.unwrap(function).__globals__)
     return _of_type(annotation)
 
 
