@@ -8,10 +8,8 @@ WarmupCosine   linear from 0 to rate in `warmup` steps, then half a cosine down 
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from ..arguments import checked
 
@@ -84,13 +82,9 @@ class WarmupCosine:
         return self.final + (self.rate - self.final) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
-def as_schedule(schedule: Any) -> Callable[[int], float]:
+def as_schedule(schedule: Callable[[int], float] | float) -> Callable[[int], float]:
     """A schedule as it is; a number means that rate at every step."""
-    if isinstance(schedule, numbers.Real) and not isinstance(schedule, bool):
-        return Constant(float(schedule))
-    if not callable(schedule):
-        raise TypeError(f"schedule is of type {type(schedule).__name__}: give a function step -> rate, or a rate")
-    return schedule
+    return schedule if callable(schedule) else Constant(float(schedule))
 
 
 def check_positive(**values: float) -> None:
