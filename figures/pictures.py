@@ -26,6 +26,7 @@ from minitransformer.commands.options import trainer_from
 from minitransformer.commands.runs import NOT_SETTINGS
 from minitransformer.data import EnglishFrench
 from minitransformer.decoding import BeamStep, DecodingTrace, Translator, beam_search, search_tree
+from minitransformer.decoding.hypothesis import log_probability_of
 from minitransformer.experiments.coreference import (
     SHOWROOM,
     Head,
@@ -38,6 +39,7 @@ from minitransformer.experiments.materials import drawn
 from minitransformer.layers import (
     Array,
     Chain,
+    EncoderBlock,
     FeedForward,
     Glorot,
     Identity,
@@ -69,7 +71,7 @@ from minitransformer.models import (
     Transformer,
     TransformerConfig,
 )
-from minitransformer.training import Constant, Every, Noam, Trainer, WarmupCosine
+from minitransformer.training import Adam, Constant, Every, Noam, Trainer, WarmupCosine
 
 WORDS = SHOWROOM.lower().replace(",", " ,").replace(".", " .").split()
 SNAPSHOTS = (100, 300, 400, 5000)  # steps after which the demo's weights are kept
@@ -286,6 +288,110 @@ def self_attention_chain(_: Trained) -> Any:
     attention = SelfAttention(4, 1, Glorot(rng, np.float64), projection=Linear, output=Identity)
     x = rng.standard_normal((1, 3, 4)).round(1)
     return plotting.attention_matrices(attention.forward(x)[1], ["the", "cat", "sleeps"]).figure
+
+
+def small_block() -> EncoderBlock:
+    """A pre-norm block of an encoder, of 8 features and two heads, untrained."""
+    init = Glorot(np.random.default_rng(2), np.float64)
+    attention, feed_forward = SelfAttention(8, 2, init), FeedForward(8, 16, init)
+    return EncoderBlock(PreNorm(attention, LayerNorm(8, init)), PreNorm(feed_forward, LayerNorm(8, init)))
+
+
+def three_words() -> Array:
+    return np.random.default_rng(3).standard_normal((1, 3, 8))
+
+
+@picture(
+    "When forward writes each array of a block's cache and when backward reads it: first written, last read.",
+    plotting.cache_lifetimes,
+    small_block,
+)
+def cache_lifetimes(_: Trained) -> Any:
+    return plotting.cache_lifetimes(small_block(), three_words()).figure
+
+
+@picture(
+    "What each part of an encoder's block makes of a sentence of three words, with its shape.",
+    plotting.layer_shapes,
+    small_block,
+)
+def layer_shapes(_: Trained) -> Any:
+    return plotting.layer_shapes(small_block(), three_words()).figure
+
+
+@picture(
+    "Scores, scores under a causal mask, and the weights: minus infinity becomes exactly 0.",
+    plotting.masked_scores,
+    stored_pronoun_translator,
+)
+def masked_scores(_: Trained) -> Any:
+    look = stored_pronoun_translator().look(SHOWROOM)
+    words = look.target[:6]
+    cache = look.cache["decoder"]["blocks"][0]["attention"]["attention"]
+    q, k = (cache[name][0, 0, : len(words)] for name in ("q", "k"))
+    return plotting.masked_scores(q @ k.T * q.shape[-1] ** -0.5, causal_mask(len(words)), words, words)[0].figure
+
+
+@picture(
+    "The gradient at each residual connection of an encoder: what goes straight on, and what the sublayer adds.",
+    plotting.residual_paths,
+    stored_pronoun_translator,
+)
+def residual_paths(_: Trained) -> Any:
+    translator = stored_pronoun_translator()
+    ids = np.array([translator.source_vocabulary.encode(SHOWROOM)])
+    model: Any = translator.model
+    return plotting.residual_paths(model.encoder, model.source_embedding(ids)).figure
+
+
+def showroom_ids(translator: Translator) -> tuple[Array, list[int]]:
+    """The source and the decoder's input for the sentence of the showroom, as the model translates it."""
+    source = translator.source_vocabulary.encode(SHOWROOM)
+    return np.array([[*source, translator.source_vocabulary.eos]]), [
+        translator.start,
+        *translator.translate_ids([source])[0],
+    ]
+
+
+@picture(
+    "The keys and values that decoding keeps, and which of them each step computes anew: one row.",
+    plotting.decoding_state_map,
+    stored_pronoun_translator,
+    showroom_ids,
+)
+def decoding_state_map(_: Trained) -> Any:
+    translator = stored_pronoun_translator()
+    source, ids = showroom_ids(translator)
+    state, _first = translator.model.start_decoding(source, translator.start)
+    for token in ids:
+        translator.model.next_logits(np.array([[token]]), state)
+    words = translator.target_vocabulary.labels(ids)
+    return plotting.decoding_state_map(state["decoder"][0]["attention"], words)[0].figure
+
+
+@picture(
+    "Teacher forcing: the decoder's input is its target, one place later, with the model's probability of each word.",
+    plotting.teacher_forcing,
+    stored_pronoun_translator,
+    showroom_ids,
+)
+def teacher_forcing(_: Trained) -> Any:
+    translator = stored_pronoun_translator()
+    source, ids = showroom_ids(translator)
+    inputs, targets = ids[:7], ids[1:8]
+    logits = translator.model(source, np.array([inputs]))[0]
+    probabilities = np.exp(log_probability_of(logits, np.array(targets)))
+    labels = translator.target_vocabulary.labels
+    return plotting.teacher_forcing(labels(inputs), labels(targets), probabilities).figure
+
+
+@picture("One step of Adam: gradients of very different sizes, steps of nearly the same.", plotting.adam_step)
+def adam_step(_: Trained) -> Any:
+    rng, adam = np.random.default_rng(0), Adam()
+    value, gradient = np.zeros(5), np.array([10.0, 1.0, -0.1, 0.01, -0.001])
+    for _step in range(4):
+        adam.step(value, gradient * rng.uniform(0.0, 2.0, 5), 1e-3)
+    return plotting.adam_step(adam, value, gradient, 1e-3)[0].figure
 
 
 @picture(

@@ -12,6 +12,15 @@ from .gradients import gradient_norms
 from .history import accuracy_curves, loss_curves, schedule_curve, training_figure, validation_curves
 from .layers import attention_layers
 from .masks import mask_map
+from .mechanics import (
+    adam_step,
+    cache_lifetimes,
+    decoding_state_map,
+    layer_shapes,
+    masked_scores,
+    residual_paths,
+    teacher_forcing,
+)
 from .next_word import next_word
 from .parameters import parameter_shares
 from .positions import encoding_curves, encoding_heatmap, encoding_similarity
@@ -23,6 +32,7 @@ __all__ = [
     "AttentionExplorer",
     "Read",
     "accuracy_curves",
+    "adam_step",
     "alignment_over_training",
     "antecedent_figure",
     "attention_grid",
@@ -31,7 +41,9 @@ __all__ = [
     "attention_map",
     "attention_matrices",
     "beam_tree",
+    "cache_lifetimes",
     "comparison_figures",
+    "decoding_state_map",
     "draw",
     "embedding_map",
     "embeddings_before_after",
@@ -41,18 +53,22 @@ __all__ = [
     "explore",
     "explore_html",
     "gradient_norms",
+    "layer_shapes",
     "length_curves",
     "loss_curves",
     "mask_map",
+    "masked_scores",
     "next_word",
     "parameter_parts",
     "parameter_shares",
     "quality_curves",
     "reach_curves",
+    "residual_paths",
     "save",
     "schedule_curve",
     "softmax_saturation",
     "step_times",
+    "teacher_forcing",
     "training_figure",
     "validation_curves",
 ]

@@ -46,7 +46,7 @@ from minitransformer.models import (
     TiedLlama,
     TransformerConfig,
 )
-from minitransformer.training import Constant, History, Trainer
+from minitransformer.training import Adam, Constant, History, Trainer
 from minitransformer.training.resume import trainer_state
 
 ROOMS = (
@@ -176,6 +176,13 @@ TRANSFORMER_CONFIG = {"config": lambda: TransformerConfig(V, V, D, H, 6, 1, 1)}
 
 ONE_LAYER = {"layer": lambda: Linear(D, 3, rng()), "inputs": lambda: normal(2, D)}
 
+
+def residual_block() -> PostNorm:
+    return PostNorm(FeedForward(D, 8, rng()), LayerNorm(D, rng()))
+
+
+ONE_SENTENCE = {"layer": residual_block, "model": residual_block, "inputs": lambda: normal(1, 3, D)}
+
 # What one callable alone needs, beside or instead of that.
 SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "layers.Bidirectional": dict.fromkeys(("forward_layer", "backward_layer"), lambda: LSTMLayer(D, 3, rng())),
@@ -267,6 +274,26 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "plotting.embedding_map": {"vectors": lambda: normal(3, D)},
     "plotting.embeddings_before_after": {"before": lambda: normal(3, D), "after": lambda: normal(3, D)},
     "plotting.gradient_norms": {"norms": lambda: {"a": [1.0, 2.0]}},
+    "plotting.adam_step": {
+        "optimizer": lambda: Adam(),
+        "value": lambda: np.zeros(3),
+        "gradient": lambda: np.ones(3),
+        "rate": lambda: 0.1,
+    },
+    "plotting.cache_lifetimes": ONE_SENTENCE,
+    "plotting.layer_shapes": ONE_SENTENCE,
+    "plotting.residual_paths": ONE_SENTENCE,
+    "plotting.decoding_state_map": {
+        "state": lambda: {"k": normal(1, 1, 3, D), "v": normal(1, 1, 3, D)},
+        "words": lambda: list("abc"),
+    },
+    "plotting.masked_scores": {
+        "scores": lambda: normal(3, 3),
+        "mask": lambda: np.tri(3, dtype=bool),
+        "queries": lambda: list("abc"),
+        "keys": lambda: list("abc"),
+    },
+    "plotting.teacher_forcing": {"inputs": lambda: ["a", "b"], "targets": lambda: ["b", "c"]},
     "plotting.next_word": {"words": lambda: list("abcdefg")},
     "plotting.parameter_shares": {"models": lambda: {"a": {"b": 3}}},
     "plotting.schedule_curve": {"schedules": lambda: {"a": Constant(0.1)}},
