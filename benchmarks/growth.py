@@ -136,11 +136,18 @@ def draw(points: list[dict[str, Any]], path: str) -> str:
                     continue
                 costs = fit(mine, target)
                 values = np.array([p["value"] for p in here])
-                ax.plot(values, [scale * p[target] for p in here], marker, color=colour, markersize=4, label=name)
+                ax.plot(
+                    values,
+                    [scale * p[target] for p in here],
+                    marker,
+                    color=colour,
+                    markersize=4,
+                    label=f"{name}: measured",
+                )
                 between = np.geomspace(values.min(), values.max(), 40).astype(int)
                 between = np.unique(between // BASE.n_heads * BASE.n_heads if sweep == "d_model" else between)
                 curve = [scale * float(np.dot(costs, work(sized(sweep, int(v)), target))) for v in between]
-                ax.plot(between, curve, color=colour, linewidth=1.2, label=f"{name}, counted")
+                ax.plot(between, curve, color=colour, linewidth=1.2, label=f"{name}: counted work")
             ax.set_xscale("log", base=2 if sweep != "vocab" else 10)
             ax.set_yscale("log")
             ax.yaxis.set_minor_formatter(NullFormatter())
@@ -148,8 +155,12 @@ def draw(points: list[dict[str, Any]], path: str) -> str:
             ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,.0f}"))
             tidy(ax, title if target == "megabytes" else "", label if sweep == "length" else "")
             if target == "seconds":
-                slopes = {"length": "1, then 2", "d_model": "towards 2", "vocab": "towards 1"}
-                set_title(ax, f"slope {slopes[sweep]}")
+                says = {
+                    "length": "Longer texts: time grows as T, then as T squared",
+                    "d_model": "Wider models: it grows almost as D squared",
+                    "vocab": "More words: it grows as V where V is large",
+                }
+                set_title(ax, says[sweep])
     grid[0, 0].legend(fontsize=TICK_SIZE - 1, frameon=False)
     base = f"GPT, {BASE.n_blocks} blocks, batch {BASE.batch}; where not varied T {BASE.length}, D {BASE.d_model}"
     base += f", V {BASE.vocab:,}"

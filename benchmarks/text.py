@@ -23,6 +23,7 @@ from .rounds import Watch
 from .table import LABELS
 
 SAME = "eager with our first weights"
+PUBLISHED = 1.88  # validation loss that nanoGPT's README gives for these settings and tiny Shakespeare
 LOOKS = 20  # validations on the way, evenly spread, outside of the time that is measured
 SHORT = ("--context=8", "--d-model=16", "--n-heads=2", "--blocks=1", "--batch-size=3", "--validation=0.01")
 
@@ -125,7 +126,7 @@ def draw(result: dict[str, Any], path: str) -> str:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from minitransformer.plotting.style import LABEL_SIZE, OKABE_ITO, PALE, TICK_SIZE, save, tidy
+    from minitransformer.plotting.style import LABEL_SIZE, OKABE_ITO, PALE, TICK_SIZE, save, set_title, tidy
 
     styles = {
         "ours": ("blue", "o", "minitransformer"),
@@ -141,7 +142,11 @@ def draw(result: dict[str, Any], path: str) -> str:
     goal = result["goal"]
     if goal is not None:
         ax.axhline(goal, color=PALE, zorder=0)
-        ax.annotate(f"{goal:g}", (0, goal), xytext=(2, 2), textcoords="offset points", fontsize=TICK_SIZE)
+        whose = ", nanoGPT's published loss with these settings" if goal == PUBLISHED else ", the loss to reach"
+        ax.annotate(f"{goal:g}{whose}", (0, goal), xytext=(2, 2), textcoords="offset points", fontsize=TICK_SIZE)
+        rows = {styles[name][2]: row for name, row in result["contenders"].items() if row["reached"] is not None}
+        after = "; ".join(f"{label} after {row['seconds'][row['reached']]:.0f} s" for label, row in rows.items())
+        set_title(ax, f"At {goal:g} nats: {after}" if after else f"Nobody is at {goal:g} nats in the end")
     ax.set_xlim(left=0)
     tidy(ax, f"seconds of training, {result['threads']} workers or threads", "loss, nats a character")
     ax.legend(fontsize=LABEL_SIZE - 1, frameon=False)
