@@ -39,6 +39,9 @@ ROOMS = {
 PLAIN = ("Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow", "Eq", "NotEq", "Lt", "LtE", "Gt", "GtE")
 # Mutants that compute the same: (file, a piece of the changed line) -> why.
 EQUIVALENT: dict[tuple[str, str], str] = {
+    ("decoding/sampling.py", "u.reshape(- 2)"): "NumPy takes any negative size for the one that is missing",
+    ("decoding/sampling.py", "np.uint64)[ -1]"): "there is one number only, so it is also the last",
+    ("verify/directions.py", "typical != 0.0"): "a root mean square is never below 0",
     ("training/optimizers.py", "CHUNK = "): "how many numbers are worked on at a time changes the speed alone",
 }
 

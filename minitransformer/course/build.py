@@ -220,6 +220,7 @@ def execute(book: Any, folder: Path, kind: str, limit: float = LIMIT) -> float:
             **os.environ,
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
             "MATPLOTLIBRC": str(settings),
+            "TQDM_DISABLE": "1",  # a bar would stay in the stored output
             "MINITRANSFORMER_STRICT": "1" if kind == "solved" else "0",
             "PYTHONPATH": os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")])),
         }

@@ -5,6 +5,7 @@ A strategy searches for hypotheses as ids, and ranks them as texts.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -41,6 +42,11 @@ class Translation:
     log_probability: float
     finished: bool
     score: float
+
+    def _repr_html_(self) -> str:
+        end = "" if self.finished else ", cut off"
+        about = f"log-probability {self.log_probability:.4g}, score {self.score:.4g}, {len(self.ids)} tokens{end}"
+        return f"<p>{html.escape(self.text)}<br><small>{about}</small></p>"
 
 
 class Strategy(Protocol):

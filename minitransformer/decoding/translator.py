@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from ..arguments import check_type, checked
 from ..data import Vocabulary, normalize, pad_sequences, vocabulary_from_dict
 from ..layers import Array, Cache, Layer, Unallocated, as_initializer
+from ..layers.display import as_html, as_text
 from ..models import MODELS, EncoderDecoder, build_model
 from ..training.checkpoint import CheckpointError
 from ..training.sizes import load_run
@@ -22,7 +24,7 @@ from .protocols import DecodingModel, VocabularyLike
 from .strategies import Beam, Greedy, Strategy, Translation
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DecodingTrace:
     """What a model did with one sentence.
 
@@ -37,6 +39,13 @@ class DecodingTrace:
     source: list[str]
     target: list[str]
     cache: Cache
+
+    def __repr__(self) -> str:
+        return f"{' '.join(self.source)}\n-> {' '.join(self.target)}\n{as_text(self.cache)}"
+
+    def _repr_html_(self) -> str:
+        words = f"{html.escape(' '.join(self.source))}<br>&rarr; {html.escape(' '.join(self.target))}"
+        return f"<p>{words}</p><details><summary>cache</summary>{as_html(self.cache)}</details>"
 
 
 @dataclass

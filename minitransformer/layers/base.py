@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..arguments import checked
-from .cache_display import as_html, as_text, describe, leaves
+from .display import Displayed, leaves
 
 Array = np.ndarray
 
 
 @checked
-class Parameter:
+class Parameter(Displayed):
     """A trainable array and its gradient. Sharing the object *is* tying the weight.
 
     Attributes
@@ -64,11 +64,8 @@ class Parameter:
     def dtype(self) -> np.dtype:
         return self.value.dtype
 
-    def __repr__(self) -> str:
-        return f"Parameter({describe(self.value)})"
 
-
-class Cache(dict):
+class Cache(Displayed, dict):
     """All that backward needs, by name, nested as the layers are nested. It prints itself as a tree.
 
     Raises ValueError for a name that it does not hold: then it was made by another layer's forward.
@@ -82,14 +79,8 @@ class Cache(dict):
         """Every entry that is not itself a cache, as (dotted path, value), in the order of the forward pass."""
         yield from leaves(self, prefix)
 
-    def __repr__(self) -> str:
-        return as_text(self)
 
-    def _repr_html_(self) -> str:
-        return as_html(self)
-
-
-class Layer:
+class Layer(Displayed):
     """What can be run forward and backward. A subclass is a `forward` and, beneath it, its mirror `backward`."""
 
     def forward(self, *inputs: Any, **options: Any) -> tuple[Any, Cache]:

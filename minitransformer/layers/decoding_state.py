@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .base import Array, Cache
-from .cache_display import describe
+from .display import describe
 
 
 class DecodingState(Cache):

@@ -22,6 +22,7 @@ from ..layers import (
     SelfAttention,
     Unembedding,
 )
+from ..layers.display import html_table
 
 
 @dataclass(frozen=True)
@@ -112,14 +113,9 @@ class Summary:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        def line(cells: tuple[str, ...], tag: str = "td") -> str:
-            aligned = (f'<{tag} style="text-align:{"right" if i else "left"}">' for i in range(len(cells)))
-            return f"<tr>{''.join(f'{start}{html.escape(cell)}</{tag}>' for start, cell in zip(aligned, cells))}</tr>"
-
-        head = line(("weight", "shape", "parameters", "share"), "th")
-        body = "".join(map(line, [*self.table(), ("", "total", f"{self.parameters:,}", "")]))
+        rows = [*self.table(), ("", "total", f"{self.parameters:,}", "")]
         facts = "".join(f"<li>{html.escape(label)}: {html.escape(text)}</li>" for label, text in self.facts())
-        return f"<table><thead>{head}</thead><tbody>{body}</tbody></table><ul>{facts}</ul>"
+        return f"{html_table(('weight', 'shape', 'parameters', 'share'), rows)}<ul>{facts}</ul>"
 
 
 @checked

@@ -17,6 +17,7 @@ from matplotlib.path import Path
 
 from ..arguments import checked
 from .grid import KEY, MARK, QUERY, draw_maps, draw_weights, mark_row, name_axes, new_grid, title_width
+from .looks import heads_of, one_head
 from .style import (
     GREY,
     LABEL_SIZE,
@@ -37,23 +38,27 @@ from .style import (
 
 @checked
 def attention_map(
-    weights: Array,
-    queries: Sequence[Any],
-    keys: Sequence[Any],
+    weights: Any,
+    queries: Sequence[Any] | None = None,
+    keys: Sequence[Any] | None = None,
     ax: Axes | None = None,
     title: str | None = None,
     annotate: bool | None = None,
     vmax: float | None = None,
     highlight: int | None = None,
     query_name: str = QUERY,
+    where: str | None = None,
+    head: int | None = None,
 ) -> Axes:
     """One head: a row for each query, a column for each key, bright where the weight is large.
 
     Parameters
     ----------
-    weights : array (T, S)
-        For example `cache["decoder"]["blocks"][0]["cross_attention"]["weights"][sentence, head]`.
-    queries, keys : T and S words
+    weights : array (T, S), cache, or look
+        An array is for example `cache["decoder"]["blocks"][0]["cross_attention"]["weights"][sentence, head]`; a look is
+        what `translator.look(text)` returns. Of a cache its first sentence is drawn.
+    queries, keys : T and S words, optional
+        None: the look's own words, or numbers.
     annotate : bool, optional
         Write the weights into the cells. None: where the map has at most 150 cells and they are large enough.
         Cells below 0.005 stay empty.
@@ -63,7 +68,13 @@ def attention_map(
         The query whose row is framed.
     query_name : str
         What a row stands for, such as "the word that is written next" in a decoder.
+    where : str, optional
+        Of a cache or look: the dotted path of the attention, such as "encoder.blocks.0.attention". None: the last
+        attention to the source, or the last of all.
+    head : int, optional
+        Of a cache or look; None: the mean of all heads.
     """
+    weights, queries, keys = one_head(weights, queries, keys, where, head)
     weights, queries, keys = _check_weights(weights, queries, keys)
     _one_of("highlight", highlight, queries)
     title = title or "Where each word looks: every row sums to 1"
@@ -82,33 +93,34 @@ def attention_map(
 
 @checked
 def attention_grid(
-    weights: Array,
-    queries: Sequence[Any],
-    keys: Sequence[Any],
+    weights: Any,
+    queries: Sequence[Any] | None = None,
+    keys: Sequence[Any] | None = None,
     figure: Figure | SubFigure | None = None,
     title: str | None = None,
     highlight: int | None = None,
     query_name: str = QUERY,
+    where: str | None = None,
 ) -> Array:
     """All heads of a layer on one colour scale. Returns the array of their H Axes.
 
     Parameters
     ----------
-    weights : array (H, T, S)
-    queries, keys : T and S words
+    weights : array (H, T, S), cache, or look
+    queries, keys : T and S words, optional
     figure : Figure or SubFigure, optional
         An empty one to draw on; None: a new one.
-    highlight, query_name
+    highlight, query_name, where
         As in `attention_map`.
     """
-    weights = as_numbers("weights", weights)
+    weights, queries, keys = heads_of(weights, queries, keys, where)
     if weights.ndim != 3 or 0 in weights.shape:
         raise ValueError(
             f"weights has shape {weights.shape}: a grid of heads is (heads, queries, keys); of a batch, give weights[0]"
         )
     H, T, S = weights.shape
-    queries = as_words("queries", queries, T, f"weights of shape {weights.shape}")
-    keys = as_words("keys", keys, S, f"weights of shape {weights.shape}")
+    queries = as_words("queries", range(T) if queries is None else queries, T, f"weights of shape {weights.shape}")
+    keys = as_words("keys", range(S) if keys is None else keys, S, f"weights of shape {weights.shape}")
     title = title or "Where each word looks, head by head: every row sums to 1"
     names = [f"head {head}" for head in range(H)]
     _one_of("highlight", highlight, queries)
@@ -149,22 +161,27 @@ def alignment_over_training(
 
 @checked
 def attention_lines(
-    weights: Array,
-    left_words: Sequence[Any],
-    right_words: Sequence[Any],
+    weights: Any,
+    left_words: Sequence[Any] | None = None,
+    right_words: Sequence[Any] | None = None,
     ax: Axes | None = None,
     title: str | None = None,
     highlight: int | None = None,
+    where: str | None = None,
+    head: int | None = None,
 ) -> Axes:
     """Two columns of words, joined by lines as thick, and as dark, as the weights.
 
     Parameters
     ----------
-    weights : array (T, S)
-    left_words, right_words : T queries and S keys
+    weights : array (T, S), cache, or look
+    left_words, right_words : T queries and S keys, optional
     highlight : int, optional
         The query whose lines stand out; all others turn pale.
+    where, head
+        As in `attention_map`.
     """
+    weights, left_words, right_words = one_head(weights, left_words, right_words, where, head)
     as_numbers("weights", weights, finite=True)
     weights, left_words, right_words = _check_weights(weights, left_words, right_words, "left_words", "right_words")
     T, S = weights.shape
@@ -246,6 +263,6 @@ def _check_weights(
     T, S = weights.shape
     return (
         weights,
-        as_words(query_name, queries, T, f"weights of shape {weights.shape}"),
-        as_words(key_name, keys, S, f"weights of shape {weights.shape}"),
+        as_words(query_name, range(T) if queries is None else queries, T, f"weights of shape {weights.shape}"),
+        as_words(key_name, range(S) if keys is None else keys, S, f"weights of shape {weights.shape}"),
     )

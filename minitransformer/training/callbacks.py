@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any, TextIO
@@ -13,6 +14,16 @@ from .history import Record
 from .trainer import Callback, Trainer
 
 
+def shown_in_notebooks() -> dict[str, Any]:
+    """Options of tqdm: a notebook's standard error is no terminal, but it is shown as it is written.
+
+    There tqdm's own default holds, which the variable TQDM_DISABLE can change.
+    """
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return {} if hasattr(shell, "kernel") else {"disable": None}
+
+
 @checked
 class ProgressBar(Callback):
     """A bar with the loss (a running mean), learning rate, target tokens per second, and the time left.
@@ -22,11 +33,14 @@ class ProgressBar(Callback):
     description : str
         In front of the bar.
     file : text stream, optional
-        By default standard error. Where that is no terminal, nothing is shown.
+        By default standard error.
+    disable : bool, optional
+        None: the bar is shown in a terminal and in a notebook, and nowhere else, so that a log stays clean.
     """
 
     def __init__(self, description: str = "training", file: TextIO | None = None, disable: bool | None = None) -> None:
-        self.description, self.file, self.disable = description, file, disable
+        self.description, self.file = description, file
+        self.shown = shown_in_notebooks() if disable is None else {"disable": disable}
 
     def on_start(self, trainer: Trainer, steps: int) -> None:
         self.loss: float | None = None
@@ -38,7 +52,7 @@ class ProgressBar(Callback):
             desc=self.description,
             unit="step",
             file=self.file,
-            disable=self.disable,
+            **self.shown,
             mininterval=0.25,
             dynamic_ncols=True,
             bar_format="{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}, {remaining} left{postfix}",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minitransformer.data import CharacterVocabulary, WordVocabulary
-from minitransformer.decoding import Beam, Greedy, MinimumBayesRisk, Sampling, Translator, exact_match
+from minitransformer.decoding import Beam, Greedy, MinimumBayesRisk, Sampling, Translation, Translator, exact_match
 from minitransformer.models import MODELS, MinimalConfig, MinimalTransformer, build_model
 from minitransformer.training import CheckpointError, save_checkpoint
 
@@ -184,3 +184,15 @@ def test_build_model_names_what_does_not_fit():
     with pytest.raises(ValueError, match="takes a TransformerConfig"):
         build_model("transformer", MinimalConfig(5, 5), np.random.default_rng(0))
     assert isinstance(build_model("minimal", MinimalConfig(5, 5, 4), np.random.default_rng(0)), MinimalTransformer)
+
+
+def test_a_look_and_a_translation_print_themselves():
+    look = translator().look("the cat sleeps.")
+    lines = repr(look).splitlines()
+    assert lines[0] == " ".join(look.source)
+    assert lines[1] == "-> " + " ".join(look.target)
+    assert lines[2:] == repr(look.cache).splitlines()
+    assert "<summary>cache</summary><table>" in look._repr_html_()
+    page = Translation("<b>", [5, 6], -1.5, False, -0.75)._repr_html_()
+    assert page == "<p>&lt;b&gt;<br><small>log-probability -1.5, score -0.75, 2 tokens, cut off</small></p>"
+    assert "cut off" not in Translation("", [], -1.5, True, -0.75)._repr_html_()

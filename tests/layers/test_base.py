@@ -44,7 +44,58 @@ def test_a_parameter_has_a_gradient_of_its_shape_and_dtype_that_begins_at_zero()
     assert parameter.grad.dtype == parameter.dtype == np.float32
     assert parameter.size == 6
     assert not parameter.grad.any()
-    assert repr(parameter) == "Parameter((2, 3) float32)"
+
+
+def test_a_parameter_prints_its_shape_and_the_range_of_its_numbers():
+    parameter = Parameter(np.array([[-1.5, 0.25]]))
+    parameter.grad += 2.0
+    assert repr(parameter) == "Parameter((1, 2) float64, values -1.5 to 0.25, gradient 2)"
+    assert parameter._repr_html_() == f"<code>{parameter!r}</code>"
+    assert repr(Parameter(np.zeros((0, 3)))) == "Parameter((0, 3) float64, values empty, gradient empty)"
+    assert "values not in memory, gradient not in memory" in repr(Linear(100_000, 100_000, Unallocated()).weight)
+
+
+def test_a_layer_prints_as_a_tree_in_which_blocks_that_are_alike_share_a_line():
+    blocks = [
+        EncoderBlock(PreNorm(SelfAttention(4, 2, init(), dropout=0.1), LayerNorm(4, init())), Linear(4, 4, init()))
+        for _ in range(3)
+    ]
+    blocks.append(EncoderBlock(Identity(), Linear(4, 5, init())))
+    encoder = Encoder(blocks, LayerNorm(4, init()))
+    assert repr(encoder) == (
+        "Encoder: 340 parameters, float64\n"
+        "├─ blocks.0 ... blocks.2  3 x EncoderBlock\n"
+        "│  ├─ attention  PreNorm(SelfAttention)\n"
+        "│  │  ├─ query  Dense: weight (4, 4), bias (4,)\n"
+        "│  │  ├─ key  Dense: weight (4, 4), bias (4,)\n"
+        "│  │  ├─ value  Dense: weight (4, 4), bias (4,)\n"
+        "│  │  ├─ attention  ScaledDotProductAttention\n"
+        "│  │  │  ├─ softmax  Softmax\n"
+        "│  │  │  └─ dropout  Dropout 0.1\n"
+        "│  │  ├─ output  Dense: weight (4, 4), bias (4,)\n"
+        "│  │  └─ norm  LayerNorm: gain (4,), bias (4,)\n"
+        "│  └─ feed_forward  Linear: weight (4, 4)\n"
+        "├─ blocks.3  EncoderBlock\n"
+        "│  ├─ attention  Identity\n"
+        "│  └─ feed_forward  Linear: weight (4, 5)\n"
+        "└─ norm  LayerNorm: gain (4,), bias (4,)"
+    )
+    page = encoder._repr_html_()
+    assert page.startswith("<details open><summary>Encoder: 340 parameters, float64</summary>")
+    assert page.count("<details") == page.count("</details>") == 5
+    assert "norm  LayerNorm: gain (4,), bias (4,)</div>" in page
+
+
+def test_a_layer_s_tree_says_which_weight_is_tied_and_does_not_merge_what_differs_in_it():
+    shared = Linear(2, 2, init())
+    chain = Chain(**{"blocks.0": shared, "blocks.1": shared, "own": Linear(2, 2, init())})
+    assert repr(chain) == (
+        "Chain: 8 parameters, float64\n"
+        "├─ blocks.0  Linear: weight (2, 2)\n"
+        "├─ blocks.1  Linear: weight tied to blocks.0.weight\n"
+        "└─ own  Linear: weight (2, 2)"
+    )
+    assert repr(Softmax()) == "Softmax: 0 parameters"
 
 
 def test_an_unallocated_parameter_takes_no_memory():

@@ -1,5 +1,8 @@
 """Attention maps show the weights that they are given, with the words where they belong."""
 
+import re
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -124,3 +127,75 @@ def test_errors_name_argument_value_and_what_is_allowed(weights, call, message):
     with pytest.raises((TypeError, ValueError), match=message):
         call(weights(2, 3))
     assert not plt.get_fignums()  # nothing half drawn stays open
+
+
+LOOK = SimpleNamespace(
+    source=["a", "b", "c"],
+    target=["x", "<eos>"],
+    cache={
+        "encoder": {"blocks": [{"attention": {"weights": np.random.default_rng(0).dirichlet(np.ones(3), (2, 2, 3))}}]},
+        "decoder": {
+            "blocks": [
+                {
+                    "attention": {"weights": np.random.default_rng(1).dirichlet(np.ones(2), (2, 2, 2))},
+                    "cross_attention": {"weights": np.random.default_rng(2).dirichlet(np.ones(3), (2, 2, 2))},
+                }
+            ]
+        },
+    },
+)
+CROSS = LOOK.cache["decoder"]["blocks"][0]["cross_attention"]["weights"][0]
+
+
+def words_of(ax):
+    return [[t.get_text() for t in labels] for labels in (ax.get_yticklabels(), ax.get_xticklabels())]
+
+
+def test_a_look_is_drawn_with_its_own_words():
+    ax = attention_map(LOOK)
+    np.testing.assert_array_equal(ax.images[0].get_array(), CROSS.mean(axis=0))
+    assert words_of(ax) == [["x", "<eos>"], ["a", "b", "c"]]
+    ax = attention_map(LOOK, head=1)
+    np.testing.assert_array_equal(ax.images[0].get_array(), CROSS[1])
+    ax = attention_map(LOOK, where="encoder.blocks.0.attention", head=0)
+    np.testing.assert_array_equal(
+        ax.images[0].get_array(), LOOK.cache["encoder"]["blocks"][0]["attention"]["weights"][0, 0]
+    )
+    assert words_of(ax) == [["a", "b", "c"]] * 2
+    assert words_of(attention_map(LOOK, where="decoder.blocks.0.attention")) == [["(start)", "x"]] * 2
+    assert words_of(attention_map(LOOK, queries=["1", "2"]))[0] == ["1", "2"]
+    axes = attention_grid(LOOK)
+    np.testing.assert_array_equal([ax.images[0].get_array() for ax in axes], CROSS)
+    assert words_of(axes[0]) == [["x", "<eos>"], ["a", "b", "c"]]
+    texts = {text.get_text() for text in attention_lines(LOOK).texts}
+    assert {"a", "b", "c", "x", "<eos>"} <= texts
+
+
+def test_a_cache_or_an_array_without_words_is_drawn_with_numbers():
+    assert words_of(attention_map(LOOK.cache)) == [["0", "1"], ["0", "1", "2"]]
+    assert words_of(attention_map(CROSS[0])) == [["0", "1"], ["0", "1", "2"]]
+    assert words_of(attention_grid(CROSS)[0]) == [["0", "1"], ["0", "1", "2"]]
+    of_one_head = {"attention": {"weights": CROSS}}  # (B, T, S), as a recurrent decoder has it
+    np.testing.assert_array_equal(attention_map(of_one_head).images[0].get_array(), CROSS[0])
+
+
+def test_a_language_model_s_look_has_its_words_on_both_sides():
+    read = SimpleNamespace(words=["a", "b"], cache={"decoder": LOOK.cache["decoder"]["blocks"][0]["attention"]})
+    assert words_of(attention_map(read)) == [["a", "b"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: attention_map(LOOK, where="x"), "where='x': must be one of encoder.blocks.0.attention, "),
+        (lambda: attention_map(LOOK, head=2), "head=2: must be one of 0 ... 1"),
+        (lambda: attention_map(LOOK, head=-1), "head=-1: must be one of 0 ... 1"),
+        (lambda: attention_map(CROSS[0], head=0), "head=0: weights is an array, of one head"),
+        (lambda: attention_map(CROSS[0], where="a"), "where='a': weights is an array"),
+        (lambda: attention_map({"x": CROSS}), "weights holds no attention"),
+    ],
+)
+def test_what_a_cache_or_look_does_not_have_is_named(call, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        call()
+    assert not plt.get_fignums()

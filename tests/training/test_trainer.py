@@ -3,6 +3,7 @@
 import inspect
 import io
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -216,6 +217,25 @@ def test_the_progress_bar_shows_loss_rate_speed_and_time_left():
     assert "left, loss " in line
     assert "rate 1.0e-02" in line
     assert "tokens/s" in line
+
+
+def test_the_bar_is_shown_in_a_notebook_and_a_terminal_and_not_in_a_log(monkeypatch):
+    def shown(file, **kernel):
+        shell = types.SimpleNamespace(**kernel)
+        monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: shell))
+        Trainer(model()).fit(Fixed(ragged_batch()), 2, [ProgressBar(file=file)])
+        return bool(file.getvalue())
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    assert not shown(io.StringIO())  # IPython in a file or pipe
+    assert shown(Terminal())
+    assert shown(io.StringIO(), kernel="of Jupyter")
+    monkeypatch.delitem(sys.modules, "IPython")
+    Trainer(model()).fit(Fixed(ragged_batch()), 2, [ProgressBar(file=(log := io.StringIO()))])
+    assert not log.getvalue()
 
 
 def test_evaluate_counts_tokens_and_sentences_by_hand():

@@ -1,6 +1,8 @@
 """A trace is what one forward and one backward did: shapes, norms and order, as computed by hand beside it."""
 
+import itertools
 import re
+import time
 
 import numpy as np
 import pytest
@@ -147,3 +149,46 @@ def test_html_has_a_row_for_every_step_and_escapes_what_is_in_it():
     assert "<b>" not in text
     assert text.count("&lt;b&gt;&amp;") == 2  # the title and the class
     assert len(re.findall("<tr>", text)) == 2
+
+
+def test_the_whole_table_of_a_small_model(monkeypatch):
+    class Mean(Layer):
+        def forward(self, x, rng=None):
+            return np.asarray(x.mean()), Cache(x=x)
+
+        def backward(self, dy, cache):
+            return np.full(cache["x"].shape, dy / cache["x"].size)
+
+    class Ends(Layer):
+        """A model whose output is a scalar, and a part that it never runs backward."""
+
+        def __init__(self):
+            init = Glorot(np.random.default_rng(0), np.float64)
+            self.part = Residual(Chain(first=Linear(2, 2, init), second=Linear(2, 2, init)))
+            self.mean = Mean()
+            for parameter in self.parameters():
+                parameter.value[...] = np.eye(2)
+
+        def forward(self, x, rng=None):
+            y, cache = self.part.forward(x)
+            loss, _ = self.mean.forward(y)
+            return loss, Cache(part=cache, x=x)
+
+        def backward(self, dy, cache):
+            return self.part.backward(np.ones(cache["x"].shape), cache["part"])
+
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: 0.002 * next(ticks))
+    steps = trace(Ends(), np.array([[3.0, 4.0]]), loss_gradient=lambda y: np.asarray(2.0))
+    assert [line.split() for line in repr(steps).splitlines()] == [
+        ["Ends", "of", "(1,", "2):", "one", "forward,", "one", "backward,", "8", "parameters"],
+        ["layer", "class", "input", "output", "gradient", "|x|", "|y|", "|dy|", "ms", "ms", "back", "parameters"],
+        ["-" * n for n in (20, 8, 6, 6, 8, 3, 3, 4, 5, 7, 10)],
+        ["(the", "model)", "Ends", "(1,", "2)", "()", "()", "5", "7", "2", "26.00", "22.00", "8"],
+        ["part", "Residual", "(1,", "2)", "(1,", "2)", "(1,", "2)", "5", "10", "1.41", "18.00", "18.00", "8"],
+        ["·", "Chain", "(1,", "2)", "(1,", "2)", "(1,", "2)", "5", "5", "1.41", "10.00", "10.00", "8"],
+        ["first", "Linear", "(1,", "2)", "(1,", "2)", "(1,", "2)", "5", "5", "1.41", "2.00", "2.00", "4"],
+        ["second", "Linear", "(1,", "2)", "(1,", "2)", "(1,", "2)", "5", "5", "1.41", "2.00", "2.00", "4"],
+        ["residual_dropout", "Dropout", "(1,", "2)", "(1,", "2)", "(1,", "2)", "5", "5", "1.41", "2.00", "2.00"],
+        ["mean", "Mean", "(1,", "2)", "()", "10", "7", "2.00"],
+    ]
