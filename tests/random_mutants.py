@@ -41,6 +41,9 @@ PLAIN = ("Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow", "Eq", "NotEq", "L
 EQUIVALENT: dict[tuple[str, str], str] = {
     ("decoding/sampling.py", "u.reshape(- 2)"): "NumPy takes any negative size for the one that is missing",
     ("decoding/sampling.py", "np.uint64)[ -1]"): "there is one number only, so it is also the last",
+    ("pretrained/language_model.py", "labels([i])[ -1]"): "there is one label only, so it is also the last",
+    ("pretrained/llama2c.py", "part.ndim < 1"): "a vector's transpose is the vector",
+    ("pretrained/tokenizer.py", "stops[ -1] if len(stops) == 1"): "there is one only, so it is also the last",
     ("verify/directions.py", "typical != 0.0"): "a root mean square is never below 0",
     ("training/optimizers.py", "CHUNK = "): "how many numbers are worked on at a time changes the speed alone",
 }

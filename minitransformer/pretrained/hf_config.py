@@ -328,7 +328,8 @@ def _read_llama(reader: ConfigReader, family: Family, sizes: dict[str, Any]) -> 
         if extra := sorted(set(rope) - {"rope_type", "type", "rope_theta"}):
             raise WeightsError(f"{reader.path}: {key} has {listed(extra)}, which this program does not know")
         base = rope.get("rope_theta", base)
-    if reader.content.get("head_dim") is not None and reader.content["head_dim"] * sizes["n_heads"] != sizes["d_model"]:
+    head_dim = reader.size("head_dim", None)
+    if head_dim is not None and head_dim * sizes["n_heads"] != sizes["d_model"]:
         raise reader.wrong("head_dim", f"hidden_size / num_attention_heads = {sizes['d_model']} / {sizes['n_heads']}")
     tied = reader.flag("tie_word_embeddings", family.tied)
     return ModelDescription(family, TiedLlama if tied else Llama, LlamaConfig(**sizes, base=base), tied)

@@ -214,6 +214,19 @@ def test_the_tree_of_one_sentence_of_a_batch_is_that_of_the_sentence_alone():
         assert nodes[last].log_probability == pytest.approx(best.log_probability)
 
 
+@pytest.mark.parametrize("dropped", [0, 1, 2])
+def test_a_tree_has_all_that_was_kept_and_the_first_of_what_was_dropped(dropped):
+    model, source, start = case(2)
+    steps = []
+    beam_search(model, source[:1], start=start, eos=EOS, num_beams=3, max_new_tokens=4, on_step=steps.append)
+    nodes = search_tree(steps, [], dropped=dropped)[1:]
+    kept = [[str(t) for t, k in zip(s.token, s.kept) if k] for s in steps]
+    lost = [[str(t) for t, k in zip(s.token, s.kept) if not k][:dropped] for s in steps]
+    assert [n.word for n in nodes if n.kept] == sum(kept, [])
+    assert [n.word for n in nodes if not n.kept] == sum(lost, [])
+    assert sum(len(step.token) - sum(step.kept) for step in steps) > dropped
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -141,6 +141,26 @@ def test_a_look_has_a_word_for_every_row_and_column_of_the_maps():
         translator().look("")
 
 
+def test_a_strategy_is_told_each_sentence_s_number_among_all_and_its_own_limit():
+    asked = []
+
+    class Asks(Greedy):
+        def search(self, model, source, sentences, *, start, eos, max_new_tokens):
+            asked.append(([list(map(int, row)) for row in source], list(sentences), max_new_tokens.tolist()))
+            return super().search(model, source, sentences, start=start, eos=eos, max_new_tokens=max_new_tokens)
+
+    subject = translator()
+    found = subject.search([[5, 6, 7], [], [5], [8, 9]], Asks(), batch_size=2, first=10)
+    assert asked == [
+        ([[5, 2, 0], [8, 9, 2]], [12, 13], [12, 14]),  # the shortest first, eos behind each, then padding
+        ([[5, 6, 7, 2]], [10], [16]),
+    ]
+    assert [len(hypotheses) for hypotheses in found] == [1, 1, 1, 1]
+    assert (found[1][0].ids, found[1][0].finished) == ([], True)
+    alone = subject.search([[8, 9]], Greedy())
+    assert found[3][0].ids == alone[0][0].ids
+
+
 def test_one_string_is_not_a_list_of_sentences():
     with pytest.raises(TypeError, match="give a list of sentences"):
         translator().translate("the cat")

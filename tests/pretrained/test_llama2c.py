@@ -193,3 +193,9 @@ def test_it_can_be_saved_as_a_folder_that_writes_the_same_story(stories, documen
     ours = Llama2cTokenizer.read(stories / "tok512.bin", 512)
     for text in (documented, "Zoë's  naïve café: 10 € ☕\n\tend", " x"):
         assert theirs.prompt_ids(text) == ours.encode(text)
+
+
+def test_a_piece_in_the_place_of_a_byte_is_a_byte_only_by_its_name():
+    tokenizer = Llama2cTokenizer([b"<unk>", b"<s>", b"</s>", b"a", b"<0x01>", b"\xc3", b"<0x41>"], [0.0] * 7)
+    assert tokenizer.decode([3, 6]) == "a<0x41>"
+    assert tokenizer.decode([4]) == "\x01"

@@ -78,6 +78,25 @@ def test_a_saved_model_draws_what_it_drew_before(tmp_path):
     assert after.default_prompt() == ""
 
 
+def test_what_is_written_beside_a_tokenizer(tmp_path):
+    saved(tmp_path / "saved", llama2c_tokenizer())
+
+    def written(name):
+        return json.loads((tmp_path / "saved" / name).read_text())
+
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
+    assert written("tokenizer_config.json") == settings
+    assert written("generation_config.json") == {"bos_token_id": 1, "eos_token_id": [1, 2]}
+
+
+def test_a_label_is_a_token_s_text_or_else_its_name_or_number(tmp_path):
+    saved(tmp_path / "saved", llama2c_tokenizer())
+    read = read_tokenizer(tmp_path / "saved")
+    names = read.tokenizer
+    ids = [0, 1, 2, names.token_to_id(" the"), 10_000]
+    assert read.labels(ids)[1:] == ["<s>", "</s>", "the", "10000"]
+
+
 def test_ids_that_begin_end_and_never_occur_come_from_the_folder(tmp_path):
     saved(tmp_path / "saved", llama2c_tokenizer())
     (tmp_path / "saved" / "generation_config.json").unlink()
