@@ -61,12 +61,11 @@ def documentation() -> str:
     A browser's Python comes without them; there it is as much of what NumPy says of its functions.
     """
     try:
-        from pydoc_data.topics import topics
+        from pydoc_data.topics import topics as texts
     except ImportError:
-        texts = {name: inspect.getdoc(getattr(np, name)) or "" for name in sorted(np.__all__)}
-        topics = {name: text for name, text in texts.items() if len(text) > 1000}
-    text = "\n\n".join(topics[name].strip() for name in sorted(topics))
-    return text[:600_000] + "\n"
+        documented = {name: inspect.getdoc(getattr(np, name)) or "" for name in np.__all__}
+        texts = {name: text for name, text in documented.items() if len(text) > 1000}
+    return "\n\n".join(texts[name].strip() for name in sorted(texts))[:600_000] + "\n"
 
 
 def _text(ids: Ids, context: int) -> np.ndarray:
