@@ -220,10 +220,10 @@ def test_a_tree_has_all_that_was_kept_and_the_first_of_what_was_dropped(dropped)
     steps = []
     beam_search(model, source[:1], start=start, eos=EOS, num_beams=3, max_new_tokens=4, on_step=steps.append)
     nodes = search_tree(steps, [], dropped=dropped)[1:]
-    kept = [[str(t) for t, k in zip(s.token, s.kept) if k] for s in steps]
-    lost = [[str(t) for t, k in zip(s.token, s.kept) if not k][:dropped] for s in steps]
-    assert [n.word for n in nodes if n.kept] == sum(kept, [])
-    assert [n.word for n in nodes if not n.kept] == sum(lost, [])
+    kept = [str(t) for s in steps for t, k in zip(s.token, s.kept) if k]
+    lost = [str(t) for s in steps for t in s.token[~s.kept][:dropped]]
+    assert [n.word for n in nodes if n.kept] == kept
+    assert [n.word for n in nodes if not n.kept] == lost
     assert sum(len(step.token) - sum(step.kept) for step in steps) > dropped
 
 
