@@ -103,8 +103,9 @@ class TakeWeight(Intervention):
         head = np.ones((1, H), bool) if self.head is None else one_hot("head", self.head, H)
         query = np.arange(start, start + T) == per_sentence("query", self.query, B)  # (B or 1, T)
         row = head[:, :, None, None] & query[:, None, :, None]  # (B or 1, H, T, 1)
-        key = one_hot("key", per_sentence("key", self.key, B), S)[:, None, None]  # (B or 1, 1, 1, S)
-        to = None if self.to is None else one_hot("to", per_sentence("to", self.to, B), S)[:, None, None]
+        here = query.any(axis=1, keepdims=True)  # while decoding, a query that is still to come has keys to come
+        key = one_hot("key", here * per_sentence("key", self.key, B), S)[:, None, None]  # (B or 1, 1, 1, S)
+        to = None if self.to is None else one_hot("to", here * per_sentence("to", self.to, B), S)[:, None, None]
         most = np.inf if self.amount is None else per_sentence("amount", self.amount, B)[:, :, None, None]
         all_of_it = array.real <= most
         taken = np.where(all_of_it, array, most).astype(array.dtype) * (row & key)  # (B, H, T, S)

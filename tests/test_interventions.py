@@ -136,8 +136,9 @@ def test_backward_is_that_of_the_changed_model(attention, change):
         check_gradients(attention, x).raise_if_failed()
 
 
+@pytest.mark.parametrize("first", [1, 2, 4])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_decoding_with_a_state_sees_the_same_changes(name):
+def test_decoding_with_a_state_sees_the_same_changes(name, first):
     model, inputs = model_of(name), inputs_of(name)
     paths = attention_paths(model)
     last = "decoder.blocks.0" if name == "minimal" else "decoder.blocks.1"
@@ -146,8 +147,8 @@ def test_decoding_with_a_state_sees_the_same_changes(name):
     with intervene(model, *changes):
         wanted = model(*inputs)
         state, _ = model.start_decoding(SOURCE, 1) if len(inputs) == 2 else model.start_decoding(TARGET)
-        steps = [model.next_logits(TARGET[:, :2], state)]
-        steps += [model.next_logits(TARGET[:, t : t + 1], state) for t in range(2, T)]
+        cuts = [0, *range(first, T + 1)]
+        steps = [model.next_logits(TARGET[:, a:b], state) for a, b in zip(cuts, cuts[1:])]
     np.testing.assert_allclose(np.concatenate(steps, axis=1), wanted, rtol=0, atol=1e-12)
     assert np.abs(wanted - model(*inputs)).max() > 1e-3
 
