@@ -26,6 +26,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
+from minitransformer.course import predict, predictions
 from minitransformer.course.capstone import GATES, MISTAKES, collect, gate, toy_losses
 from minitransformer.plotting import OKABE_ITO, attention_map
 
@@ -124,6 +125,9 @@ gate(3)
 # symbols. **Predict before you run.** Which of the two parts would notice an Adam without bias correction?
 
 # %%
+predict("bias correction", "")
+
+# %%
 collect(fill=FILL)
 gate(4)
 
@@ -197,6 +201,9 @@ assert (y.item(), own.weight.grad.item(), own.gate.grad.item(), dx.item()) == (1
 # 3? And can a loss curve tell?
 
 # %%
+predict("the museum", "")
+
+# %%
 CHOSEN = [0, 1, 3, 5, 7, 9, 10, 12, 13, 15, 16, 19]
 print("file      " + "".join(f"{i:5d}" for i in range(len(CHOSEN))))
 seen = {number: [bool(gate(number, mistake=m)) for m in CHOSEN] for number in (2, 3)}
@@ -238,6 +245,14 @@ assert end[None] + 0.3 < end[1] < end[0] < 3
 # %% tags=["teacher"]
 for i, m in enumerate(CHOSEN):
     print(f"{i:2d}  gate {MISTAKES[m].gate}  {MISTAKES[m].reason}")
+
+# %%
+predictions(
+    {
+        "bias correction": "The first: three steps are compared number by number.",
+        "the museum": "Gate 3 rejects ten. Wrong backwards pass gate 2 and not gate 3. A loss curve cannot tell.",
+    }
+)
 
 # %% [markdown]
 # ## What you have now
