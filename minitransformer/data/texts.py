@@ -61,7 +61,9 @@ def documentation() -> str:
     A browser's Python comes without them; there it is as much of what NumPy says of its functions.
     """
     try:
-        from pydoc_data.topics import topics as texts
+        from pydoc_data import topics
+
+        texts = topics.topics
     except ImportError:
         documented = {name: inspect.getdoc(getattr(np, name)) or "" for name in np.__all__}
         texts = {name: text for name, text in documented.items() if len(text) > 1000}
