@@ -46,10 +46,12 @@ def look_inside(
     Returns
     -------
     dict
-        `source`, `read` and `target` (words), `output` (text), `choices` (for each output word its probability, and the
-        most probable others), `kinds` (for encoder, decoder, cross: `paths` of its layers, `weights[layer][head][t][s]`,
-        and packed `scores[layer]`, `gradients[layer][y]`, `arriving[layer][y]`) and `saliency` (norms of the gradients
-        of the input embeddings). `unpacked` reads what is packed.
+        `source`, `read`, `target` (words), `output` (text), `log_probability` of it, `choices` (for each output word
+        its probability, and the most probable others), `kinds` and `saliency` (for each output word y the norms of the
+        gradient of log P(y) of the input embeddings). A kind is the encoder, the decoder or cross: `queries`, `keys`
+        (words), `paths` of its layers, `weights[layer][head][t][s]`, and packed, to be read by `unpacked`,
+        `scores[layer]`, (H, T, S), and `gradients[layer][y]` of the weights, from which rows at the end are left out
+        that are 0; and `arriving[layer][y]`, the norms of the gradient that reaches the layer's output.
 
     Raises ValueError for a text without a word, or one that is longer than the model reads.
     """
@@ -57,19 +59,21 @@ def look_inside(
         ids, target, data = _words(model, text)
         copies = [np.repeat(part, len(target), axis=0) for part in ids]  # one for each output word
         data |= _both_ways(model.model, copies, target, _labels(model))
+    words = {"encoder": ("source", "source"), "decoder": ("read", "read"), "cross": ("target", "source")}
+    for kind in data["kinds"]:
+        queries, keys = words[kind["name"]]
+        kind |= {"queries": data[queries], "keys": data[keys]}
     return data
 
 
 @checked
-def outcomes(model: Translator | LanguageModel, text: str, data: dict[str, Any], weights: int = 40) -> list[dict]:
+def outcomes(model: Translator | LanguageModel, text: str, weights: int = 40) -> list[dict[str, Any]]:
     """What the output becomes without each head, and without each of the attention weights that matter most.
 
     Parameters
     ----------
     model, text
         As in `look_inside`.
-    data : dict
-        What `look_inside` returned for them.
     weights : int
         How many weights are taken away, one at a time: those with the largest |weight times gradient|.
 
@@ -78,9 +82,11 @@ def outcomes(model: Translator | LanguageModel, text: str, data: dict[str, Any],
     list of dict
         `where`, `head` and, for a weight, `query` and `key`; `output`; and `log_probability` of the original output.
     """
+    if weights < 0:
+        raise ValueError(f"weights={weights}: must be at least 0")
     changes: list[Any] = []
     found: list[tuple[float, str, int, int, int]] = []
-    for kind in data["kinds"]:
+    for kind in look_inside(model, text)["kinds"]:
         for layer, where in enumerate(kind["paths"]):
             w = np.array(kind["weights"][layer])  # (H, T, S)
             changes += [NoHead(where, head) for head in range(len(w))]
