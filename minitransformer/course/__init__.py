@@ -7,8 +7,10 @@ from .checking import CheckFailed, check
 from .debugger import debug_session
 from .hints import hint, show_solution, versions
 from .pictures import diagram
+from .predicting import predict, predictions
 from .result import Result
 from .source import Source, show_source
+from .symptoms import symptoms
 
 __all__ = [
     "CheckFailed",
@@ -18,7 +20,10 @@ __all__ = [
     "debug_session",
     "diagram",
     "hint",
+    "predict",
+    "predictions",
     "show_solution",
     "show_source",
+    "symptoms",
     "versions",
 ]

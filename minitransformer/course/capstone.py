@@ -1,10 +1,11 @@
-"""The capstone: `collect` writes a student's functions into one file, my_transformer.py, and five gates run that file.
+"""The capstone: `collect` writes a student's functions into one file, my_transformer.py, and six gates run that file.
 
     gate 1   the file needs NumPy alone, and the pieces from the lessons pass their checks
     gate 2   forward: attention, blocks and model give the package's numbers at the same weights
     gate 3   backward: every parameter's gradient agrees with the complex step of the student's own forward
     gate 4   training: steps of Adam, and a toy task learned
     gate 5   decoding: a translator trained, held-out sentences translated, the alignment from the student's own cache
+    gate 6   a layer class of the student's own keeps the package's contract
 
 No gate needs the one before. What the student's functions return is compared with the package or with the reference
 `my_transformer`, never their text. A gate that fails compares the result also with those of `MISTAKES`, each a change
@@ -45,6 +46,9 @@ from .result import Result
 
 FILE = "my_transformer.py"
 REFERENCE = (Path(__file__).parent / FILE).read_text(encoding="utf-8")
+LAYER = "GatedLinear"  # the class of gate 6
+LAYER_REFERENCE = (Path(__file__).parent / "my_layer.py").read_text(encoding="utf-8")
+CONTRACT = {"Array", "Cache", "Layer", "Parameter"}  # what the file may import of the package, for that class
 PIECES = (  # exercises of earlier lessons that the file is made of
     "embed_backward",
     "position_table",
@@ -57,13 +61,21 @@ PIECES = (  # exercises of earlier lessons that the file is made of
     "smoothed_loss_backward",
     "adam_step",
 )
-GATES = {1: "the file and its pieces", 2: "forward", 3: "backward", 4: "training", 5: "decoding"}
+GATES = {
+    1: "the file and its pieces",
+    2: "forward",
+    3: "backward",
+    4: "training",
+    5: "decoding",
+    6: "your own layer",
+}
 NEEDS = {  # functions that a gate calls
     1: PIECES,
     2: ("multihead_attention", "encoder_block", "decoder_block", "encode", "decode", "forward"),
     3: ("forward", "smoothed_loss_backward", "backward"),
     4: ("new_parameters", "training_step"),
     5: ("new_parameters", "training_step", "greedy", "alignment"),
+    6: (LAYER,),
 }
 TOLERANCE = 1e-10
 SECONDS = 900.0 if sys.platform == "emscripten" else 90.0  # that a training may take; a browser is slow
@@ -74,6 +86,7 @@ UNFIT = {"var", "std", "abs", "absolute", "real", "norm"}  # of NumPy: what does
 MARK = "# collected, digest "
 FROM_REFERENCE = "# from the solution"
 
+Definition = ast.FunctionDef | ast.ClassDef
 Run = Callable[[str, Sequence[tuple[Any, ...]]], list[Attempt]]
 
 
@@ -92,10 +105,12 @@ class Found:
     uses: frozenset[str]
     place: str
 
-    def answers(self, wanted: ast.FunctionDef) -> bool:
-        """Whether it is a function that is no stub any more. Lessons have other functions of the same names."""
-        if not _is_function(self.text) or TODO in self.text:
+    def answers(self, wanted: Definition) -> bool:
+        """Whether it is a definition that is no stub any more. Lessons have other functions of the same names."""
+        if not _is_definition(self.text) or TODO in self.text:
             return False
+        if isinstance(wanted, ast.ClassDef):
+            return self.text.startswith("class ")
         return all(len(f.args.args) == len(wanted.args.args) for f in functions(self.text).values())
 
 
@@ -124,8 +139,8 @@ def collect(
     books = [book for book in books if "backup" not in book[0]]
     text, missing = collected([*books, ("this notebook", _session() if cells is None else list(cells))], fill)
     kept = _write(Path(path), text)
-    own = len(functions(text)) - text.count(FROM_REFERENCE)
-    print(f"{path}: {own} functions of yours, {text.count(FROM_REFERENCE)} from the solution")
+    own = len(definitions(text)) - text.count(FROM_REFERENCE)
+    print(f"{path}: {own} functions and classes of yours, {text.count(FROM_REFERENCE)} from the solution")
     if kept:
         print(f"the file that was there is now {kept.name}")
     if missing:
@@ -136,9 +151,9 @@ def collected(books: Sequence[tuple[str, Sequence[str]]], fill: str = "") -> tup
     """The text of my_transformer.py from notebooks (name, code cells), and the names of what is missing."""
     if fill not in ("", *FILLS):
         raise ValueError(f"fill={fill!r}: must be one of '', {', '.join(map(repr, FILLS))}")
-    known = functions(REFERENCE)
+    known = definitions(REFERENCE, LAYER_REFERENCE)
     wanted = list(known)
-    reference = _definitions("the solution", [REFERENCE])
+    reference = _definitions("the solution", [REFERENCE, LAYER_REFERENCE])
     by_book = [_definitions(name, cells) for name, cells in books]
     parts: dict[str, Found] = {}
     imports: list[str] = ["import numpy as np"]
@@ -163,8 +178,8 @@ def collected(books: Sequence[tuple[str, Sequence[str]]], fill: str = "") -> tup
         if not of_name:
             parts[name] = Found(f"{FROM_REFERENCE}\n{parts[name].text}", frozenset(), "")
     head = '"""A Transformer of my own, collected from the notebooks."""'
-    values = [part.text for part in parts.values() if not _is_function(part.text)]
-    written = [part.text for part in parts.values() if _is_function(part.text)]
+    values = [part.text for part in parts.values() if not _is_definition(part.text)]
+    written = [part.text for part in parts.values() if _is_definition(part.text)]
     text = "\n\n\n".join(["\n".join([head, "", *imports, "", *values]).rstrip(), *written]) + "\n"
     return text, missing
 
@@ -174,14 +189,27 @@ def functions(text: str) -> dict[str, ast.FunctionDef]:
     return {node.name: node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef)}
 
 
+def definitions(*texts: str) -> dict[str, Definition]:
+    """The top-level functions and classes of files, by name."""
+    nodes = [node for text in texts for node in ast.parse(text).body]
+    return {node.name: node for node in nodes if isinstance(node, Definition)}
+
+
 def handed_out(names: Sequence[str], kind: str) -> str:
-    """Functions of the reference as a lesson's cell: in the solved notebook whole, in the student's as stubs."""
-    lines, known = REFERENCE.splitlines(), functions(REFERENCE)
+    """Functions of the reference, or its layer, as a lesson's cell: in the solved notebook whole, in the student's as
+    stubs.
+    """
     texts = []
     for name in names:
-        node = known[name]
-        last = node.end_lineno if kind == "solved" else node.body[0].end_lineno
-        texts.append("\n".join(lines[node.lineno - 1 : last] + ([] if kind == "solved" else [f"    {TODO}"])))
+        text = LAYER_REFERENCE if name == LAYER else REFERENCE
+        lines, node = text.splitlines(), definitions(text)[name]
+        wanted = set(range(node.lineno, (node.end_lineno or 0) + 1))
+        for function in ast.walk(node) if kind == "student" else ():
+            if isinstance(function, ast.FunctionDef):  # its body becomes an error
+                docstring_ends = function.body[0].end_lineno or 0
+                wanted -= set(range(docstring_ends + 1, (function.end_lineno or 0) + 1))
+                lines[docstring_ends - 1] += f"\n{' ' * function.body[0].col_offset}{TODO}"
+        texts.append("\n".join(lines[i - 1] for i in sorted(wanted)))
     return "\n\n\n".join(texts)
 
 
@@ -196,7 +224,7 @@ def _definitions(place: str, cells: Sequence[str]) -> dict[str, Found]:
         for node in statements:
             names: list[str] = []
             match node:
-                case ast.FunctionDef(name=name):
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                     names = [name]
                 case ast.Import(aliases) | ast.ImportFrom(names=aliases):
                     names = [alias.asname or alias.name.split(".")[0] for alias in aliases]
@@ -209,7 +237,7 @@ def _definitions(place: str, cells: Sequence[str]) -> dict[str, Found]:
             text = "\n".join(cell.splitlines()[first - 1 : node.end_lineno])
             uses = _globals_of(compile(ast.Module([node], []), place, "exec"))
             for name in names:
-                if name in found and found[name].text != text and text.endswith(TODO):
+                if name in found and found[name].text != text and text.rstrip().endswith(TODO):
                     continue  # a stub that was run again does not hide the function
                 found[name] = Found(text, uses, place)
     return found
@@ -237,8 +265,8 @@ def _needed(name: str, book: dict[str, Found], wanted: set[str]) -> list[str]:
     return [key for key in order if book[key].text != "import numpy as np"]
 
 
-def _is_function(text: str) -> bool:
-    return text.startswith(("def ", "@"))
+def _is_definition(text: str) -> bool:
+    return text.startswith(("def ", "class ", "@"))
 
 
 def _session() -> list[str]:
@@ -258,7 +286,7 @@ def _write(path: Path, text: str) -> Path | None:
         old = path.read_text(encoding="utf-8")
         first, _, body = old.partition("\n")
         try:
-            lost = functions(body).keys() - functions(text).keys()
+            lost = definitions(body).keys() - definitions(text).keys()
         except SyntaxError:
             lost = {"?"}
         if body != text and (first != MARK + _digest(body) or lost):
@@ -277,7 +305,7 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-FILLS = {"pieces": (*PIECES, "softmax"), "all": tuple(functions(REFERENCE))}
+FILLS = {"pieces": (*PIECES, "softmax"), "all": tuple(definitions(REFERENCE, LAYER_REFERENCE))}
 
 # -- gates ------------------------------------------------------------------------------------------------------------
 
@@ -333,6 +361,56 @@ def _translator(sizes, seed, batches, n_heads, rates, seconds, source, start, eo
     found = [[int(i) for i in row] for row in greedy(p, source, n_heads, start, eos, longest)]
     first = np.array([[start, *found[0]]])
     return p, losses, found, alignment(p, source[:1], first, n_heads)
+
+
+def _own_layer(p, xs, dys):
+    from minitransformer.layers import Cache, Layer
+
+    D, F = p["weight"].shape
+    layer = GatedLinear(D, F, np.random.default_rng(0))
+    found = {"is a Layer": isinstance(layer, Layer), "shapes": {}, "runs": []}
+    named = dict(layer.named_parameters()) if found["is a Layer"] else {}
+    found["shapes"] = {name: list(parameter.shape) for name, parameter in named.items()}
+    if found["shapes"] != {name: list(value.shape) for name, value in p.items()}:
+        return found
+    found["drawn"] = bool(all(np.ptp(parameter.value) > 0 for parameter in named.values()))
+    for name, parameter in named.items():
+        parameter.value = p[name].copy()
+        parameter.grad = np.zeros_like(p[name])
+    given = [x.copy() for x in xs]
+    results = [layer.forward(x) for x in given[:2]]  # two forwards before the first backward: no state in the layer
+    found["pair"] = all(isinstance(r, tuple) and len(r) == 2 and isinstance(r[1], Cache) for r in results)
+    if not found["pair"]:
+        return found
+    for i, (x, before, dy) in enumerate(zip(given, xs, dys)):
+        y, cache = results[i] if i < 2 else layer.forward(x)
+        upstream, kept = dy.copy(), {name: np.array(cache[name]) for name in cache}
+        earlier = {name: parameter.grad.copy() for name, parameter in named.items()}
+        dx = layer.backward(upstream, cache)
+        found["runs"].append(
+            {
+                "y": y,
+                "dx": dx,
+                **{name: parameter.grad - earlier[name] for name, parameter in named.items()},
+                "x changed": not np.array_equal(x, before),
+                "dy changed": not np.array_equal(upstream, dy),
+                "cache changed": any(not np.array_equal(kept[name], cache[name]) for name in kept),
+            }
+        )
+    found["sum"] = {name: parameter.grad.copy() for name, parameter in named.items()}
+    for name, parameter in named.items():
+        parameter.value = p[name].astype(np.float32)
+        parameter.grad = np.zeros_like(parameter.value)
+    y, cache = layer.forward(xs[0].astype(np.float32))
+    found["float32"] = [str(a.dtype) for a in (y, layer.backward(dys[0].astype(np.float32), cache))]
+    for name, parameter in named.items():
+        parameter.value = p[name]
+    found["complex"] = layer.forward(xs[0] + 1e-20j * dy_like(xs[0]))[0].imag / 1e-20
+    return found
+
+
+def dy_like(x):
+    return np.cos(np.arange(x.size)).reshape(x.shape)
 """
 
 
@@ -521,12 +599,12 @@ MISTAKES = (
 def gate(
     number: int, path: str | Path = FILE, draw: Callable[..., Any] | None = None, mistake: int | None = None
 ) -> Result:
-    """Run one of the five gates on the file.
+    """Run one of the six gates on the file.
 
     Parameters
     ----------
     number : int
-        From 1 to 5.
+        From 1 to 6.
     path : path
         The file.
     draw : callable, optional
@@ -585,7 +663,7 @@ def judge_gate(number: int, run: Run, text: str, draw: Callable[..., Any] | None
     """What a gate says of a file with this text, whose functions `run` calls."""
     name = f"gate {number}"
     try:
-        defined = functions(text)
+        defined = definitions(text)
     except SyntaxError as error:
         return Result(name, "exception", f"{FILE} is not Python: line {error.lineno}: {error.msg}")
     if (foreign := _foreign_import(text)) is not None:
@@ -601,6 +679,7 @@ def judge_gate(number: int, run: Run, text: str, draw: Callable[..., Any] | None
         3: _judge_backward,
         4: _judge_training,
         5: _judge_decoding,
+        6: _judge_layer,
     }
     result = Result(name, "pass", "")
     for result in judges[number](run, np.random.default_rng(seed), defined, draw):
@@ -620,6 +699,8 @@ def _foreign_import(text: str) -> str | None:
                 modules = [module or "."]
             case _:
                 continue
+        if modules == ["minitransformer.layers"] and {alias.name for alias in node.names} <= CONTRACT:
+            continue
         for module in modules:
             if module.split(".")[0] not in {"numpy", "__future__", *sys.stdlib_module_names} - {"importlib"}:
                 return f"Line {node.lineno} imports {module}. The file must need NumPy alone: write that part yourself."
@@ -800,6 +881,66 @@ def _judge_training(run: Run, rng: np.random.Generator, defined: dict[str, Any],
         yield Result("the toy task", "value", f"{message} The loss fell from {losses[0]:.2f} to {losses[-1]:.2f}.")
     message = f"Adam's steps are right, and of 200 held-out sequences {exact:.1%} are reversed exactly."
     yield Result("", "pass", message, (("loss", f"{losses[0]:.3f} at first, {losses[-1]:.3f} at the end"),))
+
+
+def _judge_layer(run: Run, rng: np.random.Generator, defined: dict[str, Any], draw: Any) -> Iterator[Result]:
+    D, F = 3, 5
+    p = {name: rng.standard_normal((D, F)) for name in ("weight", "gate")}
+    xs, dys = ([rng.standard_normal((*size, n)) for size in ((7,), (7,), (2, 4), (2, 1, 3))] for n in (D, F))
+    attempt = _one(run, "_own_layer", p, xs, dys)
+    if attempt.stage:
+        yield Result(LAYER, attempt.stage, attempt.message, attempt.details)
+    found = attempt.output
+
+    def fails(part: str, stage: str, message: str) -> Result:
+        return Result(f"{LAYER}{part}", stage, message)
+
+    if not found["is a Layer"]:
+        yield fails("", "type", f"It must be a class that inherits from Layer: `class {LAYER}(Layer)`.")
+    if (shapes := found["shapes"]) != {name: [D, F] for name in p}:
+        seen = ", ".join(f"{name} {tuple(shape)}" for name, shape in shapes.items()) or "none"
+        yield fails(
+            ".__init__",
+            "shape",
+            f"The parameters of {LAYER}({D}, {F}, rng) are {seen}; they must be weight and gate, both ({D}, {F}), "
+            "each a Parameter.",
+        )
+    if not found["drawn"]:
+        yield fails(".__init__", "value", "All numbers of a parameter are equal at first: draw them from rng.")
+    if not found["pair"]:
+        yield fails(".forward", "type", "It must return two things, the output y and a Cache.")
+    for x, dy, one in zip(xs, dys, found["runs"]):
+        opened = 1 / (1 + np.exp(-(x @ p["gate"])))
+        d_linear, d_gate = dy * opened, dy * (x @ p["weight"]) * opened * (1 - opened)
+        axes = f"for x {x.shape}: "
+        summed = [np.tensordot(x, d, axes=(range(x.ndim - 1),) * 2) for d in (d_linear, d_gate)]
+        for part, key, wanted in (
+            ("forward", "y", (x @ p["weight"]) * opened),
+            ("backward", "dx", d_linear @ p["weight"].T + d_gate @ p["gate"].T),
+            ("backward", "weight", summed[0]),
+            ("backward", "gate", summed[1]),
+        ):
+            if (problem := _difference(one[key], wanted)) is not None:
+                what = key if key in ("y", "dx") else f"{key}.grad"
+                more = ""
+                if key in p:
+                    more = " Two arrays went forward before: is anything of a call in self?"
+                    more = more if x is xs[0] else " Does backward add to grad? Does it sum over all axes but the last?"
+                yield fails(f".{part}", problem[0], f"{what}, {axes}{problem[1]}{more}")
+        for name in ("x", "dy", "cache"):
+            if one[f"{name} changed"]:
+                yield fails("", "mutated", f"It changes {name}. Work on new arrays: x = x + y, not x += y.")
+    if set(found["float32"]) != {"float32"}:
+        yield fails("", "dtype", f"For float32 y and dx are {' and '.join(found['float32'])}; both must be float32.")
+    x, v = xs[0], np.cos(np.arange(xs[0].size)).reshape(xs[0].shape)
+    opened = 1 / (1 + np.exp(-(x @ p["gate"])))
+    slope = (v @ p["weight"]) * opened + (x @ p["weight"]) * opened * (1 - opened) * (v @ p["gate"])
+    if _difference(found["complex"], slope) is not None:
+        message = (
+            "Complex numbers do not pass through, so check_gradients cannot judge it: no abs, no real, no float()."
+        )
+        yield fails(".forward", "value", message)
+    yield Result("", "pass", f"{LAYER} keeps the contract: parameters, cache, gradients that add, no state.")
 
 
 def _toy(rng: np.random.Generator, n_steps: int) -> tuple[tuple[int, ...], list[Any], tuple[Array, ...], list[float]]:

@@ -34,7 +34,7 @@ class Hint:
 @checked
 def hint(name: str, number: int | None = None) -> Hint:
     """The next hint of an exercise, from a nudge to nearly the answer; or the one with this number, 1 to 3."""
-    exercise = _exercise(name)
+    exercise = find_exercise(name)
     if number is None:
         number = min(_given.get(name, 0) + 1, 3)
     if number not in (1, 2, 3):
@@ -46,10 +46,10 @@ def hint(name: str, number: int | None = None) -> Hint:
 @checked
 def show_solution(name: str) -> None:
     """Print an exercise's solution."""
-    print(_exercise(name).source)
+    print(find_exercise(name).source)
 
 
-def _exercise(name: str) -> Exercise:
+def find_exercise(name: str) -> Exercise:
     exercise = find(name)
     if exercise is None:
         known = exercises()
@@ -61,7 +61,7 @@ def _exercise(name: str) -> Exercise:
 @checked
 def versions(name: str) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Of an exercise that is a bug to find: the broken function and the right one, so that a lesson can run both."""
-    exercise = _exercise(name)
+    exercise = find_exercise(name)
     if exercise.broken is None:
         raise ValueError(f"name={name!r}: this exercise is no bug to find")
     return exercise.broken, exercise.solution

@@ -15,7 +15,17 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, diagram, hint, show_solution, show_source, versions
+from minitransformer.course import (
+    check,
+    diagram,
+    hint,
+    predict,
+    predictions,
+    show_solution,
+    show_source,
+    symptoms,
+    versions,
+)
 from minitransformer.layers import Chain, CrossEntropy, Dense, Linear, Tanh
 from minitransformer.verify import check_gradients
 
@@ -33,6 +43,9 @@ from minitransformer.verify import check_gradients
 # - a product gives each factor the *other* factor times what comes from above: $da = 8 \cdot b$, $db = 8 \cdot a$.
 #
 # **Predict before you run:** which numbers are $da$ and $db$?
+
+# %%
+predict("da and db", "")
 
 # %%
 axes = diagram(
@@ -71,7 +84,15 @@ assert (2 * 4 * b, 2 * 4 * a, 2 * 4) == (-24, 16, 8)
 # %% exercise="chain_backward"
 
 # %% [markdown]
-# `hint("chain_backward")` gives three hints, one after the other; `show_solution("chain_backward")` the solution.
+# `hint("chain_backward")` gives three hints, one after the other; `show_solution("chain_backward")` the solution. And
+# `symptoms` gives help by what you see, in your own words:
+
+# %%
+symptoms("wrong numbers", "chain_backward")
+
+# %% [markdown]
+# Where you are asked to **predict**, write what you expect between the quotes of the next cell and run it. The end of
+# the lesson shows it again, beside what came out.
 #
 # ## 2 · Linear and dense layers
 #
@@ -181,6 +202,9 @@ assert round(-np.log(p[0]), 1) == 2.3
 # **Predict before you run.** A dense layer cuts the plane by straight lines. Which of the two can it learn?
 
 # %%
+predict("straight lines", "")
+
+# %%
 rng = np.random.default_rng(0)
 N = 240
 clouds = rng.integers(0, 3, N)
@@ -267,6 +291,9 @@ assert right["one dense layer"] < 0.8 < 0.95 < right["dense, tanh, dense"]
 # \dots$, so $f'(x) = \mathrm{Im}\, f(x + ih) / h$. There is no difference of two nearly equal numbers, so no digits
 # are lost.
 
+# %%
+predict("error against h", "")
+
 
 # %%
 def f(x):
@@ -310,6 +337,9 @@ check_gradients(Chain(up=Dense(2, 5, rng), activation=Tanh(), down=Dense(5, 3, r
 # beside that of the same model with the right gradients.
 #
 # **Predict before you run.** Will you see a difference?
+
+# %%
+predict("the bug in the curve", "")
 
 # %%
 broken, right_one = versions("two_uses_backward")
@@ -374,7 +404,18 @@ for name, backward in (("this code", broken), ("right", right_one)):
 # wrote `=` for `+=` in one operation and left a note about it (nn-zero-to-hero #52); the first version of the library
 # gave a wrong gradient to a value that is used twice, and its author reports that his toy problem had converged all
 # the same (micrograd #2). The rule of this course: **backward adds.**
-#
+
+# %%
+predictions(
+    {
+        "da and db": "da = 8 · (-3) = -24, db = 8 · 2 = 16.",
+        "straight lines": "The three clouds; not one class around the other: no straight line goes around.",
+        "error against h": "It falls, and below some h it rises again, since digits cancel. The complex step's does not rise.",
+        "the bug in the curve": "Hardly: both losses fall to nearly nothing.",
+    }
+)
+
+# %% [markdown]
 # ## Summary
 #
 # - `dy` is the derivative of the loss with respect to `y` and has its shape.

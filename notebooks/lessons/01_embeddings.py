@@ -15,7 +15,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, diagram, hint, show_solution, show_source, versions
+from minitransformer.course import check, diagram, hint, predict, predictions, show_solution, show_source, versions
 from minitransformer.data import Batch, EnglishFrench, LanguageVocabulary, pad_sequences
 from minitransformer.layers import Array, Chain, Dense, Embedding, Glorot, Tanh, Unallocated, Unembedding
 from minitransformer.models import Transformer, TransformerConfig, summary
@@ -69,6 +69,9 @@ show_source(Embedding.forward)
 # multiplications does the one-hot product need, and how many the lookup?
 
 # %%
+predict("multiplications", "")
+
+# %%
 rng = np.random.default_rng(0)
 V, D, B, T = 10_000, 256, 32, 32
 print(f"multiplications: {B * T * V * D:,} and 0;  numbers in the one-hot array: {B * T * V:,}")
@@ -83,6 +86,9 @@ print(f"multiplications: {B * T * V * D:,} and 0;  numbers in the one-hot array:
 # By hand, with the ids 1, 3, 1 of above and $dy = (1, 2), (3, 4), (5, 6)$:
 #
 # **Predict before you run.** Which rows of $dE$ are not zero, and what is in them?
+
+# %%
+predict("rows of dE", "")
 
 # %%
 dy = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
@@ -209,6 +215,9 @@ axes = loss_curves(history)
 # and *the*, pronouns? What do the members of a group share, *as seen by this model*?
 
 # %%
+predict("groups", "")
+
+# %%
 groups = {
     "animals": ["cat", "dog", "goat", "hen", "bird"],
     "things": ["car", "house", "book", "lamp", "statue", "box", "letter", "guitar"],
@@ -239,6 +248,9 @@ for word in ("cat", "big", "my", "we", "sees"):
 #
 # **Predict before you run.** Leave out the middle layer, so that logits $= E[id]\,E^\top$, with the table as it was
 # drawn. Which word will be predicted after *cat*? And if the vectors had 4 features only?
+
+# %%
+predict("after cat", "")
 
 # %%
 shares = {}
@@ -322,7 +334,18 @@ for name, step in (("this code", broken), ("right", right)):
 # `table[ids] -= g` reads all rows, subtracts, and writes all rows: of two occurrences the second overwrites the first.
 # No error is raised, and without repeated ids it is right. The same line was in the automatic differentiation of
 # HIPS autograd (issue autograd #39), and later somebody wanted it back since it is faster (its pull request 136).
-#
+
+# %%
+predictions(
+    {
+        "multiplications": "2,621,440,000 for the product, none for the lookup.",
+        "rows of dE": "1 and 3. Row 1 is the sum of two: (6, 8).",
+        "groups": "Words with the same neighbours: animals, things, adjectives, pronouns, and words like my.",
+        "after cat": "cat itself. With 4 features a longer vector can win.",
+    }
+)
+
+# %% [markdown]
 # ## Summary
 #
 # - A lookup is a product with one-hot rows; its backward adds each $dy_t$ to the row of its word.

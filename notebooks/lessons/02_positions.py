@@ -15,7 +15,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, hint, show_solution, show_source, versions
+from minitransformer.course import check, hint, predict, predictions, show_solution, show_source, versions
 from minitransformer.data import Batch, FreshBatches, PairBatches, ToyTask
 from minitransformer.decoding import greedy
 from minitransformer.layers import (
@@ -43,6 +43,9 @@ from minitransformer.verify import check_gradients
 #
 # **Predict before you run.** Self-attention reads *dog bites man*, then *man bites dog*. What happens to the vector
 # that it makes of *dog*?
+
+# %%
+predict("dog", "")
 
 # %%
 rng = np.random.default_rng(0)
@@ -112,6 +115,9 @@ axes = encoding_curves(sinusoids(len(words), 16), position=3, words=words)
 # **Predict before you run.** How long is the vector of position 0, of position 1, of position 1,000?
 
 # %%
+predict("lengths", "")
+
+# %%
 table = sinusoids(1001, D)
 print("lengths:", np.linalg.norm(table[[0, 1, 1000]], axis=1), " sqrt(D/2) =", (D / 2) ** 0.5)
 angle = np.arctan2(table[1, 0::2], table[1, 1::2])  # of each pair, in radians a position
@@ -156,6 +162,9 @@ _ = figure.suptitle("A shift by three positions turns each hand by its own angle
 # for the real table, once for the table of the misconception, where every column has a frequency of its own.
 #
 # **Predict before you run.** For which of the two is there such a matrix?
+
+# %%
+predict("a matrix that shifts", "")
 
 # %%
 T, D = 20_000, 6
@@ -225,6 +234,8 @@ print("sinusoids:", SinusoidalPositions(8)(np.zeros((1, 17, 8))).shape)
 # **Predict before you run.** Without positions, will the model get no symbol right, some, or all? Which symbols of *3
 # 1 4 1 5* does it know, and what does it not know?
 
+# %%
+predict("without positions", "")
 
 # %%
 task = ToyTask("reverse", n_symbols=8, min_length=5, max_length=8)
@@ -307,6 +318,9 @@ show_source(Rotary.forward, Rotary.backward)
 # %% [markdown]
 # **Predict before you run.** Query *q* stands at position 3, key *k* at position 1. Both move on by 20 positions.
 # Does their dot product change when positions are *added*? When the vectors are *turned*?
+
+# %%
+predict("added or turned", "")
 
 # %%
 q, k = rng.standard_normal((2, 16))
@@ -395,7 +409,19 @@ for name, rule in (("this code", broken), ("right", right)):
 # were added to, and so nothing beneath them was trained: neither the embedding nor the layers that read the sound. It
 # still recognized speech, to its author's surprise, since random vectors are told apart by the layers above. A print of
 # every parameter's gradient after one step shows it at once.
-#
+
+# %%
+predictions(
+    {
+        "dog": "It is the same vector, to rounding.",
+        "lengths": "All have the same length, the root of D/2.",
+        "a matrix that shifts": "For the pairs of sine and cosine; it is a rotation.",
+        "without positions": "Some symbols, and no whole list: it knows which symbols there are, not their order.",
+        "added or turned": "Added: it changes. Turned: it stays.",
+    }
+)
+
+# %% [markdown]
 # ## Summary
 #
 # - Attention alone is blind to order. A vector for each position is added.

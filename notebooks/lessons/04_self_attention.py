@@ -15,7 +15,17 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, debug_session, diagram, hint, show_solution, show_source, versions
+from minitransformer.course import (
+    check,
+    debug_session,
+    diagram,
+    hint,
+    predict,
+    predictions,
+    show_solution,
+    show_source,
+    versions,
+)
 from minitransformer.layers import (
     Array,
     Glorot,
@@ -97,6 +107,9 @@ show_source(ScaledDotProductAttention.forward)
 # Where does each word look?
 
 # %%
+predict("where words look", "")
+
+# %%
 D = 64
 words = rng.standard_normal((1, 7, D))
 _, plain = ScaledDotProductAttention().forward(words[:, None], words[:, None], words[:, None])
@@ -115,6 +128,9 @@ print("weight of each word on itself:", plain["weights"][0, 0].diagonal().round(
 #
 # **Predict before you run.** Among ten keys, how large is the largest weight on average when $d = 1024$, with and
 # without the division? And what does that do to the gradient?
+
+# %%
+predict("the largest weight", "")
 
 # %%
 q, k = rng.standard_normal((2, 10_000, 256))
@@ -170,6 +186,9 @@ show_source(Softmax.backward)
 # **A trap when you test it.** Many people check a backward with an upstream gradient of ones. Here is a wrong rule,
 # which takes the plain mean of $dy$ away instead of the mean weighted by $y$. Predict what both return for `dy = 1`
 # everywhere.
+
+# %%
+predict("dy = 1", "")
 
 
 # %%
@@ -306,6 +325,9 @@ assert "Error" not in screen.getvalue(), "the package's backward has other lines
 # self-attention makes of them?
 
 # %%
+predict("shuffled words", "")
+
+# %%
 D, T = 64, 7
 attention = SelfAttention(D, 4, Glorot(rng, np.float64))
 x = rng.standard_normal((1, T, D))
@@ -417,7 +439,18 @@ for name, rule in (("this code", broken), ("right", right)):
 # The code takes the diagonal of the Jacobian for the whole: it raises the right logit and never lowers another. In
 # mlpack the backward of log-softmax left its sum out in a similar way (issue mlpack #2360); the one who reported it had
 # compared with another library, and the project's Jacobian test shows an error of order one.
-#
+
+# %%
+predictions(
+    {
+        "where words look": "Each at itself: more than 0.95 of the weight.",
+        "the largest weight": "Without the division it is nearly 1, and the gradient nearly 0.",
+        "dy = 1": "Both return zeros, so this test cannot tell them apart.",
+        "shuffled words": "They are shuffled in the same way, and nothing else.",
+    }
+)
+
+# %% [markdown]
 # ## Summary
 #
 # - Query, key, value: three products of the same $x$. Scores divided by $\sqrt d$, softmax over the keys, average.

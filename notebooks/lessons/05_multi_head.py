@@ -15,7 +15,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, hint, show_solution, show_source
+from minitransformer.course import check, hint, predict, predictions, show_solution, show_source
 from minitransformer.course.exercises.lesson05 import found_code
 from minitransformer.data import Batch
 from minitransformer.layers import (
@@ -118,6 +118,9 @@ show_source(MultiHeadAttention.forward)
 # And how many weights does the layer have, $n^2$, $3n^2$ or $4n^2$? ($n = 512$, 64 words.)
 
 # %%
+predict("weights and products", "")
+
+# %%
 n, T = 512, 64
 unallocated = Unallocated()  # counts without memory
 print("heads   in the notes   4 projections   with biases      scores   multiplications for them")
@@ -143,6 +146,9 @@ print("3 n^2 =", f"{3 * n * n:,}", "  4 n^2 =", f"{4 * n * n:,}")
 # $d = n/h$ entries, so their products are of the order of $\sqrt d$.
 #
 # **Predict before you run.** What happens to the weights if eight heads divide by $\sqrt n$?
+
+# %%
+predict("eight heads", "")
 
 # %%
 n, T = 512, 10
@@ -193,6 +199,9 @@ check_gradients(SelfAttention(6, 3, rng), rng.standard_normal((2, 5, 6)))
 # features, 400 steps.
 #
 # **Predict before you run.** All three models have exactly the same number of parameters. How well can one head do?
+
+# %%
+predict("one head", "")
 
 # %%
 WORDS, LENGTH, D = 6, 12, 32
@@ -256,6 +265,9 @@ axes = attention_map(weights[0], steps, steps, title="One head, trained as long:
 # *before*.
 #
 # **Predict before you look at the numbers.** Which test would you have chosen?
+
+# %%
+predict("a test", "")
 
 # %%
 
@@ -332,7 +344,18 @@ for ax, heads, title in (
 # A reshape without the swap was in the notebook of a tutorial, whose copy task trained all the same (pull request
 # jsbaan/transformer-from-scratch #6), and the question why the swap is needed is asked again and again (for example
 # hyunwoongko/transformer #15).
-#
+
+# %%
+predictions(
+    {
+        "weights and products": "Neither grows. The layer has 4n² weights.",
+        "eight heads": "The scores spread less, and each head looks nearly equally at all words.",
+        "one head": "Hardly better than guessing for the second word; two heads get all pairs right.",
+        "a test": "Numbers coloured by their word, or a task in which the place matters; not the easy task.",
+    }
+)
+
+# %% [markdown]
 # ## Summary
 #
 # - Heads split the features, not the words: reshape the last axis, then swap. Merging is the inverse, and its backward.

@@ -15,7 +15,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, diagram, hint, show_solution, show_source, versions
+from minitransformer.course import check, diagram, hint, predict, predictions, show_solution, show_source, versions
 from minitransformer.data import Batch
 from minitransformer.layers import (
     Array,
@@ -77,6 +77,9 @@ show_source(Residual.forward, Residual.backward)
 #
 # **Predict before you run.** Small weights: each bare part multiplies the gradient by about 0.03. There are 48 parts.
 # And by Glorot's rule: what will $x + f(x)$ do, if $f(x)$ is as large as $x$?
+
+# %%
+predict("48 parts", "")
 
 # %%
 D = 64
@@ -205,6 +208,9 @@ show_source(LayerNorm.forward)
 # the norm, or attention without a mask?
 
 # %%
+predict("the norm or attention", "")
+
+# %%
 rng = np.random.default_rng(0)
 three = rng.standard_normal((1, 3, D))
 padded = np.concatenate([three, np.ones((1, 4, D))], axis=1)
@@ -276,6 +282,9 @@ print("length of dx for x, 10 x, 100 x:", np.round(lengths, 4))
 # grow with every block, and how fast? Which has a clear path from the end to the beginning?
 
 # %%
+predict("four stacks", "")
+
+# %%
 large = {kind: flow(new_blocks(kind, 24, D, Glorot(np.random.default_rng(0), np.float64))) for kind in WRAPS}
 figure, axes = plt.subplots(1, 2, figsize=(9.0, 3.6), layout="constrained")
 forward = {kind: norms_of(xs) for kind, (xs, _, _) in large.items()}
@@ -313,6 +322,9 @@ assert all(abs(cosines[-1]) < 0.05 for kind, cosines in arrived.items() if "pre-
 # answer, 100 steps. With two blocks all four kinds can do it, nearly or quite.
 #
 # **Predict before you run.** Which of the four can do it with twelve?
+
+# %%
+predict("twelve blocks", "")
 
 # %%
 WORDS, WIDTH = 8, 32
@@ -435,6 +447,16 @@ assert curves["this code"][-1] > 2 * curves["right"][-1]
 
 # %%
 show_source(RMSNorm.backward)
+
+# %%
+predictions(
+    {
+        "48 parts": "0.03 to the power of 48 is about 1e-73. With Glorot's rule x + f(x) grows up to nearly 1e8.",
+        "the norm or attention": "Attention without a mask. The norm knows nothing of other words.",
+        "four stacks": "x + f(x) grows with every block. Pre-norm has the clear path.",
+        "twelve blocks": "Pre-norm; post-norm is on the way; the two without a norm cannot.",
+    }
+)
 
 # %% [markdown]
 # ## Summary

@@ -15,7 +15,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, diagram, hint, show_solution, show_source, versions
+from minitransformer.course import check, diagram, hint, predict, predictions, show_solution, show_source, versions
 from minitransformer.data import Batch, pad_sequences
 from minitransformer.layers import (
     Array,
@@ -76,6 +76,9 @@ show_source(Encoder.forward)
 #
 # **Predict before you run.** We compute a block's twelve outputs one at a time, in random order. Which of the block's
 # parts see the whole sentence, and which a single vector? How far off will the result be from the block's own?
+
+# %%
+predict("one at a time", "")
 
 # %%
 rng = np.random.default_rng(0)
@@ -160,6 +163,9 @@ show_source(padding_mask)
 # do the vectors of its two words differ, with the mask and without? And would a norm alone repair it?
 
 # %%
+predict("alone and padded", "")
+
+# %%
 table = rng.standard_normal((8, D))
 encoder = Encoder([block(D, 4, 4 * D, rng) for _ in range(2)])
 
@@ -203,6 +209,9 @@ show_source(ScaledDotProductAttention.backward)
 # get?
 
 # %%
+predict("what padding gets", "")
+
+# %%
 y, cache = encoder.forward(table[ids], mask)
 dy = rng.standard_normal(y.shape)
 is_word = (ids != PAD)[:, :, None]
@@ -243,6 +252,9 @@ show_source(FeedForward.forward, FeedForward.backward)
 # %% [markdown]
 # **Predict before you run.** Attention gave the paper its title. Which share of an encoder block's parameters is
 # attention's?
+
+# %%
+predict("attention's share", "")
 
 # %%
 full_size = block(512, 8, 2048, np.random.default_rng(0))
@@ -399,7 +411,18 @@ assert gap["right"] < 1e-5
 # With scores of T × T a mask on the queries fits as well as one on the keys, and with -10000 in place of $-\infty$ no
 # NaN betrays it. It was so in a much copied implementation (hyunwoongko/transformer PR #40). The test is short:
 # **padding must change nothing.**
-#
+
+# %%
+predictions(
+    {
+        "one at a time": "Only attention sees the sentence. The difference is rounding.",
+        "alone and padded": "With the mask by rounding; without it by more than half of their length. A norm does not repair it.",
+        "what padding gets": "Exactly nothing, and something: whoever reads the output must mask too.",
+        "attention's share": "A third.",
+    }
+)
+
+# %% [markdown]
 # ## Summary
 #
 # - A block mixes positions (attention) and then works on each one (feed-forward). Positions run in parallel, blocks do

@@ -15,7 +15,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, diagram, hint, show_solution, show_source, versions
+from minitransformer.course import check, diagram, hint, predict, predictions, show_solution, show_source, versions
 from minitransformer.data import Batch, PairBatches, ToyTask
 from minitransformer.layers import (
     Array,
@@ -91,6 +91,9 @@ ax = attention_matrices(cache, words)
 # have different lengths and are padded. The mask is somebody's function. Here is its training, beside the right one.
 #
 # **Predict before you run.** Which of the two would you rather have, by its curve? Which by what it writes?
+
+# %%
+predict("curve or text", "")
 
 # %%
 PAD, N_SYMBOLS = 0, 8
@@ -267,6 +270,9 @@ show_source(MultiHeadAttention.forward, MultiHeadAttention.backward)
 # run.** In a model with three blocks a side: what do the three cross-attentions have as the input of their keys?
 
 # %%
+predict("keys of three blocks", "")
+
+# %%
 config = TransformerConfig(
     source_vocab=11, d_model=12, n_heads=3, d_ff=20, n_encoder_blocks=3, n_decoder_blocks=3, dropout=0.0
 )
@@ -325,6 +331,9 @@ check_gradients(
 # understood the task. Which cell of the row of `<eos>` is bright?
 
 # %%
+predict("the map", "")
+
+# %%
 task = ToyTask("reverse", n_symbols=10, min_length=3, max_length=7)
 ids = task.vocabulary
 pairs = task.sample(np.random.default_rng(0), 8000)
@@ -353,7 +362,17 @@ axes = attention_grid(
 # %% [markdown]
 # Nobody told the model which symbol belongs to which: the loss did, through the gradient that crosses from the decoder
 # to the encoder.
-#
+
+# %%
+predictions(
+    {
+        "curve or text": "The curve of the wrong one is better, and what it writes is nonsense.",
+        "keys of three blocks": "All three read the final memory, the very same array.",
+        "the map": "An anti-diagonal: what is read last is written first. The row of <eos> differs between models.",
+    }
+)
+
+# %% [markdown]
 # ## Summary
 #
 # - The causal mask: query t sees keys 0 ... t. It is exact, and it makes one pass T training examples.

@@ -14,7 +14,17 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, debug_session, diagram, hint, show_solution, show_source, versions
+from minitransformer.course import (
+    check,
+    debug_session,
+    diagram,
+    hint,
+    predict,
+    predictions,
+    show_solution,
+    show_source,
+    versions,
+)
 from minitransformer.data import EnglishFrench, LanguageVocabulary, PairBatches, sequence_to_sequence_batch
 from minitransformer.decoding import Translator
 from minitransformer.experiments.coreference import forced_scores, id_pairs
@@ -87,6 +97,9 @@ assert np.isclose(loss(np.log(p), np.array([0, 1])), -(q * np.log(p)).sum() / 2)
 # fall? Which sign has the derivative of the loss with respect to the right word's logit?
 
 # %%
+predict("surer and surer", "")
+
+# %%
 loss = CrossEntropy(pad=0, label_smoothing=0.1)
 target, h = np.array([3]), 1e-20
 for margin in (0.0, 2.0, 4.5, 9.0, 20.0):
@@ -155,6 +168,9 @@ show_source(CrossEntropy.backward)
 # %% [markdown]
 # **Predict before you run.** Two weights, one with a gradient of 1000, the other of 0.001. How far does the first step,
 # with $\eta = 0.1$, move each?
+
+# %%
+predict("the first step", "")
 
 # %%
 value, grad = np.zeros(2), np.array([1000.0, 0.001])
@@ -280,6 +296,9 @@ assert np.array_equal(again.value, trainer.value)
 #
 # **Predict before you run.** Which is learned first: word order and nouns, or the pronoun? What share of right pronouns
 # has a model that always writes *il*? And one that always takes the nearer noun, on hard sentences, on easy ones?
+
+# %%
+predict("learned first", "")
 
 # %%
 
@@ -419,6 +438,15 @@ class Forgetful(Softmax):
 
 
 check_gradients(Forgetful(), np.random.default_rng(0).standard_normal((2, 3)))
+
+# %%
+predictions(
+    {
+        "surer and surer": "No: above p = 0.91 the slope is positive.",
+        "the first step": "Both by 0.1.",
+        "learned first": "Words and order first, then the pronoun.",
+    }
+)
 
 # %% [markdown]
 # ## Summary

@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from minitransformer.course import check, hint, show_solution, show_source
+from minitransformer.course import check, hint, predict, predictions, show_solution, show_source
 from minitransformer.data import EnglishFrench, LanguageVocabulary, PairBatches
 from minitransformer.decoding import Translator
 from minitransformer.experiments.coreference import (
@@ -46,6 +46,9 @@ from minitransformer.training import Adam, Trainer, WarmupCosine
 #
 # **Predict before you run.** How often must the pronoun change when the noun is exchanged that *it* stands for? And how
 # often when it is the other noun?
+
+# %%
+predict("two nouns", "")
 
 # %%
 grammar, rng = EnglishFrench(), np.random.default_rng(0)
@@ -159,6 +162,9 @@ title = ax.set_title("What elle or il depends on: share of the gradient", fontsi
 # the adjective?
 
 # %%
+predict("who looks", "")
+
+# %%
 for kind in ("it", "adjective"):
     for head in measure_heads(translator, hard, kind):
         print(
@@ -209,6 +215,9 @@ def translate(*changes):
 # %% [markdown]
 # **Predict before you run.** What does the model write when *it* no longer sees the car? And when *it* looks at the
 # showroom instead?
+
+# %%
+predict("without the weight", "")
 
 # %%
 written = {
@@ -325,7 +334,17 @@ assert abs(SEEDS[1][3] - results["it → its noun, taken away"][0]) < 0.02
 #
 # We chose seed 1 *because* it is the cleanest case. What we may say: a Transformer *can* do it in this way, and this
 # one does. We may not say that Transformers do.
-#
+
+# %%
+predictions(
+    {
+        "two nouns": "It should be always, and never. It was less than half, and nearly half.",
+        "who looks": "In this model the word it, in block 1.",
+        "without the weight": "il in place of elle, and neuf in place of neuve; both times.",
+    }
+)
+
+# %% [markdown]
 # ## Summary
 #
 # - A right answer can have a wrong reason; exchanging one noun tells.

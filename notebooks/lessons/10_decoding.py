@@ -15,7 +15,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, diagram, hint, show_solution, show_source, versions
+from minitransformer.course import check, diagram, hint, predict, predictions, show_solution, show_source, versions
 from minitransformer.data import EnglishFrench, LanguageVocabulary, PairBatches, pad_sequences
 from minitransformer.decoding import (
     Translator,
@@ -109,6 +109,9 @@ print("the same:", best_words.ids == written[:-1], f"  log P(y|x) = {best_words.
 # continuations, and keeps *b a* with 0.36 and *a a* with 0.20.
 
 # %%
+predict("the second word", "")
+
+# %%
 ax = diagram(
     {
         "start": (0.0, 1.0, "<bos>"),
@@ -198,6 +201,9 @@ ax = beam_tree([node for node, words in zip(tree, depth) if words <= 7])
 # $\alpha$?
 
 # %%
+predict("length penalty", "")
+
+# %%
 lengths = []
 for alpha in (-2.0, 0.0, 1.0, 4.0):
     found = [beam_search(model, s, num_beams=8, length_penalty=alpha, **keywords)[0][0] for s in sources[:30]]
@@ -215,6 +221,9 @@ assert lengths[0] <= lengths[1] <= lengths[-1]
 # every time. Only the prompt's length changes.
 #
 # **Predict before you run.** How should the mean length of the chosen answers depend on the prompt's length?
+
+# %%
+predict("the prompt's length", "")
 
 # %%
 broken, right = versions("length_score")
@@ -290,6 +299,9 @@ for temperature, top_p in ((1.0, None), (0.5, None), (1.0, 0.8)):
 # sentences still be French?
 
 # %%
+predict("temperature", "")
+
+# %%
 for temperature in (0.1, 1.0, 3.0):
     for drawn in sample(model, source, seed=1, temperature=temperature, num_return_sequences=2, **keywords)[0]:
         print(f"temperature {temperature}: {french.decode(drawn.ids)}")
@@ -322,6 +334,9 @@ show_source(expected_utilities)
 # %% [markdown]
 # **Predict before you run.** Below are samples of one sentence, each with how often it was drawn and its expected
 # utility (chrF, the overlap of letters). Will the most frequent one win?
+
+# %%
+predict("minimum risk", "")
 
 # %%
 drawn = sample(model, sources[i], seed=5, num_return_sequences=40, **keywords)[0]
@@ -395,6 +410,17 @@ for step in range(61):
     if step % 20 == 0:
         print(f"step {step:2d}: risk {expected:.3f}   p = {np.round(p, 2)}")
     logits = logits - 1.0 * p * (risk - expected)
+
+# %%
+predictions(
+    {
+        "the second word": "Yes: b a has 0.36, a a only 0.20.",
+        "length penalty": "The larger it is, the longer the sentences.",
+        "the prompt's length": "Not at all. With the bug the answers get shorter.",
+        "temperature": "Greedy. At 3 it is no French any more.",
+        "minimum risk": "The one with the best expected utility wins; that may be another.",
+    }
+)
 
 # %% [markdown]
 # ## Summary

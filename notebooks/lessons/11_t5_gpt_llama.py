@@ -15,7 +15,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from minitransformer.course import check, diagram, hint, show_solution, show_source, versions
+from minitransformer.course import check, diagram, hint, predict, predictions, show_solution, show_source, versions
 from minitransformer.data import CharacterVocabulary, TextBatches, corrupt_spans, documentation, sentinels
 from minitransformer.decoding import LanguageModel
 from minitransformer.layers import (
@@ -149,6 +149,9 @@ for side, ids in zip(("source", "target"), corrupt_spans(range(len(text)), taken
 # nats. Where will 500 steps bring the loss? What will it have learned first: letters, spaces, words, sentences?
 
 # %%
+predict("500 steps", "")
+
+# %%
 text = documentation()
 vocabulary = CharacterVocabulary(sorted(set(text)))
 config = GPTConfig(len(vocabulary), max_length=48, d_model=64, n_heads=4, n_blocks=2, dropout=0.0)
@@ -182,6 +185,9 @@ assert np.mean([r["loss"] for r in history.steps[-10:]]) < 2.5
 #
 # **Predict before you run.** The same query vector and the same key vector stand at all positions. What does the matrix
 # of their scores look like?
+
+# %%
+predict("the matrix of scores", "")
 
 # %%
 T, d = 10, 8
@@ -220,6 +226,9 @@ ax = diagram(
 # Somebody wrote a function that reorders them. We load them with it, and train on.
 #
 # **Predict before you run.** With which loss should the loaded model begin?
+
+# %%
+predict("loaded model", "")
 
 # %%
 broken, right = versions("permute_rope")
@@ -361,6 +370,9 @@ summary(big)
 # - "the embedding has 260 million"
 
 # %%
+predict("two numbers", "")
+
+# %%
 D, V, kept = 8192, 32000, 8 * 128  # width, vocabulary, 8 key heads of 128
 attention = big.decoder.blocks[0].attention
 print(f"3 D^2, as the notes count            {3 * D * D:15,}")
@@ -397,6 +409,16 @@ for heads in (64, 8):
     print(
         f"{heads:2d} key heads: {2 * 80 * heads * 128 * 2 / 1e6:.2f} MB a word in 16 bits, {2 * 80 * heads * 128 * 2 * 4096 / 1e9:.1f} GB for 4,096 words"
     )
+
+# %%
+predictions(
+    {
+        "500 steps": "To about 1.9. Letters and spaces first, then short words.",
+        "the matrix of scores": "Constant along every diagonal: only the distance counts.",
+        "loaded model": "With the one that the first training ended with.",
+        "two numbers": "260 million are right. 200 million are wrong twice: it is 150,994,944.",
+    }
+)
 
 # %% [markdown]
 # ## Summary

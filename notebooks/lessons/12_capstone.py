@@ -7,24 +7,26 @@
 # - **What you'll do:** Collect your functions of the lessons, put them together to a model, prove every gradient, train
 #   it with your own Adam, and translate sentences that it has never seen.
 # - **What you'll learn:** How the parts fit together, and which check finds which mistake.
-# - **What you'll need:** Lessons 01 to 09. 19 functions are to be written; six are given, and ten are from the lessons.
+# - **What you'll need:** Lessons 01 to 09. 19 functions and a class are to be written; six are given, and ten are from
+#   the lessons.
 #
 # | track | hours | how |
 # |---|---|---|
-# | short | 2.5 | `FILL = "all"`: what you have not written comes from the solution. Write `multihead_attention`, both blocks and `greedy` |
+# | short | 2.5 | `FILL = "all"`: what you have not written comes from the solution. Write `multihead_attention`, both blocks, `greedy` and the layer |
 # | whole | 4 | `FILL = "pieces"`: only the pieces of earlier lessons may come from their solutions |
-# | open | as long as you like | `FILL = ""`: all of it is yours. Then change the model: section 7 |
+# | open | as long as you like | `FILL = ""`: all of it is yours. Then change the model: section 8 |
 #
-# Five **gates** run the file, not this notebook. None of them needs the one before, so you can go on even if you are
+# Six **gates** run the file, not this notebook. None of them needs the one before, so you can go on even if you are
 # stuck. Gate 1: the file runs and has every function. Gate 2: with the package's weights, your forward gives the
 # package's numbers. Gate 3: every gradient is right. Gate 4: three of your steps are the package's, and the toy task
-# is learned, 95 % of unseen sequences. Gate 5: 20 unseen sentences are translated. `minitransformer grade` runs the
-# same gates.
+# is learned, 95 % of unseen sequences. Gate 5: 20 unseen sentences are translated. Gate 6: a layer class of yours keeps
+# the package's contract. `minitransformer grade` runs the same gates.
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
 
+from minitransformer.course import predict, predictions
 from minitransformer.course.capstone import GATES, MISTAKES, collect, gate, toy_losses
 from minitransformer.plotting import OKABE_ITO, attention_map
 
@@ -123,6 +125,9 @@ gate(3)
 # symbols. **Predict before you run.** Which of the two parts would notice an Adam without bias correction?
 
 # %%
+predict("bias correction", "")
+
+# %%
 collect(fill=FILL)
 gate(4)
 
@@ -143,13 +148,60 @@ collect(fill=FILL)
 gate(5, draw=attention_map)
 
 # %% [markdown]
-# ## 6 · The museum, unlabelled
+# ## 6 · A layer of your own
+#
+# Until now your model was functions. The package is made of **layers**, classes under one **contract**, and every layer
+# that keeps it can stand in every model. Four rules:
+#
+# - `self` holds parameters and sizes, nothing that a call computes. Each parameter is a `Parameter`: an array `value`,
+#   and an array `grad` of the same shape.
+# - `forward(x, rng=None)` returns the output and a `Cache` with all that backward needs, such as `Cache(x=x, s=s)`.
+#   `rng` is for dropout; most layers ignore it.
+# - `backward(dy, cache)` reads it by name, `cache["x"]`, **adds** to each `grad`, and returns `dx`.
+# - Neither changes an array that it is given. Both work for any number of axes in front of the last, in float32, in
+#   float64, and forward also with complex numbers.
+#
+# The layer is a **gated linear unit**, $y = (xW) \odot \sigma(xV)$, where $\sigma(z) = 1 / (1 + e^{-z})$ has the slope
+# $\sigma(z)\,(1 - \sigma(z))$. One product carries the numbers, the other says how much of each passes. $W$ is
+# the parameter `weight`, $V$ the parameter `gate`. SwiGLU in Llama is its relative (lesson 11).
+#
+# **By hand.** All are numbers: $x = 1$, $W = 2$, $V = 0$. The gate is $\sigma(0) = 1/2$, so $y = 1$. With $dy = 1$: $W$ gets
+# $1 \cdot 1/2$, $V$ gets $2 \cdot 1/4$. And $x$, which is used twice?
+
+# %%
+from minitransformer.layers import Array, Cache, Layer, Parameter
+
+# %% capstone="GatedLinear"
+
+# %%
+collect(fill=FILL)
+gate(6)
+
+# %% tags=["assert"]
+from minitransformer.course.my_layer import GatedLinear as Own
+
+own = Own(1, 1, np.random.default_rng(0))
+own.weight.value[...], own.gate.value[...] = 2.0, 0.0
+y, cache = own.forward(np.ones((1, 1)))
+dx = own.backward(np.ones((1, 1)), cache)
+assert (y.item(), own.weight.grad.item(), own.gate.grad.item(), dx.item()) == (1.0, 0.5, 0.5, 1.0)
+
+# %% [markdown]
+# Gate 6 compares your class with the definition, on arrays with two, three and four axes. All of them go forward before the
+# first goes backward. The package's own judge takes your class, too. Once gate 6 passes, try
+# `check_gradients(GatedLinear(3, 5, rng), rng.standard_normal((2, 4, 3)))`, with `check_gradients` from
+# `minitransformer.verify`.
+#
+# ## 7 · The museum, unlabelled
 #
 # Here are twelve files, each the solution with one line changed: the mistakes of the lessons before, without their
 # names.
 #
 # **Predict before you run.** How many of them does each gate reject? Which kind of mistake passes gate 2 and not gate
 # 3? And can a loss curve tell?
+
+# %%
+predict("the museum", "")
 
 # %%
 CHOSEN = [0, 1, 3, 5, 7, 9, 10, 12, 13, 15, 16, 19]
@@ -194,19 +246,27 @@ assert end[None] + 0.3 < end[1] < end[0] < 3
 for i, m in enumerate(CHOSEN):
     print(f"{i:2d}  gate {MISTAKES[m].gate}  {MISTAKES[m].reason}")
 
+# %%
+predictions(
+    {
+        "bias correction": "The first: three steps are compared number by number.",
+        "the museum": "Gate 3 rejects ten. Wrong backwards pass gate 2 and not gate 3. A loss curve cannot tell.",
+    }
+)
+
 # %% [markdown]
 # ## What you have now
 #
 # A Transformer in one file whose every gradient is checked, and which translates. The project's own, of at most 350
 # lines, is `minitransformer/course/my_transformer.py`: compare it with yours, function by function.
 #
-# ## 7 · On your own
+# ## 8 · On your own
 #
 # 1. Make it post-norm (lesson 06). Which lines change, forward and backward? Does gate 4 still pass?
 # 2. Give `greedy` a cache of keys and values. How much faster is a sentence of 30 words?
 # 3. Remove the sinusoids. Which gate notices, and can the model still reverse?
-# 4. Put one of your functions into a layer class under the package's contract (CONTRIBUTING.md) and run
-#    `check_gradients` on it.
+# 4. `GatedLinear` twice as wide has twice the numbers. Put it into a feed-forward layer of the same number of
+#    parameters as one with ReLU (`FeedForward`, F = 4 D). How wide may it be?
 
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1: in each block the norm moves behind the sum, `x = norm(x + f(x))`, and the last norms of both stacks
@@ -214,5 +274,5 @@ for i, m in enumerate(CHOSEN):
 # since its model is pre-norm, and so do the comparisons with the package in gates 3 and 4; gate 3's complex step
 # holds, and the toy task is still learned. 2: without a cache step t computes t positions, so n words cost n²/2 of
 # them; with it n. The gain depends on the machine. 3: gate 2, at `encode`. Self-attention without positions does not
-# know the order of the source (lesson 04), so it cannot reverse. 4: for example `Norm` with `self.gain` and
-# `self.bias` as `Parameter`s, `forward` that calls `norm`, and `backward` that adds to both `grad`s.
+# know the order of the source (lesson 04), so it cannot reverse. 4: with ReLU there are
+# $2 \cdot D \cdot F = 8 D^2$ weights, with the gate $3 D F$, so $F = 8 D / 3$. Llama takes that, rounded.

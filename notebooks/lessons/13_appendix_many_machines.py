@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from minitransformer.course import check, hint, show_solution, show_source
+from minitransformer.course import check, hint, predict, predictions, show_solution, show_source
 from minitransformer.layers import CrossEntropy, Softmax, Unallocated
 from minitransformer.models import PRESETS
 from minitransformer.plotting import OKABE_ITO
@@ -59,6 +59,9 @@ show_source(CrossEntropy.forward)
 # **Predict before you run.** Four ranks, a gradient of 1,000 numbers. How many numbers does each rank send in all? And
 # with 100 ranks?
 
+# %%
+predict("numbers sent", "")
+
 
 # %%
 def ring_all_reduce(gradients):
@@ -100,6 +103,9 @@ assert all(np.isclose(sent, 2 * (n - 1) / n) for n, sent in ratios.items())
 # Both have batches of 4 million tokens (Touvron et al. 2023). Which spends the larger share of its time on sending?
 #
 # The machine is *assumed*: 150 TFLOPS and a link of 25 GB/s. The weights are counted in the classes that run.
+
+# %%
+predict("7B or 70B", "")
 
 # %%
 RANKS, FLOPS, BYTES = (2, 8, 64, 512), 150e12, 25e9
@@ -147,7 +153,16 @@ for name, P in sizes.items():
 # %% [markdown]
 # Data parallelism divides the tokens, not the model. Where the model does not fit, gradients and weights must be cut as
 # well (ZeRO, stages 2 and 3), or the model itself. This package has only the moments cut, `Sharded(Adam(), ranks)`.
-#
+
+# %%
+predictions(
+    {
+        "numbers sent": "1,500 with 4 ranks, 1,980 with 100: never more than twice the gradient.",
+        "7B or 70B": "Both the same: the size cancels.",
+    }
+)
+
+# %% [markdown]
 # ## Summary
 #
 # - Divide each share by the tokens of the whole; then gradients add.

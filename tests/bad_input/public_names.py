@@ -323,6 +323,9 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "course.hint": {"name": lambda: "embed", "number": lambda: 1},
     "course.show_solution": {"name": lambda: "embed"},
     "course.versions": {"name": lambda: "sparse_step"},
+    "course.predict": {"name": lambda: "the sign", "answer": lambda: "negative"},
+    "course.predictions": {"came_out": lambda: {"the sign": "positive"}},
+    "course.symptoms": {"seen": lambda: "nan", "exercise": lambda: "embed"},
     "course.diagram": {
         "boxes": lambda: {"x": (0.0, 0.0, "x"), "y": (1.0, 0.0, "y")},
         "arrows": lambda: [("x", "y", "1", "2")],

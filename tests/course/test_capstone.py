@@ -9,6 +9,7 @@ import pytest
 from minitransformer.course import capstone, grading
 from minitransformer.course.capstone import (
     GATES,
+    LAYER_REFERENCE,
     MISTAKES,
     REFERENCE,
     CollectError,
@@ -52,7 +53,7 @@ def notebook(path, sources):
 @pytest.mark.parametrize("number", [pytest.param(number, marks=exhaustive if number == 5 else ()) for number in GATES])
 def test_the_solution_passes_every_gate_in_time(number, tmp_path):
     began = time.process_time()
-    result = run_gate(number, REFERENCE, tmp_path)
+    result = run_gate(number, LAYER_REFERENCE if number == 6 else REFERENCE, tmp_path)
     assert result, result
     assert time.process_time() - began < 60
 
@@ -135,11 +136,56 @@ def test_a_variance_that_takes_absolute_values_is_named(tmp_path):
     assert "uses var" in run_gate(3, text, tmp_path).message
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("class GatedLinear(Layer)", "class GatedLinear", "inherits from Layer"),
+        ("self.gate = Parameter", "self.gates = Parameter", "gates (3, 5)"),
+        ("size = (in_features, out_features)", "size = (out_features, in_features)", "weight (5, 3)"),
+        (
+            "rng.standard_normal(size) * in_features**-0.5)\n        self.gate",
+            "np.ones(size))\n        self.gate",
+            "rng",
+        ),
+        (", Cache(x=x, linear=linear, opened=opened)", "", "two things"),
+        ("return linear * opened,", "return linear + opened,", "y, for x (7, 3)"),
+        ("linear = x @", "linear = x.copy() @", ""),
+        ("* (1 - opened)", "", "dx, for x (7, 3)"),
+        ("return d_linear @ self.weight.value.T +", "return", "dx, for x (7, 3)"),
+        ("self.weight.grad +=", "self.weight.grad[...] =", "add to grad"),
+        ("rows.T @ d_linear.reshape(-1, d_linear.shape[-1])", "x.T @ d_linear", "matmul"),
+        ("return d_linear @", "dy *= 2\n        return d_linear @", "changes dy"),
+        ("return d_linear @", "linear *= 2\n        return d_linear @", "changes cache"),
+        ("opened = 1 / (1", "opened = np.ones(1) / (1", "float32"),
+        ("linear = x @ self.weight.value\n", "linear = (x @ self.weight.value).real\n", "Complex numbers"),
+    ],
+)
+def test_a_layer_that_breaks_the_contract_is_told_how(old, new, says, tmp_path):
+    assert LAYER_REFERENCE.count(old) >= 1, old
+    result = run_gate(6, LAYER_REFERENCE.replace(old, new, 1), tmp_path)
+    assert bool(result) == (says == ""), result
+    assert says in repr(result), result
+
+
+def test_a_layer_that_keeps_what_a_call_computes_is_told_so(tmp_path):
+    text = LAYER_REFERENCE.replace("linear = x @", "self.x = x\n        linear = x @")
+    text = text.replace('x, linear, opened = cache["x"]', "x, linear, opened = self.x")
+    assert "is anything of a call in self?" in run_gate(6, text, tmp_path).message
+
+
+def test_the_stub_of_the_layer_has_its_contract_and_no_answer():
+    stub = capstone.handed_out(["GatedLinear"], kind="student")
+    assert stub.count(TODO) == 3
+    assert "in_features, out_features" in stub
+    assert "opened" not in stub
+    compile(stub, "stub", "exec")
+
+
 def test_functions_are_collected_from_notebooks_and_the_running_one(tmp_path, capsys):
     sources = cells()
     notebook(tmp_path / "04_self_attention.ipynb", ["%matplotlib inline", *sources[:12]])
     path = tmp_path / "my_transformer.py"
-    collect(tmp_path, path=path, cells=sources[12:] + ["PAD, EPS = 0, 1e-5", "import numpy as np"])
+    collect(tmp_path, path=path, cells=[*sources[12:], "PAD, EPS = 0, 1e-5", "import numpy as np", LAYER_REFERENCE])
     assert "missing" not in capsys.readouterr().out
     for number in QUICK:
         assert gate(number, path)
@@ -155,9 +201,11 @@ def test_stubs_are_missing_or_filled_from_the_solution_and_the_last_definition_c
     text, missing = collected([("08", [stub])], fill="all")
     assert not missing
     assert functions(text).keys() == functions(REFERENCE).keys()
-    assert text.count(capstone.FROM_REFERENCE) == len(functions(REFERENCE))
+    assert text.count(capstone.FROM_REFERENCE) == len(functions(REFERENCE)) + 1
+    assert run_gate(6, text, tmp_path)
     text, missing = collected([], fill="pieces")
-    assert missing == [name for name in functions(REFERENCE) if name not in (*capstone.PIECES, "softmax")]
+    wanted = [name for name in functions(REFERENCE) if name not in (*capstone.PIECES, "softmax")]
+    assert missing == [*wanted, "GatedLinear"]
     assert run_gate(1, text, tmp_path)
     with pytest.raises(ValueError, match="fill='everything'"):
         collected([], fill="everything")
@@ -216,9 +264,10 @@ def test_solved_notebooks_or_the_file_are_graded_by_gates_and_stubs_are_not(tmp_
     monkeypatch.setattr(capstone, "ENOUGH", 0.0)
     for student in ("able", "filed", "begun", "absent"):
         (tmp_path / student).mkdir()
-    notebook(tmp_path / "able" / "12_capstone.ipynb", cells())
-    (tmp_path / "filed" / "my_transformer.py").write_text(REFERENCE, encoding="utf-8")
-    stubs = [capstone.handed_out(list(functions(REFERENCE)), "student")]
+    notebook(tmp_path / "able" / "12_capstone.ipynb", [*cells(), LAYER_REFERENCE])
+    filed = collected([("12", [*cells(), LAYER_REFERENCE])])[0]
+    (tmp_path / "filed" / "my_transformer.py").write_text(filed, encoding="utf-8")
+    stubs = [capstone.handed_out([*functions(REFERENCE), "GatedLinear"], "student")]
     notebook(tmp_path / "begun" / "12_capstone.ipynb", stubs)
     notebook(tmp_path / "absent" / "04.ipynb", ["x = 1"])
     results = {s.student: grade_gates(s, 1, Limits()) for s in submissions(tmp_path)}
@@ -257,7 +306,7 @@ def test_the_notebooks_of_the_course_give_the_whole_file_once_they_are_solved(ki
         assert written == {"softmax", "linear", "linear_backward", "blocks", "embedding", "new_parameters"}
         return
     assert written >= functions(REFERENCE).keys()
-    for number in QUICK:
+    for number in (*QUICK, 6):
         assert (result := gate(number, path)), result
 
 
