@@ -17,7 +17,17 @@ from typing import Any
 import numpy as np
 
 from ..arguments import checked
-from ..interventions import Intervention, NoHead, TakeWeight, attention_at, attention_paths, intervene, layer_at
+from ..interventions import (
+    Intervention,
+    NoHead,
+    Patch,
+    TakeWeight,
+    attention_at,
+    attention_paths,
+    intervene,
+    layer_at,
+    recorded,
+)
 from ..layers import Array, Layer, Softmax
 from ..layers.hooks import method_replaced
 from .language_model import LanguageModel
@@ -84,33 +94,62 @@ def outcomes(model: Translator | LanguageModel, text: str, weights: int = 40) ->
     """
     if weights < 0:
         raise ValueError(f"weights={weights}: must be at least 0")
-    changes: list[Any] = []
-    found: list[tuple[float, str, int, int, int]] = []
+    changes: list[dict[str, Any]] = []
+    found: list[tuple[float, dict[str, Any]]] = []
     for kind in look_inside(model, text)["kinds"]:
         for layer, where in enumerate(kind["paths"]):
             w = np.array(kind["weights"][layer])  # (H, T, S)
-            changes += [NoHead(where, head) for head in range(len(w))]
+            changes += [{"where": where, "head": head} for head in range(len(w))]
             effect = np.zeros(w.shape)
             for packed in kind["gradients"][layer]:
-                g = unpacked(packed)
-                effect[:, : g.shape[1]] = np.maximum(effect[:, : g.shape[1]], np.abs(w[:, : g.shape[1]] * g))
-            largest = np.argsort(effect, axis=None)[::-1][:weights]
-            for head, query, key in zip(*np.unravel_index(largest, effect.shape)):
-                found.append((float(effect[head, query, key]), where, int(head), int(query), int(key)))
-    found.sort(reverse=True)
-    changes += [TakeWeight(where, query, key, head) for _, where, head, query, key in found[:weights]]
-    return [outcome(model, text, change) for change in changes]
+                g = unpacked(packed)  # (H, the first rows, S)
+                rows = g.shape[1]
+                effect[:, :rows] = np.maximum(effect[:, :rows], np.abs(w[:, :rows] * g))
+            for cell in np.argsort(effect, axis=None)[::-1][:weights]:
+                head, query, key = map(int, np.unravel_index(cell, effect.shape))
+                found.append((effect[head, query, key], {"where": where, "head": head, "query": query, "key": key}))
+    found.sort(key=lambda pair: pair[0], reverse=True)
+    return [outcome(model, text, change) for change in changes + [change for _, change in found[:weights]]]
 
 
-def outcome(model: Translator | LanguageModel, text: str, change: Any) -> dict[str, Any]:
-    """The output under one change, and what the original output's log-probability becomes."""
+@checked
+def outcome(model: Translator | LanguageModel, text: str, change: dict[str, Any]) -> dict[str, Any]:
+    """The output under one change, and what the original output's log-probability becomes.
+
+    The change is plain data, as `intervention` reads it; the result is the change with `output` and `log_probability`.
+    """
     ids, target, _ = _words(model, text)
-    with intervene(model.model, change):
+    with intervene(model.model, intervention(model, change)):
         logits = model.model(*ids)[0]
         output = _words(model, text)[2]["output"]
     log_p = np.log(_probabilities(logits)[np.arange(len(target)), target]).sum()
-    place = {name: getattr(change, name) for name in ("where", "head", "query", "key") if hasattr(change, name)}
-    return {**place, "output": output, "log_probability": round(float(log_p), 4)}
+    return {**change, "output": output, "log_probability": round(float(log_p), 4)}
+
+
+@checked
+def intervention(model: Translator | LanguageModel, change: dict[str, Any]) -> Intervention:
+    """The intervention that a page asks for in plain data.
+
+    {where, head}                   `NoHead`
+    {where, head, query, key}       `TakeWeight`
+    {where, position, text, of}     `Patch`, with what the layer gives for word `of` of another text
+
+    Raises ValueError where it is none of these.
+    """
+    names = set(change)
+    if names == {"where", "head"}:
+        return NoHead(**change)
+    if names == {"where", "head", "query", "key"}:
+        return TakeWeight(**change)
+    if names == {"where", "position", "text", "of"}:
+        ids, _, _ = _words(model, change["text"])
+        with recorded(model.model, change["where"]) as outputs:
+            model.model(*ids)
+        there = outputs[-1][0]  # (T, D)
+        if not 0 <= change["of"] < len(there):
+            raise ValueError(f"of={change['of']}: must be at least 0 and below {len(there)}")
+        return Patch(change["where"], change["position"], there[change["of"]])
+    raise ValueError(f"change has {', '.join(sorted(names)) or 'nothing'}: give where and head, or query and key too")
 
 
 def pack(array: Array) -> dict[str, Any]:

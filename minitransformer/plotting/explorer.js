@@ -26,6 +26,10 @@ function offline(data) {                          // the outcomes were computed 
     outcome: change => Promise.resolve(found.get(name(change))) };
 }
 
+function live(data, ask) {                       // the outcomes are computed when they are asked for, as by a worker
+  return { data, all: [], known: () => true, outcome: ask };
+}
+
 function unpack(packed) {                         // 16-bit integers in base64, and the factor that makes them numbers
   if (!packed.values) {
     const bytes = Uint8Array.from(atob(packed.numbers), c => c.charCodeAt(0));

@@ -8,7 +8,7 @@ import pytest
 
 from minitransformer.data import WordVocabulary
 from minitransformer.decoding import LanguageModel, Translator, look_inside, outcomes
-from minitransformer.decoding.inside import pack, unpacked
+from minitransformer.decoding.inside import outcome, pack, unpacked
 from minitransformer.experiments.coreference import SHOWROOM, stored_pronoun_translator
 from minitransformer.interventions import NoHead, Patch, TakeWeight, intervene, recorded
 from minitransformer.models import LlamaConfig, T5Config, TransformerConfig, build_model
@@ -124,11 +124,32 @@ def test_the_outcomes_are_those_of_the_interventions_one_by_one(case):
     found = outcomes(model, TEXT, weights=5)
     heads = sum(len(layer) for kind in data["kinds"] for layer in kind["weights"])
     assert len(found) == heads + 5
-    for outcome in found:
-        place = [outcome[name] for name in ("where", "query", "key", "head") if name in outcome]
-        change = TakeWeight(*place) if "key" in outcome else NoHead(*place)
-        np.testing.assert_allclose(outcome["log_probability"], log_p(change).sum(), atol=0.6e-4)
-        assert outcome["output"] == look_inside(model, TEXT, [change])["output"]
+    for one in found:
+        place = [one[name] for name in ("where", "query", "key", "head") if name in one]
+        change = TakeWeight(*place) if "key" in one else NoHead(*place)
+        np.testing.assert_allclose(one["log_probability"], log_p(change).sum(), atol=0.6e-4)
+        assert one["output"] == look_inside(model, TEXT, [change])["output"]
+
+
+def test_a_page_may_ask_for_another_texts_activation(case):
+    model, _, log_p = case
+    where = "encoder.blocks.0" if isinstance(model, Translator) else "decoder.blocks.0"
+    asked = {"where": where, "position": 2, "text": "a dog sees", "of": 1}
+    with recorded(model.model, where) as outputs:
+        if isinstance(model, Translator):
+            model.model(np.array([[*model.encode("a dog sees"), WORDS.eos]]), np.array([[1]]))
+        else:
+            model.model(np.array([model.prompt_ids("a dog sees")]))
+    wanted = log_p(Patch(where, 2, outputs[0][0, 1])).sum()
+    found = outcome(model, TEXT, asked)
+    np.testing.assert_allclose(found["log_probability"], wanted, atol=0.6e-4)
+    assert {name: found[name] for name in asked} == asked
+    for change, message in (
+        ({"where": where}, "change has where: give"),
+        (asked | {"of": 9}, "of=9: must be at least"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            outcome(model, TEXT, change)
 
 
 def test_nothing_of_the_model_changes_and_all_is_plain_data(case):
