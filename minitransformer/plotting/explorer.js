@@ -14,7 +14,7 @@ const SIDES = {
 };
 const at = id => document.getElementById(id);
 const quoted = word => "\u201c" + word + "\u201d";
-const signed = x => (x < 0 ? "\u2212" : "+") + short(Math.abs(x));
+const signed = x => x === 0 ? "0" : (x < 0 ? "\u2212" : "+") + short(Math.abs(x));
 const plain = x => (x < 0 ? "\u2212" : "") + short(Math.abs(x));
 const logarithm = x => x.toFixed(2).replace("-", "\u2212");
 const short = x => x === 0 ? "0" : Math.abs(x) < 0.001 || Math.abs(x) >= 1000 ? x.toExponential(1) : x.toFixed(3);
@@ -61,9 +61,10 @@ function options(id, names, chosen) {
 
 function explorer(source) {
   const data = source.data;
-  const both = data.kinds.some(kind => kind.gradients && kind.gradients[0].length);
+  const both = Boolean(data.asked && data.asked.length);
   const state = { kind: 0, layer: 0, head: 0, word: 0, key: 0, output: 0, backward: false, change: null,
     pinned: false };                              // after a click, pointing at another word changes nothing
+  const written = () => data.asked[state.output];  // the position of the output word that is asked
   const kind = () => data.kinds[state.kind];
   const where = () => kind().paths && kind().paths[state.layer];
   const weights = () => kind().weights[state.layer][state.head];
@@ -87,7 +88,7 @@ function explorer(source) {
   }
 
   function go(k, layer, head) {                   // to another attention; a head that it lacks becomes its first
-    if (k !== state.kind) state.word = state.backward && data.kinds[k].name !== "encoder" ? state.output : 0;
+    if (k !== state.kind) state.word = state.backward && data.kinds[k].name !== "encoder" ? written() : 0;
     state.kind = k;
     state.layer = layer < kind().weights.length ? layer : 0;
     state.head = head < kind().weights[state.layer].length ? head : 0;
@@ -99,7 +100,7 @@ function explorer(source) {
     state.backward = backward;
     if (backward) {
       [state.kind, state.layer] = steps[steps.length - 1];
-      state.word = Math.min(state.output, kind().queries.length - 1);
+      state.word = Math.min(written(), kind().queries.length - 1);
     }
     go(state.kind, state.layer, state.head);
   }
@@ -175,10 +176,10 @@ function explorer(source) {
   }
 
   function saidBackward(t, slope) {
-    const written = quoted(data.target[state.output]), choice = data.choices[state.output];
+    const word = quoted(data.target[written()]), choice = data.choices[written()];
     const order = slope.map((_, s) => s).filter(s => slope[s]).sort((a, b) => Math.abs(slope[b]) - Math.abs(slope[a]));
     const most = order.slice(0, 3).map(s => quoted(kind().keys[s]) + " " + signed(slope[s])).join(", ");
-    return `log P(${written}), P = ${choice.probability.toFixed(3)}, changes with the weights of ` +
+    return `log P(${word}), P = ${choice.probability.toFixed(3)}, changes with the weights of ` +
       `${quoted(kind().queries[t])} on ${most || "nothing"} (${place()}).`;
   }
 
@@ -218,7 +219,7 @@ function explorer(source) {
       const line = make("p");
       line.append(make("span", name === "source" ? "sentence: " : "read so far: ", { class: "hint" }));
       words.forEach((word, s) => {
-        if (name === "read" && s > state.output) return;
+        if (name === "read" && s > written()) return;
         const item = make("span", word + " ", { class: "salient" });
         item.style.setProperty("--depth", 100 * norms[i][s] / top + "%");
         item.append(make("small", short(norms[i][s])));
@@ -332,15 +333,13 @@ function explorer(source) {
   at("changes").hidden = !data.kinds[0].paths;
   at("tried").hidden = !source.all.length;
   if (both) {
-    const asked = data.kinds[0].gradients[0].length;
-    const sure = data.choices.slice(0, asked).map(choice => -choice.probability);
-    state.output = largest(sure);                 // the word of which the model is least sure
-    options("output", data.target.slice(0, asked).map((word, y) => `${y + 1}. ${word}`), state.output);
+    state.output = largest(data.asked.map(y => -data.choices[y].probability));  // of which the model is least sure
+    options("output", data.asked.map(y => `${y + 1}. ${data.target[y]}`), state.output);
     at("forward").addEventListener("change", () => turn(false));
     at("backward").addEventListener("change", () => turn(true));
     at("output").addEventListener("change", event => { state.output = +event.target.value; turn(true); });
-    at("left-out").hidden = asked === data.target.length;
-    at("left-out").textContent = `Only the first ${asked} output words can be asked, to keep this page small.`;
+    at("left-out").hidden = data.asked.length === data.target.length;
+    at("left-out").textContent = `Only ${data.asked.length} of the output words can be asked, to keep this page small.`;
     at("off").addEventListener("click", () => apply(noHead()));
     at("take").addEventListener("click", () => apply(noWeight()));
     at("back").addEventListener("click", () => apply(state.change));

@@ -76,6 +76,8 @@ def test_the_gradient_of_every_weight_is_what_taking_a_little_of_it_away_does(ca
                 found = unpacked(packed)
                 got[y, :, : found.shape[1]] = found
             for head, query, key in list(np.ndindex(weights.shape))[::3]:
+                if kind["name"] == "decoder" and key > query:  # masked
+                    assert not got[:, head, query, key].any()
                 if weights[head, query, key] < 1e-3:  # less than this cannot be taken from it
                     continue
                 change = TakeWeight(where, query, key, head, amount=little)
@@ -152,6 +154,21 @@ def test_a_page_may_ask_for_another_texts_activation(case):
             outcome(model, TEXT, change)
 
 
+def test_one_output_word_that_is_asked_alone_has_the_same_gradients(case):
+    model, data, _ = case
+    alone = look_inside(model, TEXT, asked=[3, 1])
+    assert data["asked"] == list(range(len(data["target"])))
+    assert alone["asked"] == [3, 1]
+    for one, all_of_them in zip(alone["kinds"], data["kinds"]):
+        for layer, packed in enumerate(one["gradients"]):
+            for i, y in enumerate(alone["asked"]):
+                wanted = unpacked(all_of_them["gradients"][layer][y])
+                np.testing.assert_allclose(unpacked(packed[i]), wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
+                np.testing.assert_allclose(one["arriving"][layer][i], all_of_them["arriving"][layer][y], rtol=1e-3)
+    with pytest.raises(ValueError, match="asked=99: must be positions of output words"):
+        look_inside(model, TEXT, asked=[99])
+
+
 def test_nothing_of_the_model_changes_and_all_is_plain_data(case):
     model, data, _ = case
     before = [(p.value.copy(), p.grad, p.grad.copy()) for p in model.model.parameters()]
@@ -180,7 +197,7 @@ def test_of_the_showrooms_sentence_it_finds_the_weight_that_makes_elle_and_in_ti
     seconds = []
     for _ in range(5):
         begin = time.perf_counter()
-        look_inside(translator, SHOWROOM, [TakeWeight("encoder.blocks.1.attention", it, car)])
+        look_inside(translator, SHOWROOM, [TakeWeight("encoder.blocks.1.attention", it, car)], asked=[9])
         seconds.append(time.perf_counter() - begin)
     assert min(seconds) < 0.15
 
