@@ -5,6 +5,8 @@
    source.known(change)    whether the outcome of a change can be had: {where, head} or {where, head, query, key}
    source.outcome(change)  a promise of it: {output, log_probability}
    source.all              the changes whose outcomes are there already, with them
+
+   `explorer(source)` draws; called again with another source, for another text, it draws anew.
 */
 
 const SIDES = {
@@ -312,39 +314,43 @@ function explorer(source) {
   }
 
   function arrows(id, now) {                      // the arrow keys go through a column
-    at(id).addEventListener("keydown", event => {
+    at(id).onkeydown = event => {
       const n = at(id).children.length, i = now();
       const next = { ArrowDown: i + 1, ArrowRight: i + 1, ArrowUp: i - 1, ArrowLeft: i - 1, Home: 0, End: n - 1 };
       if (!(event.key in next)) return;
       event.preventDefault();
       at(id).children[(next[event.key] + n) % n].focus();
-    });
+    };
   }
 
-  at("kind").addEventListener("change", event => go(+event.target.value, state.layer, state.head));
-  at("layer").addEventListener("change", event => go(state.kind, +event.target.value, state.head));
-  at("head").addEventListener("change", event => go(state.kind, state.layer, +event.target.value));
-  at("to-input").addEventListener("click", () => go(...steps[step() - 1], state.head));
-  at("to-output").addEventListener("click", () => go(...steps[step() + 1], state.head));
+  at("kind").onchange = event => go(+event.target.value, state.layer, state.head);
+  at("layer").onchange = event => go(state.kind, +event.target.value, state.head);
+  at("head").onchange = event => go(state.kind, state.layer, +event.target.value);
+  at("to-input").onclick = () => go(...steps[step() - 1], state.head);
+  at("to-output").onclick = () => go(...steps[step() + 1], state.head);
   arrows("queries", () => state.word);
   arrows("keys", () => state.key);
-  addEventListener("resize", lines);
+  window.onresize = lines;
   at("both").hidden = !both;
+  at("forward").checked = true;
+  at("changed").hidden = true;
+  at("told").textContent = "";
   at("changes").hidden = !data.kinds[0].paths;
+  at("written").textContent = data.output ? (data.source.length ? "\u2192 " : "goes on: ") + data.output : "";
+  document.querySelector(".sentence").textContent = (data.source.length ? data.source : data.read).join(" ");
   at("tried").hidden = !source.all.length;
   if (both) {
     state.output = largest(data.asked.map(y => -data.choices[y].probability));  // of which the model is least sure
     options("output", data.asked.map(y => `${y + 1}. ${data.target[y]}`), state.output);
-    at("forward").addEventListener("change", () => turn(false));
-    at("backward").addEventListener("change", () => turn(true));
-    at("output").addEventListener("change", event => { state.output = +event.target.value; turn(true); });
+    at("forward").onchange = () => turn(false);
+    at("backward").onchange = () => turn(true);
+    at("output").onchange = event => { state.output = +event.target.value; turn(true); };
     at("left-out").hidden = data.asked.length === data.target.length;
     at("left-out").textContent = `Only ${data.asked.length} of the output words can be asked, to keep this page small.`;
-    at("off").addEventListener("click", () => apply(noHead()));
-    at("take").addEventListener("click", () => apply(noWeight()));
-    at("back").addEventListener("click", () => apply(state.change));
+    at("off").onclick = () => apply(noHead());
+    at("take").onclick = () => apply(noWeight());
+    at("back").onclick = () => apply(state.change);
     at("as-it-is").textContent = data.output;
-    at("written").textContent = (data.source.length ? "\u2192 " : "goes on: ") + data.output;
     list();
   }
   build();

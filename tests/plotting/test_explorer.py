@@ -406,6 +406,30 @@ def test_a_weight_taken_away_and_a_head_switched_off_show_the_new_output_beside_
     assert [text.strip() for text in texts(page, "#changed-output")] == [wanted["output"]]
 
 
+def test_another_text_is_drawn_in_its_place_and_outcomes_may_come_later(opened, inside):
+    """What the live page does: the numbers come from a function that computes them."""
+    page = opened(explore_html(sentence(["a", "b"], ["x", "y", "z"])))
+    data = {name: value for name, value in inside.items() if name != "outcomes"}
+    page.execute_script(
+        "window.calls = []; explorer(live(arguments[0], change => { window.calls.push(change); "
+        "return new Promise(done => setTimeout(() => done({output: 'Il dort.', log_probability: -2}), 50)); }));",
+        data,
+    )
+    assert texts(page, "#queries button") == inside["source"]
+    assert texts(page, "#written") == ["\u2192 " + inside["output"]]
+    assert texts(page, ".sentence") == [" ".join(inside["source"])]
+    click(page, "take")
+    wait = (
+        "const done = arguments[0]; setTimeout(() => done(document.getElementById('changed-output').textContent), 200)"
+    )
+    assert page.execute_async_script(wait).strip() == "Il dort."
+    row = np.array(inside["kinds"][0]["weights"][0][0][0])
+    place = {"where": "encoder.blocks.0.attention", "head": 0, "query": 0, "key": int(row.argmax())}
+    assert page.execute_script("return window.calls") == [place]  # once: no handler of the first text is left
+    click(page, "to-output")
+    assert texts(page, "#step") == ["encoder, layer 1: step 2 of 4"]
+
+
 def test_all_changes_are_a_list_that_leads_to_each(opened, inside):
     page = opened(explore_html(inside))
     click(page, "tried")
