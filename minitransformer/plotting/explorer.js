@@ -17,7 +17,7 @@ const SIDES = {
 const at = id => document.getElementById(id);
 const quoted = word => "\u201c" + word + "\u201d";
 const signed = x => x === 0 ? "0" : (x < 0 ? "\u2212" : "+") + short(Math.abs(x));
-const plain = x => (x < 0 ? "\u2212" : "") + short(Math.abs(x));
+const exact = x => (x < 0 ? "\u2212" : "") + (x === 0 ? "0" : Math.abs(x).toPrecision(4));
 const logarithm = x => x.toFixed(2).replace("-", "\u2212");
 const short = x => x === 0 ? "0" : Math.abs(x) < 0.001 || Math.abs(x) >= 1000 ? x.toExponential(1) : x.toFixed(3);
 
@@ -182,7 +182,8 @@ function explorer(source) {
     const order = slope.map((_, s) => s).filter(s => slope[s]).sort((a, b) => Math.abs(slope[b]) - Math.abs(slope[a]));
     const most = order.slice(0, 3).map(s => quoted(kind().keys[s]) + " " + signed(slope[s])).join(", ");
     return `log P(${word}), P = ${choice.probability.toFixed(3)}, changes with the weights of ` +
-      `${quoted(kind().queries[t])} on ${most || "nothing"} (${place()}).`;
+      `${quoted(kind().queries[t])} on ${most || "nothing"} (${place()}). The gradient that arrives at this word has the ` +
+      `norm ${short(kind().arriving[state.layer][state.output][t])}.`;
   }
 
   function choose(s) {                            // another entry of the row
@@ -202,14 +203,14 @@ function explorer(source) {
     const names = `${quoted(kind().queries[t])} \u2192 ${quoted(kind().keys[s])}`;
     if (scores[s] === -Infinity) return [`${names}: masked, so its weight and its gradient are 0`];
     const sum = scores.reduce((total, x) => total + Math.exp(x - top), 0);
-    const found = [`${names}: score, from q\u00b7k: ${plain(scores[s])}`, "weight = exp(score \u2212 largest) / sum = " +
-      `exp(${plain(scores[s])} \u2212 ${plain(top)}) / ${short(sum)} = ${short(Math.exp(scores[s] - top) / sum)}`];
+    const found = [`${names}: score, from q\u00b7k: ${exact(scores[s])}`, "weight = exp(score \u2212 largest) / sum = " +
+      `exp(${exact(scores[s])} \u2212 ${exact(top)}) / ${exact(sum)} = ${exact(Math.exp(scores[s] - top) / sum)}`];
     if (state.change) found[1] += " (of the model as it is)";
     if (!state.backward) return found;
     const slope = gradients(t), mean = row.reduce((total, w, i) => total + w * slope[i], 0);
-    found.push(`\u2202weight = \u2202context \u00b7 v = ${signed(slope[s])}`,
+    found.push(`\u2202weight = \u2202context \u00b7 v = ${exact(slope[s])}`,
       "\u2202score = weight \u00d7 (\u2202weight \u2212 \u03a3 weight \u00d7 \u2202weight) = " +
-      `${short(row[s])} \u00d7 (${plain(slope[s])} \u2212 ${plain(mean)}) = ${signed(row[s] * (slope[s] - mean))}`);
+      `${exact(row[s])} \u00d7 (${exact(slope[s])} \u2212 ${exact(mean)}) = ${exact(row[s] * (slope[s] - mean))}`);
     return found;
   }
 
