@@ -17,7 +17,8 @@ const SIDES = {
 const at = id => document.getElementById(id);
 const quoted = word => "\u201c" + word + "\u201d";
 const signed = x => x === 0 ? "0" : (x < 0 ? "\u2212" : "+") + short(Math.abs(x));
-const exact = x => (x < 0 ? "\u2212" : "") + (x === 0 ? "0" : Math.abs(x).toPrecision(4));
+const exact = x => (x < 0 ? "\u2212" : "") + (x === 0 ? "0" :
+  Math.abs(x) < 0.001 ? Math.abs(x).toExponential(3) : Math.abs(x).toPrecision(4));
 const logarithm = x => x.toFixed(2).replace("-", "\u2212");
 const short = x => x === 0 ? "0" : Math.abs(x) < 0.001 || Math.abs(x) >= 1000 ? x.toExponential(1) : x.toFixed(3);
 
