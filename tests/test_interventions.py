@@ -1,6 +1,7 @@
 """Interventions: the output is that of a model changed by hand, decoding agrees, backward is right, nothing remains."""
 
 import copy
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -148,7 +149,7 @@ def test_decoding_with_a_state_sees_the_same_changes(name, first):
         wanted = model(*inputs)
         state, _ = model.start_decoding(SOURCE, 1) if len(inputs) == 2 else model.start_decoding(TARGET)
         cuts = [0, *range(first, T + 1)]
-        steps = [model.next_logits(TARGET[:, a:b], state) for a, b in zip(cuts, cuts[1:])]
+        steps = [model.next_logits(TARGET[:, a:b], state) for a, b in pairwise(cuts)]
     np.testing.assert_allclose(np.concatenate(steps, axis=1), wanted, rtol=0, atol=1e-12)
     assert np.abs(wanted - model(*inputs)).max() > 1e-3
 

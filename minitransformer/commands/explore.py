@@ -7,9 +7,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..decoding import DecodingTrace, LanguageModel, Translator
+from ..decoding import DecodingTrace, LanguageModel, Translator, look_inside, outcomes
+from ..interventions import attention_paths
 from ..pretrained import load
 from .errors import CommandError
 from .options import add_translator_option, new_parser, path_name, report
@@ -21,9 +20,9 @@ def add_parser(commands: Any) -> None:
         commands,
         "explore",
         run,
-        "Look at what every word attends to. Translates one sentence and writes a page, complete in one file, in which "
-        "each word shows its attention weights in every layer and head of encoder and decoder. Of a language model it "
-        "shows how the text is read.",
+        "Look at what every word attends to, and what every output word depends on. Translates one sentence and writes "
+        "a page, complete in one file, with the attention weights of every layer and head, their gradients, and the "
+        "output without a head or a weight. Of a language model it shows how the text is read.",
     )
     add_translator_option(parser)
     parser.add_argument("text", metavar="SENTENCE", help="the sentence to translate and look into")
@@ -36,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError(f"--out {options.out}: the page is a file whose name ends in .html")
     model = load(options.run_folder, ignore=options.ignore_key)
     try:
-        look = model.look(options.text) if isinstance(model, Translator) else read(model, options.text)
+        look = inside(model, options.text)
     except ValueError as error:
         raise CommandError(str(error)) from None
     if isinstance(model, Translator):
@@ -47,24 +46,20 @@ def run(options: argparse.Namespace) -> int:
         explore(look).save(path)
     except OSError as error:
         raise CommandError(f"{path}: cannot be written: {error.strerror or error}") from None
-    if isinstance(look, DecodingTrace):
-        print(" ".join(look.target))
-        words = {"source": look.source, "target": look.target}
+    if isinstance(model, Translator):
+        target = look.target if isinstance(look, DecodingTrace) else look["target"]
+        source = look.source if isinstance(look, DecodingTrace) else look["source"]
+        print(" ".join(target))
+        words = {"source": source, "target": target}
     else:
-        words = {"words": look.words}
+        words = {"words": look["read"]}
     print(f"page        {path}")
     report(options, {**words, "page": str(path)})
     return 0
 
 
-def read(model: LanguageModel, text: str) -> Any:
-    """What a language model does with a text, its tokens and the cache."""
-    from ..plotting import Read
-
-    ids = model.prompt_ids(text)
-    longest = model.model.config.max_length  # type: ignore[attr-defined]
-    if len(ids) > longest:
-        raise ValueError(f"the text has {len(ids)} tokens: this model reads at most {longest}")
-    vocabulary = model.vocabulary
-    words = vocabulary.labels(ids) if hasattr(vocabulary, "labels") else [vocabulary.decode([i]) for i in ids]
-    return Read(words, model.model.forward(np.array([ids]))[1])
+def inside(model: Translator | LanguageModel, text: str) -> Any:
+    """What the page shows: all of it for Transformers, attention alone for recurrent models."""
+    if isinstance(model, Translator) and not attention_paths(model.model):
+        return model.look(text)
+    return look_inside(model, text) | {"outcomes": outcomes(model, text)}

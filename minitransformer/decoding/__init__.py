@@ -4,6 +4,7 @@ from .bayes_risk import expected_utilities, minimum_bayes_risk
 from .beam import BeamStep, Branch, beam_search, search_tree
 from .greedy import greedy
 from .hypothesis import Hypothesis
+from .inside import look_inside, outcomes
 from .language_model import LanguageModel
 from .loading import load
 from .metrics import METRICS, chrf, exact_match, sentence_bleu
@@ -32,8 +33,10 @@ __all__ = [
     "expected_utilities",
     "greedy",
     "load",
+    "look_inside",
     "minimum_bayes_risk",
     "next_word_distribution",
+    "outcomes",
     "sample",
     "search_tree",
     "sentence_bleu",

@@ -17,7 +17,17 @@ from typing import Any
 import numpy as np
 
 from ..arguments import checked
-from ..interventions import Intervention, NoHead, TakeWeight, attention_at, attention_paths, intervene, layer_at
+from ..interventions import (
+    Intervention,
+    NoHead,
+    Patch,
+    TakeWeight,
+    attention_at,
+    attention_paths,
+    intervene,
+    layer_at,
+    recorded,
+)
 from ..layers import Array, Layer, Softmax
 from ..layers.hooks import method_replaced
 from .language_model import LanguageModel
@@ -31,7 +41,10 @@ NEW_TOKENS = 12  # with which a language model goes on
 
 @checked
 def look_inside(
-    model: Translator | LanguageModel, text: str, interventions: Sequence[Intervention] = ()
+    model: Translator | LanguageModel,
+    text: str,
+    interventions: Sequence[Intervention] = (),
+    asked: Sequence[int] | None = None,
 ) -> dict[str, Any]:
     """What the model does with a text, forward and backward, while these interventions hold.
 
@@ -42,34 +55,49 @@ def look_inside(
         To translate, or to read.
     interventions : sequence of Intervention
         Such as `NoHead("encoder.blocks.1.attention", 3)`.
+    asked : sequence of int, optional
+        The output words whose gradients are wanted, by position; by default all, or as many as 2,000,000 gradients of
+        attention weights allow. One word takes a fraction of the time.
 
     Returns
     -------
     dict
-        `source`, `read` and `target` (words), `output` (text), `choices` (for each output word its probability, and the
-        most probable others), `kinds` (for encoder, decoder, cross: `paths` of its layers, `weights[layer][head][t][s]`,
-        and packed `scores[layer]`, `gradients[layer][y]`, `arriving[layer][y]`) and `saliency` (norms of the gradients
-        of the input embeddings). `unpacked` reads what is packed.
+        `source`, `read`, `target` (words), `output` (text), `log_probability` of it, `choices` (for each output word
+        its probability, and the most probable others), `asked`, `kinds` and `saliency` (for each word y that was asked
+        the norms of the gradient of log P(y) of the input embeddings). A kind is the encoder, the decoder or cross:
+        `queries`, `keys` (words), `paths` of its layers, `weights[layer][head][t][s]`, and packed, to be read by
+        `unpacked`, `scores[layer]`, (H, T, S), and `gradients[layer][i]` of the weights, i counting what was asked;
+        rows at the end that are 0 are left out. `arriving[layer][i]` are norms of the gradient of the layer's output.
 
-    Raises ValueError for a text without a word, or one that is longer than the model reads.
+    Raises ValueError for a text without a word, one that is longer than the model reads, or a word that is not there.
     """
     with intervene(model.model, *interventions):
         ids, target, data = _words(model, text)
-        copies = [np.repeat(part, len(target), axis=0) for part in ids]  # one for each output word
-        data |= _both_ways(model.model, copies, target, _labels(model))
+        words = {"encoder": ("source", "source"), "decoder": ("read", "read"), "cross": ("target", "source")}
+        of_kind = {kind: {"queries": data[q], "keys": data[k]} for kind, (q, k) in words.items()}
+        if asked is None:
+            per_word = 0
+            for path in attention_paths(model.model):
+                sides = of_kind[_kind_of(path)].values()
+                per_word += attention_at(model.model, path).n_heads * int(np.prod([len(side) for side in sides]))
+            asked = range(min(len(target), max(NUMBERS // max(per_word, 1), 1)))
+        for y in asked:
+            if not 0 <= y < len(target):
+                raise ValueError(f"asked={y}: must be positions of output words, from 0 to {len(target) - 1}")
+        data |= _both_ways(model.model, ids, target, list(asked), _labels(model))
+    for kind in data["kinds"]:
+        kind |= of_kind[kind["name"]]
     return data
 
 
 @checked
-def outcomes(model: Translator | LanguageModel, text: str, data: dict[str, Any], weights: int = 40) -> list[dict]:
+def outcomes(model: Translator | LanguageModel, text: str, weights: int = 40) -> list[dict[str, Any]]:
     """What the output becomes without each head, and without each of the attention weights that matter most.
 
     Parameters
     ----------
     model, text
         As in `look_inside`.
-    data : dict
-        What `look_inside` returned for them.
     weights : int
         How many weights are taken away, one at a time: those with the largest |weight times gradient|.
 
@@ -78,33 +106,64 @@ def outcomes(model: Translator | LanguageModel, text: str, data: dict[str, Any],
     list of dict
         `where`, `head` and, for a weight, `query` and `key`; `output`; and `log_probability` of the original output.
     """
-    changes: list[Any] = []
-    found: list[tuple[float, str, int, int, int]] = []
-    for kind in data["kinds"]:
+    if weights < 0:
+        raise ValueError(f"weights={weights}: must be at least 0")
+    changes: list[dict[str, Any]] = []
+    found: list[tuple[float, dict[str, Any]]] = []
+    for kind in look_inside(model, text)["kinds"]:
         for layer, where in enumerate(kind["paths"]):
             w = np.array(kind["weights"][layer])  # (H, T, S)
-            changes += [NoHead(where, head) for head in range(len(w))]
+            changes += [{"where": where, "head": head} for head in range(len(w))]
             effect = np.zeros(w.shape)
             for packed in kind["gradients"][layer]:
-                g = unpacked(packed)
-                effect[:, : g.shape[1]] = np.maximum(effect[:, : g.shape[1]], np.abs(w[:, : g.shape[1]] * g))
-            largest = np.argsort(effect, axis=None)[::-1][:weights]
-            for head, query, key in zip(*np.unravel_index(largest, effect.shape)):
-                found.append((float(effect[head, query, key]), where, int(head), int(query), int(key)))
-    found.sort(reverse=True)
-    changes += [TakeWeight(where, query, key, head) for _, where, head, query, key in found[:weights]]
-    return [outcome(model, text, change) for change in changes]
+                g = unpacked(packed)  # (H, the first rows, S)
+                rows = g.shape[1]
+                effect[:, :rows] = np.maximum(effect[:, :rows], np.abs(w[:, :rows] * g))
+            for cell in np.argsort(effect, axis=None)[::-1][:weights]:
+                head, query, key = map(int, np.unravel_index(cell, effect.shape))
+                found.append((effect[head, query, key], {"where": where, "head": head, "query": query, "key": key}))
+    found.sort(key=lambda pair: pair[0], reverse=True)
+    return [outcome(model, text, change) for change in changes + [change for _, change in found[:weights]]]
 
 
-def outcome(model: Translator | LanguageModel, text: str, change: Any) -> dict[str, Any]:
-    """The output under one change, and what the original output's log-probability becomes."""
+@checked
+def outcome(model: Translator | LanguageModel, text: str, change: dict[str, Any]) -> dict[str, Any]:
+    """The output under one change, and what the original output's log-probability becomes.
+
+    The change is plain data, as `intervention` reads it; the result is the change with `output` and `log_probability`.
+    """
     ids, target, _ = _words(model, text)
-    with intervene(model.model, change):
+    with intervene(model.model, intervention(model, change)):
         logits = model.model(*ids)[0]
         output = _words(model, text)[2]["output"]
     log_p = np.log(_probabilities(logits)[np.arange(len(target)), target]).sum()
-    place = {name: getattr(change, name) for name in ("where", "head", "query", "key") if hasattr(change, name)}
-    return {**place, "output": output, "log_probability": round(float(log_p), 4)}
+    return {**change, "output": output, "log_probability": round(float(log_p), 4)}
+
+
+@checked
+def intervention(model: Translator | LanguageModel, change: dict[str, Any]) -> Intervention:
+    """The intervention that a page asks for in plain data.
+
+    {where, head}                   `NoHead`
+    {where, head, query, key}       `TakeWeight`
+    {where, position, text, of}     `Patch`, with what the layer gives for word `of` of another text
+
+    Raises ValueError where it is none of these.
+    """
+    names = set(change)
+    if names == {"where", "head"}:
+        return NoHead(**change)
+    if names == {"where", "head", "query", "key"}:
+        return TakeWeight(**change)
+    if names == {"where", "position", "text", "of"}:
+        ids, _, _ = _words(model, change["text"])
+        with recorded(model.model, change["where"]) as outputs:
+            model.model(*ids)
+        there = outputs[-1][0]  # (T, D)
+        if not 0 <= change["of"] < len(there):
+            raise ValueError(f"of={change['of']}: must be at least 0 and below {len(there)}")
+        return Patch(change["where"], change["position"], there[change["of"]])
+    raise ValueError(f"change has {', '.join(sorted(names)) or 'nothing'}: give where and head, or query and key too")
 
 
 def pack(array: Array) -> dict[str, Any]:
@@ -154,15 +213,16 @@ def _labels(model: Translator | LanguageModel) -> Callable[[int], str]:
     return lambda i: vocabulary.decode([i])
 
 
-def _both_ways(model: Layer, inputs: list[Array], target: Array, label: Callable[[int], str]) -> dict[str, Any]:
-    """Forward and backward of T copies of one text, of which copy y asks for output word y."""
-    T = len(target)
-    every = np.arange(T)
+def _both_ways(
+    model: Layer, inputs: list[Array], target: Array, asked: list[int], label: Callable[[int], str]
+) -> dict[str, Any]:
+    """Forward and backward of copies of one text, each of which asks for one output word."""
+    T, n = len(target), len(asked)
     paths = attention_paths(model)
     scores: dict[str, Array] = {}
     weights: dict[str, Array] = {}
-    gradients: dict[str, Array] = {}  # (T copies, H, queries, keys)
-    arriving: dict[str, Array] = {}  # (T copies, queries)
+    gradients: dict[str, Array] = {}  # (copies, H, queries, keys)
+    arriving: dict[str, Array] = {}  # (copies, queries)
     embeddings: dict[str, Array] = {}
     with ExitStack() as stack:
         for path in paths:
@@ -175,40 +235,48 @@ def _both_ways(model: Layer, inputs: list[Array], target: Array, label: Callable
         for parameter in model.parameters():  # what backward adds to is put aside, and given back
             stack.callback(setattr, parameter, "grad", parameter.grad)
             parameter.grad = np.zeros_like(parameter.value)
-        logits, cache = model.forward(*inputs)
+        logits, cache = model.forward(*(np.repeat(ids, max(n, 1), axis=0) for ids in inputs))
         p = _probabilities(logits[0])
         d_logits = np.zeros_like(logits)
-        d_logits[every, every] = np.eye(logits.shape[-1])[target] - p  # d log P(y) / d logits = one-hot(y) - p
+        for i, y in enumerate(asked):  # d log P(y) / d logits = one-hot(y) - p
+            d_logits[i, y] = -p[y]
+            d_logits[i, y, target[y]] += 1
         model.backward(d_logits, cache)
     choices = []
     for y, row in zip(target, p):
         best = [i for i in np.argsort(row)[::-1][:4] if i != y][:3]
         others = [[label(int(i)), round(float(row[i]), 4)] for i in best]
         choices.append({"probability": round(float(row[y]), 4), "others": others})
-    per_word = sum(g[0].size for g in gradients.values())
-    n = T if per_word * T <= NUMBERS else max(NUMBERS // per_word, 1)
     kinds = []
     for kind in KINDS:
         own = [path for path in paths if _kind_of(path) == kind]
         if not own:
             continue
         # What comes after output word y cannot change it: its rows are 0, and left out.
-        rows = [None if kind == "encoder" else y + 1 for y in range(n)]
+        rows = [None if kind == "encoder" else y + 1 for y in asked]
         kinds.append(
             {
                 "name": kind,
                 "paths": own,
                 "weights": [np.round(weights[path][0].astype(float), 4).tolist() for path in own],
                 "scores": [pack(scores[path][0]) for path in own],
-                "gradients": [[pack(gradients[path][y][:, : rows[y]]) for y in range(n)] for path in own],
-                "arriving": [_rounded(arriving[path]) for path in own],
+                "gradients": [[pack(gradients[path][i][:, : rows[i]]) for i in range(n)] for path in own],
+                "arriving": [_rounded(arriving[path][:n]) for path in own],
             }
         )
-    saliency = {"read": _rounded(embeddings.get("target_embedding", embeddings.get("embedding", np.zeros((T, T)))))}
-    if "source_embedding" in embeddings:
-        saliency["source"] = _rounded(embeddings["source_embedding"])
-    log_p = float(np.log(p[every, target]).sum())
-    return {"choices": choices, "kinds": kinds, "saliency": saliency, "log_probability": round(log_p, 4)}
+    sides = {
+        "source": "source_embedding",
+        "read": "target_embedding" if "target_embedding" in embeddings else "embedding",
+    }
+    saliency = {side: _rounded(embeddings[name][:n]) for side, name in sides.items() if name in embeddings}
+    log_p = float(np.log(p[np.arange(T), target]).sum())
+    return {
+        "choices": choices,
+        "asked": asked,
+        "kinds": kinds,
+        "saliency": saliency,
+        "log_probability": round(log_p, 4),
+    }
 
 
 def _watch_softmax(
@@ -232,7 +300,7 @@ def _watch_softmax(
         return y, cache
 
     def backward(dy: Array, cache: Any) -> Array:
-        gradients[path] = by_head(dy)
+        gradients[path] = np.where(np.isfinite(scores[path]), by_head(dy), 0)  # a masked weight cannot change
         return softmax_backward(dy, cache)
 
     stack.enter_context(method_replaced(softmax, "forward", forward))

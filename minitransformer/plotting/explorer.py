@@ -24,12 +24,6 @@ from .style import Array
 DECIMALS = 4  # of the weights in the page
 START = "(start)"  # what a decoder reads before the first word
 
-KINDS = {
-    "encoder": ("encoder", "a word of the sentence", "every word of the sentence"),
-    "decoder": ("decoder", "a word that the decoder has read", "the words that it has read so far"),
-    "cross": ("cross", "the word that the decoder is about to write", "every word of the sentence"),
-}
-
 
 @runtime_checkable
 class TraceLike(Protocol):
@@ -88,43 +82,61 @@ class AttentionExplorer:
         return Path(path)
 
 
-def explore(look: TraceLike | Read) -> AttentionExplorer:
-    """The explorer of one sentence, for a notebook: `explore(translator.look("The cat sleeps."))`."""
-    rows = len(look.words) if isinstance(look, Read) else max(len(look.source), len(look.target))
-    return AttentionExplorer(explore_html(look), 330 + 34 * rows)
+def explore(look: TraceLike | Read | Mapping[str, Any]) -> AttentionExplorer:
+    """The explorer of one sentence, for a notebook: `explore(translator.look("The cat sleeps."))`.
+
+    With gradients and interventions: `explore(look_inside(translator, "The cat sleeps."))`.
+    """
+    data = _data(look)
+    rows = max(max(len(kind["queries"]), len(kind["keys"])) for kind in data["kinds"])
+    return AttentionExplorer(_page(data), 330 + 34 * rows + 370 * ("choices" in data))
 
 
-def explore_html(look: TraceLike | Read) -> str:
+def explore_html(look: TraceLike | Read | Mapping[str, Any]) -> str:
     """The explorer of one sentence as a whole HTML document.
 
     Parameters
     ----------
     look : with `source`, `target` and `cache`
-        As `Translator.look(text)` returns it; or a `Read`, of a language model.
+        As `Translator.look(text)` returns it; or a `Read`, of a language model; or what `decoding.look_inside` returns,
+        for a page that goes backward too. Its entry `outcomes`, if it has one, are interventions to choose from.
     """
+    return _page(_data(look))
+
+
+def _data(look: TraceLike | Read | Mapping[str, Any]) -> dict[str, Any]:
+    """What the page draws: that of `look_inside`, or the words and weights that a cache holds."""
+    if isinstance(look, Mapping):
+        return dict(look)
     if isinstance(look, Read):
-        sentence, source, target, read = look.words, [], look.words, look.words
+        source, target, read = [], look.words, look.words
     else:
-        sentence, source, target, read = look.source, look.source, look.target, [START, *look.target[:-1]]
+        source, target, read = look.source, look.target, [START, *look.target[:-1]]
     words = {"encoder": (source, source), "decoder": (read, read), "cross": (target, source)}
     kinds = []
     found = _maps(look.cache, len(source), len(target))
-    for kind, (name, left, right) in KINDS.items():
+    for kind, (queries, keys) in words.items():
         if maps := found.get(kind):
-            queries, keys = words[kind]
-            weights = [[[[round(float(w), DECIMALS) for w in row] for row in head] for head in layer] for layer in maps]
-            kinds.append(
-                {"name": name, "left": left, "right": right, "queries": queries, "keys": keys, "weights": weights}
-            )
+            weights = [np.round(layer.astype(float), DECIMALS).tolist() for layer in maps]
+            kinds.append({"name": kind, "queries": queries, "keys": keys, "weights": weights})
     if not kinds:
         raise ValueError("look.cache holds no attention weights of this sentence: there is nothing to explore")
-    data = json.dumps({"kinds": kinds, "decimals": DECIMALS}, ensure_ascii=False, separators=(",", ":"))
+    return {"source": source, "read": read, "target": target, "kinds": kinds}
+
+
+def _page(data: dict[str, Any]) -> str:
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     # Within a script element, what begins with < could end it.
-    data = re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", data)
-    parts = {"@SENTENCE@": html.escape(" ".join(sentence)), "@DATA@": data}
-    page = (resources.files(__package__) / "explorer.html").read_text(encoding="utf-8")
+    text = re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    here = resources.files(__package__)
+    parts = {
+        "@SENTENCE@": html.escape(" ".join(data["source"] or data["read"])),
+        "@DATA@": text,
+        "@SCRIPT@": (here / "explorer.js").read_text(encoding="utf-8"),
+    }
+    page = (here / "explorer.html").read_text(encoding="utf-8")
     # In one pass: a word of the sentence may look like a placeholder.
-    return re.sub("@SENTENCE@|@DATA@", lambda found: parts[found[0]], page)
+    return re.sub("|".join(parts), lambda found: parts[found[0]], page)
 
 
 def _maps(cache: Any, S: int, T: int) -> dict[str, list[Array]]:

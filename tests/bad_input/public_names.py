@@ -19,7 +19,7 @@ from minitransformer.data import (
     PairBatches,
     WordVocabulary,
 )
-from minitransformer.decoding import Branch, chrf
+from minitransformer.decoding import Branch, Translator, chrf
 from minitransformer.interventions import NoHead
 from minitransformer.layers import (
     LSTM,
@@ -89,6 +89,10 @@ def block() -> PostNorm:
 
 def gpt() -> GPT:
     return GPT(GPTConfig(V, 9, D, H, 1, dropout=0.0), rng())
+
+
+def translator() -> Translator:
+    return Translator("minimal", minimal(), words(), words(), start=1)
 
 
 def embedding() -> InputEmbedding:
@@ -208,6 +212,8 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "interventions.Patch": {"where": lambda: HEADS, "position": lambda: 1, "activation": lambda: normal(D)},
     "interventions.intervene": {"model": gpt, "interventions": lambda: NoHead(HEADS, 1)},
     "interventions.recorded": {"model": gpt, "where": lambda: HEADS},
+    "decoding.look_inside": {"model": translator, "text": lambda: "a b"},
+    "decoding.outcomes": {"model": translator, "text": lambda: "a b"},
     "models.GPT": {"config": lambda: GPTConfig(V, 9, D, H, 1)},
     "models.GPTConfig": {"n_blocks": lambda: 1},
     "models.T5": T5_CONFIG,

@@ -1,11 +1,10 @@
 """`explore` writes the page of one sentence of a trained run."""
 
-import numpy as np
 import pytest
 
 from minitransformer import load
-from minitransformer.decoding import LanguageModel
-from minitransformer.plotting import Read, explore_html
+from minitransformer.decoding import LanguageModel, look_inside, outcomes
+from minitransformer.plotting import explore_html
 
 
 def test_the_page_is_that_of_the_runs_own_look(run, json_of, trained, tmp_path):
@@ -13,8 +12,10 @@ def test_the_page_is_that_of_the_runs_own_look(run, json_of, trained, tmp_path):
     status, out, err = run("explore", trained, "I see the zebra.", "--out", path, "--json")
     assert status == 0, err
     assert "zebra" in err  # it is not in the vocabulary
-    look = load(trained).look("I see the zebra.")
-    assert path.read_text(encoding="utf-8") == explore_html(look)
+    translator, text = load(trained), "I see the zebra."
+    look, data = translator.look(text), look_inside(translator, text)
+    data["outcomes"] = outcomes(translator, text)
+    assert path.read_text(encoding="utf-8") == explore_html(data)
     assert json_of(out) == {"source": look.source, "target": look.target, "page": str(path)}
 
 
@@ -29,9 +30,10 @@ def test_of_a_language_model_the_page_shows_how_it_reads_the_text(run, json_of, 
     words = ["t", "h", "e", "␣", "c", "a", "t"]
     assert json_of(out) == {"words": words, "page": str(page)}
     model = LanguageModel.load(folder)
-    cache = model.model.forward(np.array([model.prompt_ids("the cat")]))[1]
-    assert page.read_text(encoding="utf-8") == explore_html(Read(words, cache))
-    for wrong, message in (("the cat sees", "the text has 12 tokens: this model reads at most 8"), ("Z", "had no 'Z'")):
+    data = look_inside(model, "the cat")
+    data["outcomes"] = outcomes(model, "the cat")
+    assert page.read_text(encoding="utf-8") == explore_html(data)
+    for wrong, message in (("the cat sees", "text has 12 tokens: this model reads at most 8"), ("Z", "had no 'Z'")):
         status, _, err = run("explore", folder, wrong, "--out", page)
         assert status == 2
         assert message in err

@@ -15,6 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from minitransformer.decoding import look_inside, outcomes
+from minitransformer.decoding.inside import unpacked
+from minitransformer.experiments.coreference import SHOWROOM, stored_pronoun_translator
 from minitransformer.layers import Cache
 from minitransformer.models import LlamaConfig, TransformerConfig, build_model
 from minitransformer.plotting import Read, explore, explore_html
@@ -197,9 +200,10 @@ def shown(browser):
     """The weights that stand beside the words on the right, as they are drawn."""
     numbers = texts(browser, "#keys .number")
     bars = browser.execute_script(
-        "return [...document.querySelectorAll('#keys li')].map(e => parseFloat(e.style.getPropertyValue('--share')))"
+        "return [...document.querySelectorAll('#keys button')]"
+        ".map(e => parseFloat(e.style.getPropertyValue('--share')))"
     )
-    return [float(n) for n in numbers], [bar / 100 for bar in bars]
+    return [float(n.split()[0]) for n in numbers], [bar / 100 for bar in bars]
 
 
 def choose(browser, part, value):
@@ -215,7 +219,7 @@ def test_every_choice_and_every_word_shows_the_models_own_weights(opened, look):
     for kind, (queries, keys, weights) in wanted.items():
         choose(page, "kind", kind)
         assert texts(page, "#queries button") == queries
-        assert texts(page, "#keys li span:first-child") == keys
+        assert texts(page, "#keys button span:first-child") == keys
         assert texts(page, "#layer option") == [str(i) for i in range(weights.shape[0])]
         assert texts(page, "#head option") == [str(i) for i in range(weights.shape[1])]
         for layer, head in np.ndindex(weights.shape[:2]):
@@ -227,7 +231,7 @@ def test_every_choice_and_every_word_shows_the_models_own_weights(opened, look):
                 np.testing.assert_allclose(numbers, weights[layer, head, t], atol=0.0051)
                 np.testing.assert_allclose(bars, weights[layer, head, t], atol=0.5e-4)
         np.testing.assert_allclose(
-            [[float(n) for n in texts(page, f"tbody tr:nth-child({t + 1}) td")] for t in range(len(queries))],
+            [[float(n) for n in texts(page, f"#all tbody tr:nth-child({t + 1}) td")] for t in range(len(queries))],
             weights[-1, -1],
             atol=0.0051,
         )
@@ -252,6 +256,7 @@ def test_it_is_worked_by_keyboard_alone(opened, look):
         ActionChains(page).send_keys(*keys).perform()
         return page.switch_to.active_element
 
+    assert press(Keys.TAB).get_attribute("id") == "to-output"
     assert press(Keys.TAB).get_attribute("id") == "kind"
     assert press(Keys.TAB).get_attribute("id") == "layer"
     press(Keys.ARROW_DOWN)
@@ -261,6 +266,9 @@ def test_it_is_worked_by_keyboard_alone(opened, look):
     np.testing.assert_allclose(shown(page)[1], maps_of(look)["encoder"][2][1, 0, 2], atol=0.5e-4)
     assert press(Keys.END).text == "<eos>"
     assert press(Keys.ARROW_DOWN).text == "the"
+    best = int(maps_of(look)["encoder"][2][1, 0, 0].argmax())
+    assert press(Keys.TAB).text.startswith(look.source[best])  # of what it looks at, the largest weight
+    assert press(Keys.HOME).text.startswith("the")
     assert press(Keys.TAB).tag_name == "summary"
 
 
@@ -277,10 +285,13 @@ def test_a_screen_reader_hears_names_states_and_what_is_seen(opened, look):
 
     heard = [said_of(node) for node in nodes if not node["ignored"]]
     assert {name.strip() for role, name, _ in heard if role == "combobox"} == {"who looks", "layer", "head"}
-    assert [name for role, name, _ in heard if role == "radiogroup"] == ["who looks: a word of the sentence"]
-    radios = {name: state["checked"] for role, name, state in heard if role == "radio"}
-    assert radios == {word: "true" if word == "cat" else "false" for word in look.source}
-    assert "list" in {role for role, _, _ in heard}
+    groups = ["who looks: a word of the sentence", "what is looked at: every word of the sentence"]
+    assert [name for role, name, _ in heard if role == "radiogroup"] == groups
+    radios = [(name, state["checked"]) for role, name, state in heard if role == "radio"]
+    assert radios[:5] == [(word, "true" if word == "cat" else "false") for word in look.source]
+    looked_at = maps_of(look)["encoder"][2][0, 0, 1]
+    keys = zip(look.source, looked_at)
+    assert radios[5:] == [(f"{w} {x:.2f}", "true" if x == looked_at.max() else "false") for w, x in keys]
     said = texts(page, "#said")[0]
     row = maps_of(look)["encoder"][2][0, 0, 1]
     best = int(row.argmax())
@@ -295,13 +306,198 @@ def test_a_phone_shows_it_without_scrolling_sideways(opened, look, width):
     page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
     try:
         assert page.execute_script("return document.documentElement.scrollWidth") <= width
-        targets = "return [...document.querySelectorAll('button, select, summary')]"
+        seen = ".filter(e => e.offsetParent !== null)"
+        targets = f"return [...document.querySelectorAll('button, select, summary')]{seen}"
         sizes = page.execute_script(f"{targets}.map(e => e.getBoundingClientRect().height)")
         assert min(sizes) >= 24  # WCAG 2.2, success criterion 2.5.8: a finger must find it
-        words = "[...document.querySelectorAll('#queries button, #keys li')]"
+        words = "[...document.querySelectorAll('#queries button, #keys button')]"
         assert page.execute_script(f"return {words}.filter(e => e.scrollWidth > e.clientWidth + 1).length") == 0
     finally:
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.fixture(scope="module")
+def inside():
+    """The sentence with "it", both ways, and what each change makes of its translation."""
+    translator = stored_pronoun_translator()
+    data = look_inside(translator, SHOWROOM)
+    return data | {"outcomes": outcomes(translator, SHOWROOM)}
+
+
+def click(page, name):
+    page.find_element("id", name).click()
+
+
+def test_backward_every_step_shows_the_gradients_of_the_chosen_word(opened, inside):
+    page = opened(explore_html(inside))
+    click(page, "backward")
+    y = inside["target"].index("elle")
+    choose(page, "output", f"{y + 1}. elle")
+    kinds = {kind["name"]: kind for kind in inside["kinds"]}
+    for step, (name, layer) in enumerate((("cross", 0), ("decoder", 0), ("encoder", 1), ("encoder", 0))):
+        assert texts(page, "#step") == [f"{name}, layer {layer}: step {step + 1} of 4 from the output"]
+        kind, row = kinds[name], y if name != "encoder" else inside["source"].index("it")
+        wanted = unpacked(kind["gradients"][layer][y])[0]
+        page.find_elements("css selector", "#queries button")[row].click()
+        numbers = [line.split(" \u2202") for line in texts(page, "#keys .number")]
+        got = [float(number[1].replace("\u2212", "-")) for number in numbers]
+        np.testing.assert_allclose(got, wanted[row], rtol=0.06, atol=0.0006)  # as they are written
+        np.testing.assert_allclose([float(n[0]) for n in numbers], kind["weights"][layer][0][row], atol=0.0051)
+        np.testing.assert_allclose(shown(page)[1], np.abs(wanted[row]) / np.abs(wanted).max(), atol=1e-3)
+        arriving = np.array(kind["arriving"][layer][y])
+        bars = "[...document.querySelectorAll('#queries button')].map(e => e.style.getPropertyValue('--share'))"
+        (norm,) = re.findall(r"has the norm (.*)\.$", texts(page, "#said")[0])
+        np.testing.assert_allclose(float(norm), arriving[row], rtol=0.06, atol=0.0006)
+        got = [float(bar.rstrip("%")) / 100 for bar in page.execute_script(f"return {bars}")]
+        np.testing.assert_allclose(got, arriving / arriving.max(), atol=1e-3)
+        if step < 3:
+            click(page, "to-input")
+    assert not page.find_element("id", "to-input").is_enabled()
+    salient = texts(page, "#saliency-words small")
+    wanted = [*inside["saliency"]["source"][y], *inside["saliency"]["read"][y][: y + 1]]
+    np.testing.assert_allclose([float(number) for number in salient], wanted, rtol=0.06, atol=0.0006)
+    click(page, "forward")
+    assert texts(page, "#step") == ["encoder, layer 0: step 1 of 4"]
+
+
+def test_the_formula_has_the_numbers_of_the_chosen_entry(opened, inside):
+    page = opened(explore_html(inside))
+    click(page, "backward")
+    y, it, car = inside["target"].index("elle"), inside["source"].index("it"), inside["source"].index("car")
+    choose(page, "output", f"{y + 1}. elle")
+    for _ in range(2):
+        click(page, "to-input")
+    page.find_elements("css selector", "#queries button")[it].click()
+    page.find_elements("css selector", "#keys button")[car].click()
+    (kind,) = [kind for kind in inside["kinds"] if kind["name"] == "encoder"]
+    scores, w = unpacked(kind["scores"][1])[0, it], np.array(kind["weights"][1][0][it])
+    g = unpacked(kind["gradients"][1][y])[0, it]
+    lines = texts(page, "#formula li")
+    number = re.compile(r"(?<!\w)\u2212?\d[\d.]*(?:e-\d+)?")
+    numbers = [[float(n.replace("\u2212", "-")) for n in number.findall(line)] for line in lines]
+    assert lines[0].startswith("\u201cit\u201d \u2192 \u201ccar\u201d")
+    total = np.exp(scores - scores.max()).sum()
+    np.testing.assert_allclose(numbers[0], scores[car], atol=0.001)
+    np.testing.assert_allclose(numbers[1], [scores[car], scores.max(), total, w[car]], atol=0.001)
+    np.testing.assert_allclose(numbers[2], g[car], atol=1e-5)
+    np.testing.assert_allclose(
+        np.abs(numbers[3]), np.abs([w[car], g[car], w @ g, w[car] * (g[car] - w @ g)]), atol=0.001
+    )
+
+
+def test_a_weight_taken_away_and_a_head_switched_off_show_the_new_output_beside_the_old(opened, inside):
+    page = opened(explore_html(inside))
+    choose(page, "layer", 1)
+    it, car = inside["source"].index("it"), inside["source"].index("car")
+    page.find_elements("css selector", "#queries button")[it].click()
+    assert texts(page, "#take") == ["Take \u201cit\u201d \u2192 \u201ccar\u201d away"]
+    click(page, "take")
+    assert texts(page, "#as-it-is") == ["J'ai eu ma voiture directement du salon, elle était neuve."]
+    assert [text.strip() for text in texts(page, "#changed-output")] == [
+        "J'ai eu ma voiture directement du salon, il était neuf."
+    ]
+    assert texts(page, "mark") == ["il", "neuf."]
+    assert texts(page, "#told") == ["The output changes."]
+    assert page.find_element("id", "take").get_attribute("aria-pressed") == "true"
+    click(page, "back")
+    assert not page.find_element("id", "changed").is_displayed()
+    page.find_elements("css selector", "#keys button")[car + 1].click()
+    assert not page.find_element("id", "take").is_enabled()  # it was not computed
+    click(page, "off")
+    (wanted,) = [o for o in inside["outcomes"] if o["where"] == "encoder.blocks.1.attention" and "key" not in o]
+    assert [text.strip() for text in texts(page, "#changed-output")] == [wanted["output"]]
+
+
+def test_another_text_is_drawn_in_its_place_and_outcomes_may_come_later(opened, inside):
+    """What the live page does: the numbers come from a function that computes them."""
+    page = opened(explore_html(sentence(["a", "b"], ["x", "y", "z"])))
+    data = {name: value for name, value in inside.items() if name != "outcomes"}
+    page.execute_script(
+        "window.calls = []; explorer(live(arguments[0], change => { window.calls.push(change); "
+        "return new Promise(done => setTimeout(() => done({output: 'Il dort.', log_probability: -2}), 50)); }));",
+        data,
+    )
+    assert texts(page, "#queries button") == inside["source"]
+    assert texts(page, "#written") == ["\u2192 " + inside["output"]]
+    assert texts(page, ".sentence") == [" ".join(inside["source"])]
+    click(page, "take")
+    wait = (
+        "const done = arguments[0]; setTimeout(() => done(document.getElementById('changed-output').textContent), 200)"
+    )
+    assert page.execute_async_script(wait).strip() == "Il dort."
+    row = np.array(inside["kinds"][0]["weights"][0][0][0])
+    place = {"where": "encoder.blocks.0.attention", "head": 0, "query": 0, "key": int(row.argmax())}
+    assert page.execute_script("return window.calls") == [place]  # once: no handler of the first text is left
+    click(page, "to-output")
+    assert texts(page, "#step") == ["encoder, layer 1: step 2 of 4"]
+
+
+def test_all_changes_are_a_list_that_leads_to_each(opened, inside):
+    page = opened(explore_html(inside))
+    click(page, "tried")
+    rows = page.find_elements("css selector", "#tried tbody button")
+    assert len(rows) == len(inside["outcomes"])
+    (row,) = [r for r in rows if r.text == "without \u201cit\u201d \u2192 \u201ccar\u201d of encoder, layer 1, head 0"]
+    row.click()
+    assert texts(page, "#queries [aria-checked=true]") == ["it"]
+    assert texts(page, "#keys [aria-checked=true] span:first-child") == ["car"]
+    assert texts(page, "mark") == ["il", "neuf."]
+
+
+def test_backward_by_keyboard_and_for_a_screen_reader(opened, inside):
+    from selenium.webdriver import ActionChains, Keys
+
+    page = opened(explore_html(inside))
+
+    def press(*keys):
+        ActionChains(page).send_keys(*keys).perform()
+        return page.switch_to.active_element
+
+    assert press(Keys.TAB).get_attribute("id") == "forward"
+    assert press(Keys.ARROW_DOWN).get_attribute("id") == "backward"
+    assert press(Keys.TAB).get_attribute("id") == "output"
+    assert press(Keys.TAB).get_attribute("id") == "to-input"
+    press(Keys.ENTER)
+    assert texts(page, "#step")[0].startswith("decoder, layer 0: step 2 of 4")
+    assert texts(page, "#said")[0].startswith("log P(")
+    page.execute_cdp_cmd("Accessibility.enable", {})
+    nodes = page.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    page.execute_cdp_cmd("Accessibility.disable", {})
+    interactive = {"button", "radio", "combobox", "radiogroup", "region"}
+    heard = [node for node in nodes if not node["ignored"] and node["role"]["value"] in interactive]
+    assert len(heard) > 20
+    assert not [node for node in heard if not node["name"]["value"].strip()]
+
+
+def test_backward_fits_a_phone(opened, inside):
+    page = opened(explore_html(inside))
+    device = {"width": 360, "height": 700, "deviceScaleFactor": 2, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", device)
+    try:
+        click(page, "backward")
+        click(page, "take")
+        click(page, "tried")
+        assert page.execute_script("return document.documentElement.scrollWidth") <= 360
+        sizes = "[...document.querySelectorAll('button, select, summary')].filter(e => e.offsetParent !== null)"
+        assert page.execute_script(f"return Math.min(...{sizes}.map(e => e.getBoundingClientRect().height))") >= 24
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_page_of_forty_words_is_of_a_few_megabytes_and_answers_at_once(opened):
+    translator = stored_pronoun_translator()
+    text = " ".join((SHOWROOM.split() * 4)[:34])
+    data = look_inside(translator, text)
+    assert len(data["source"]) >= 40
+    html_text = explore_html(data)
+    assert len(html_text) < 6e6
+    page = opened(html_text)
+    click(page, "backward")
+    seconds = page.execute_script(
+        "const begin = performance.now(); document.querySelectorAll('#queries button')[5].focus(); "
+        "document.body.offsetHeight; return (performance.now() - begin) / 1000"
+    )
+    assert seconds < 0.5
 
 
 def test_hostile_words_are_shown_as_they_are_and_do_nothing(opened):
