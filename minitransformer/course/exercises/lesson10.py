@@ -351,6 +351,7 @@ EXERCISES = [
         difficulty=3,
         importance=2,
         minutes=15,
+        optional=True,
         title="The gradient of a risk",
         solution=expected_risk_backward,
         cases=_expected_risk_cases,
