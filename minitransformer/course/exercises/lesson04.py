@@ -378,6 +378,11 @@ def _attention_reference(d_context: Array, q: Array, k: Array, v: Array, weights
     return tuple(gradient[:, 0] for gradient in layer.backward(d_context[:, None], cache))
 
 
+def _one_query_by_d(q: Array, k: Array, v: Array) -> Array:
+    """Divides by d, and not by its root."""
+    return one_query(q * q.shape[-1] ** -0.5, k, v)
+
+
 EXERCISES = [
     Exercise(
         name="one_query",
@@ -389,7 +394,7 @@ EXERCISES = [
         title="One query",
         solution=one_query,
         cases=_one_query_cases,
-        wrong=(_one_query_unscaled, _one_query_by_keys, _one_query_sum),
+        wrong=(_one_query_unscaled, _one_query_by_keys, _one_query_sum, _one_query_by_d),
         hints=(
             "Three lines: a score for each key, softmax, the average of the values.",
             "k @ q has one entry for each key. Divide by the root of d, the length of q.",

@@ -26,7 +26,7 @@ def residual_backward(dy: Array, x: Array, w: Array) -> tuple[Array, Array]:
 def layer_norm(x: Array, gain: Array, shift: Array, eps: float) -> Array:
     """Normalize each position's vector to mean 0 and variance 1, then scale and shift each feature.
 
-    x (B, T, D), gain and shift (D,) -> (B, T, D).
+    x (B, T, D), gain and shift (D,), eps a small number under the root -> (B, T, D).
     """
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = (centred**2).mean(axis=-1, keepdims=True)
@@ -315,6 +315,17 @@ def _rms_norm_reference(dy: Array, x_hat: Array, inv_rms: Array, gain: Array) ->
     return dx, layer.gain.grad
 
 
+def _over_sentences(x: Array, gain: Array, shift: Array, eps: float) -> Array:
+    """Mean and variance run over the sentences of the batch; they are those of one position's D numbers."""
+    return gain * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps) + shift
+
+
+def _over_whole_sentences(x: Array, gain: Array, shift: Array, eps: float) -> Array:
+    """Mean and variance run over the whole sentence; they are those of one position's D numbers."""
+    variance = x.var(axis=(1, 2), keepdims=True)
+    return gain * (x - x.mean(axis=(1, 2), keepdims=True)) / np.sqrt(variance + eps) + shift
+
+
 EXERCISES = [
     Exercise(
         name="residual_backward",
@@ -346,7 +357,14 @@ EXERCISES = [
         title="Layer normalization",
         solution=layer_norm,
         cases=_norm_cases,
-        wrong=(_over_positions, _sample_variance, _eps_on_deviation, _shift_is_scaled),
+        wrong=(
+            _over_positions,
+            _sample_variance,
+            _eps_on_deviation,
+            _shift_is_scaled,
+            _over_sentences,
+            _over_whole_sentences,
+        ),
         hints=(
             "Mean and variance are those of ONE vector: over the last axis, whatever else is in the batch.",
             "keepdims=True keeps an axis of length 1, so that the mean (B, T, 1) can be subtracted from x (B, T, D). "

@@ -351,6 +351,14 @@ def _accumulated_reference(gradients: Array, n_tokens: Array) -> Array:
     return np.average(gradients, axis=0, weights=n_tokens)
 
 
+def _eps_under_the_root(
+    w: Array, g: Array, m: Array, v: Array, t: int, rate: float, beta1: float, beta2: float, eps: float
+) -> tuple[Array, Array, Array]:
+    """Epsilon stands under the root; it is added to the root."""
+    _, m, v = adam_step(w, g, m, v, t, rate, beta1, beta2, eps)
+    return w - rate * m / (1 - beta1**t) / np.sqrt(v / (1 - beta2**t) + eps), m, v
+
+
 EXERCISES = [
     Exercise(
         name="teacher_forcing",
@@ -403,7 +411,7 @@ EXERCISES = [
         solution=adam_step,
         cases=_adam_cases,
         reference=_adam_reference,
-        wrong=(_no_correction, _no_root, _gradient_not_mean, _same_power),
+        wrong=(_no_correction, _no_root, _gradient_not_mean, _same_power, _eps_under_the_root),
         hints=(
             "Two running averages, of g and of g squared. Both begin at 0, so after t steps they hold only a part of "
             "the weight: which part?",
