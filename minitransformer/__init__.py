@@ -1,7 +1,7 @@
 """A pure-NumPy Transformer whose every gradient is written by hand and proven right.
 
 The rooms are `layers` (one operation a file), `models`, `data`, `training`, `decoding`, `pretrained`, `plotting`,
-`verify` and `experiments`.
+`verify` and `experiments`; `interventions` changes one thing inside a model while it runs.
 """
 
 from .decoding import LanguageModel, Translator
@@ -16,6 +16,7 @@ __all__ = [
     "data",
     "decoding",
     "experiments",
+    "interventions",
     "layers",
     "load",
     "models",

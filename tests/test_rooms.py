@@ -6,7 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "minitransformer"
 # From the ground floor up. A room imports itself and rooms below it.
 ROOMS = (
-    *("arguments", "files", "layers", "models", "data", "training", "decoding", "pretrained"),
+    *("arguments", "files", "layers", "interventions", "models", "data", "training", "decoding", "pretrained"),
     *("plotting", "verify", "experiments", "course", "commands", "cli"),
 )
 # What a room must not import although it is below.

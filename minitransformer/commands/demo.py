@@ -14,8 +14,8 @@ from ..experiments.coreference import (
     SHOWROOM,
     Head,
     exact_match,
+    exchange_nouns,
     forced_scores,
-    intervene,
     like_the_showroom,
     measure_heads,
     pronoun_accuracy,
@@ -144,7 +144,7 @@ def train(
         "parameters": translator.model.n_parameters(),
         **scores(translator, testing),
     }
-    flips = intervene(translator, grammar, testing["pronoun_hard"], generator(options, EXCHANGING))
+    flips = exchange_nouns(translator, grammar, testing["pronoun_hard"], generator(options, EXCHANGING))
     return {**result, "flips_with_antecedent": flips.antecedent, "flips_with_distractor": flips.distractor}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
-import lzma
 import os
 import re
 import sys
@@ -150,15 +149,26 @@ def _content(path: Path) -> bytes:
     program = next((program for mark, program in COMPRESSED.items() if content.startswith(mark)), None)
     if program is None:
         return content
-    unpack = {"gzip": gzip.decompress, "bzip2": bz2.decompress, "xz": lzma.decompress, "zip": _of_zip}[program]
+    unpack = {"gzip": gzip.decompress, "bzip2": bz2.decompress, "xz": _of_xz, "zip": _of_zip}[program]
     try:
         return unpack(content)
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
-    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path}: is compressed, and damaged or locked ({error}); unpack it by hand with {program}"
         ) from None
+
+
+def _of_xz(content: bytes) -> bytes:
+    try:
+        import lzma
+    except ImportError:  # a browser's Python is built without it
+        raise DataError("is compressed by xz, which this Python cannot unpack: unpack it by hand") from None
+    try:
+        return lzma.decompress(content)
+    except lzma.LZMAError as error:
+        raise ValueError(str(error)) from None
 
 
 def _of_zip(content: bytes) -> bytes:

@@ -6,6 +6,7 @@ targets   t2 t3 t4 t5
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -55,10 +56,18 @@ def text_windows(ids: Ids, context: int, batch_size: int) -> Iterator[Batch]:
 
 
 def documentation() -> str:
-    """A text that comes with every Python: the topics of its documentation, about half a million characters."""
-    from pydoc_data.topics import topics
+    """A text that comes with every Python: the topics of its documentation, about half a million characters.
 
-    return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
+    A browser's Python comes without them; there it is as much of what NumPy says of its functions.
+    """
+    try:
+        from pydoc_data import topics
+
+        texts = topics.topics
+    except ImportError:
+        documented = {name: inspect.getdoc(getattr(np, name)) or "" for name in np.__all__}
+        texts = {name: text for name, text in documented.items() if len(text) > 1000}
+    return "\n\n".join(texts[name].strip() for name in sorted(texts))[:600_000] + "\n"
 
 
 def _text(ids: Ids, context: int) -> np.ndarray:

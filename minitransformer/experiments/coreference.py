@@ -53,16 +53,16 @@ def pronoun_accuracy(translator: Translator, examples: Sequence[Example]) -> flo
 
 
 @dataclass(frozen=True)
-class Intervention:
+class NounExchange:
     """How often the pronoun changed when one noun was exchanged for one of the other gender."""
 
     antecedent: float
     distractor: float
 
 
-def intervene(
+def exchange_nouns(
     translator: Translator, grammar: EnglishFrench, examples: Sequence[Example], rng: np.random.Generator
-) -> Intervention:
+) -> NounExchange:
     """Exchange the noun that "it" stands for, and then the other one, and see whether the pronoun follows."""
     before = pronouns(translator, examples)
 
@@ -71,7 +71,7 @@ def intervene(
         changed = [{a, b} == {"il", "elle"} for a, b in zip(before, after)]
         return float(np.mean(changed))
 
-    return Intervention(flips(grammar.swap_antecedent), flips(grammar.swap_distractor))
+    return NounExchange(flips(grammar.swap_antecedent), flips(grammar.swap_distractor))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,17 +19,28 @@ def forward_hooks(model: Layer, after: Callable[[str, Layer, Any], None]) -> Ite
 
     Inner layers come before those that they are parts of. A layer that stands in two places has its first path.
     """
-    hooked: dict[int, Layer] = {}
-    try:
+    hooked: set[int] = set()
+    with ExitStack() as changes:
         for path, layer in model.named_layers():
             if id(layer) not in hooked:
-                hooked[id(layer)] = layer
-                # On the object it hides the class's method; deleting it uncovers the method again.
-                vars(layer)["forward"] = _reporting(layer.forward, path, layer, after)
+                hooked.add(id(layer))
+                reporting = _reporting(layer.forward, path, layer, after)
+                changes.enter_context(method_replaced(layer, "forward", reporting))
+        yield
+
+
+@contextmanager
+def method_replaced(layer: Layer, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Within the `with` block this object has another method; afterwards it has the one that it had."""
+    attributes = vars(layer)
+    before = attributes.get(name)  # what another such block has put there
+    attributes[name] = function  # on the object it hides the class's method; deleting it uncovers the method again
+    try:
         yield
     finally:
-        for layer in hooked.values():
-            vars(layer).pop("forward", None)
+        del attributes[name]
+        if before is not None:
+            attributes[name] = before
 
 
 def _reporting(

@@ -6,6 +6,9 @@ size can be built only to be counted.
 
 from __future__ import annotations
 
+import math
+import sys
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -114,6 +117,10 @@ class Unallocated(Initializer):
         return self
 
     def zeros(self, *shape: int) -> Array:
+        if math.prod(shape) * self.dtype.itemsize > sys.maxsize:
+            raise ValueError(
+                f"shape={shape}: has more than {sys.maxsize:,} bytes, the most that this Python can number"
+            )
         return np.broadcast_to(np.zeros((), self.dtype), shape)
 
     def ones(self, *shape: int) -> Array:

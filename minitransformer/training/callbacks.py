@@ -24,6 +24,12 @@ def shown_in_notebooks() -> dict[str, Any]:
     return {} if hasattr(shell, "kernel") else {"disable": None}
 
 
+class Bar(tqdm):
+    """A bar that looks at the time at each step, and so needs no second thread of tqdm's, which a browser has not."""
+
+    monitor_interval = 0
+
+
 @checked
 class ProgressBar(Callback):
     """A bar with the loss (a running mean), learning rate, target tokens per second, and the time left.
@@ -46,7 +52,8 @@ class ProgressBar(Callback):
         self.loss: float | None = None
         self.tokens = 0
         self.started = time.perf_counter()
-        self.bar: Any = tqdm(
+        self.bar: Any = Bar(
+            miniters=1,
             total=steps,
             initial=trainer.step,
             desc=self.description,

@@ -23,15 +23,16 @@ from minitransformer.data import EnglishFrench, LanguageVocabulary, PairBatches
 from minitransformer.decoding import Translator
 from minitransformer.experiments.coreference import (
     SHOWROOM,
+    exchange_nouns,
     forced_scores,
     id_pairs,
-    intervene,
     like_the_showroom,
     measure_heads,
     stored_pronoun_translator,
     teacher_forced,
 )
-from minitransformer.layers import CrossEntropy, Softmax
+from minitransformer.interventions import TakeWeight, intervene
+from minitransformer.layers import CrossEntropy
 from minitransformer.models import PreNormTransformer, TransformerConfig
 from minitransformer.plotting import OKABE_ITO, antecedent_figure
 from minitransformer.training import Adam, Trainer, WarmupCosine
@@ -70,7 +71,7 @@ batches = PairBatches(id_pairs(first, examples), 32, seed=0, start=french.bos, e
 trainer = Trainer(first.model, Adam(0.9, 0.98), WarmupCosine(3e-3, steps=400, warmup=50), CrossEntropy(), seed=0)
 history = trainer.fit(batches, 400)
 
-changed = intervene(first, grammar, hard, np.random.default_rng(1))
+changed = exchange_nouns(first, grammar, hard, np.random.default_rng(1))
 print(f"pronouns right                                {forced_scores(first, hard)[1]:7.1%}")
 print(f"the pronoun follows the noun it stands for    {changed.antecedent:7.1%}")
 print(f"the pronoun follows the other noun            {changed.distractor:7.1%}")
@@ -98,7 +99,7 @@ assert changed.distractor > 0.3
 # %%
 translator = stored_pronoun_translator()  # pronoun_translator(seed=1) trains one in half a minute
 hard = like_the_showroom(grammar, np.random.default_rng(1), 200, "test")
-changed = intervene(translator, grammar, hard, np.random.default_rng(1))
+changed = exchange_nouns(translator, grammar, hard, np.random.default_rng(1))
 print(hard[0].english_text, "->", hard[0].french_text)
 print(f"pronouns right in {len(hard)} such held-out sentences      {forced_scores(translator, hard)[1]:7.1%}")
 print(f"the pronoun follows the noun it stands for    {changed.antecedent:7.1%}")
@@ -198,41 +199,17 @@ assert head.weights(look.cache)[it, car] > 0.9
 # %% exercise="take_away"
 
 # %% [markdown]
-# Attention gets a softmax that gives its weights and then takes an amount away from some of them, and, if asked to,
-# gives it to another word:
+# The package has this and more: `intervene` changes a model within a `with` block, and `TakeWeight` says what is changed,
+# by the attention's path in the cache. An amount may be given, or another word that gets the weight.
 
 # %%
+HERE = "encoder.blocks.1.attention"
 
 
-class Changed(Softmax):
-    """Softmax; then `amount` of each sentence's weight at (query, key) is taken away, or as much as there is."""
-
-    def __init__(self, query, key, amount=1.0, to=None):
-        self.query, self.key, self.amount, self.to = query, key, amount, to
-
-    def forward(self, scores):
-        weights, cache = super().forward(scores)
-        rows = np.arange(len(weights))
-        self.taken = np.minimum(self.amount, weights[rows, 0, self.query, self.key])
-        left = weights.copy()
-        left[rows, 0, self.query, self.key] -= self.taken
-        if self.to is not None:
-            left[rows, 0, self.query, self.to] += self.taken
-        return left, cache
-
-
-def with_change(block, softmax, ask):
-    """What `ask()` says while this block of the encoder has this softmax."""
-    attention = translator.model.encoder.blocks[block].attention.sublayer.attention
-    kept, attention.softmax = attention.softmax, softmax
-    try:
-        return ask()
-    finally:
-        attention.softmax = kept
-
-
-def translate():
-    return translator.translate([SHOWROOM])[0]
+def translate(*changes):
+    """The showroom's sentence, translated by the model with these changes."""
+    with intervene(translator.model, *changes):
+        return translator.translate([SHOWROOM])[0]
 
 
 # %% [markdown]
@@ -245,9 +222,9 @@ predict("without the weight", "")
 # %%
 written = {
     "as it is": translate(),
-    "it -> car taken away": with_change(1, Changed(it, car), translate),
+    "it -> car taken away": translate(TakeWeight(HERE, it, car)),
     "given back": translate(),
-    "moved to the showroom": with_change(1, Changed(it, car, to=showroom), translate),
+    "moved to the showroom": translate(TakeWeight(HERE, it, car, to=showroom)),
 }
 for name, text in written.items():
     print(f"{name:24s}{text}")
@@ -274,20 +251,21 @@ n = np.arange(len(hard))
 amount = maps[1][n, its, nouns]
 
 
-def measure(block, softmax):
+def measure(block, query, key, most=1.0, to=None):
     """Pronouns right, and how much weight was taken from each sentence."""
-    right = with_change(block, softmax, lambda: forced_scores(translator, hard)[1])
-    return right, float(softmax.taken.mean())
+    with intervene(translator.model, TakeWeight(f"encoder.blocks.{block}.attention", query, key, amount=most, to=to)):
+        right = forced_scores(translator, hard)[1]
+    return right, float(np.minimum(maps[block][n, query, key], most).mean())
 
 
 def elsewhere(block, query):
     """The same amount from the largest weight of another row."""
-    return measure(block, Changed(query, maps[block][n, query].argmax(axis=-1), amount))
+    return measure(block, query, maps[block][n, query].argmax(axis=-1), amount)
 
 
 results = {
-    "it → its noun, moved to the other noun": measure(1, Changed(its, nouns, to=others)),
-    "it → its noun, taken away": measure(1, Changed(its, nouns)),
+    "it → its noun, moved to the other noun": measure(1, its, nouns, to=others),
+    "it → its noun, taken away": measure(1, its, nouns),
     "the adjective → its largest": elsewhere(1, adjectives),
     "the noun → its largest": elsewhere(1, nouns),
     "the other noun → its largest": elsewhere(1, others),
@@ -377,7 +355,8 @@ predictions(
 #
 # 1. In `pronoun_translator(seed=0)` the adjective looks, and taking its weight away changes nothing. Where else can the
 #    decoder find the gender? Design an intervention that tells.
-# 2. `Changed` does not make the row sum to 1 again. Do so, and compare. Which of the two is the fairer experiment?
+# 2. `TakeWeight` does not make the row sum to 1 again, unless it is told `renormalize=True`. Compare. Which of the two is
+#    the fairer experiment?
 # 3. In section 5 the adjective changes with the pronoun. Translate with *il* forced (teacher forcing) but without any
 #    change in the encoder: which adjective comes? What decides its ending?
 

@@ -20,6 +20,7 @@ from minitransformer.data import (
     WordVocabulary,
 )
 from minitransformer.decoding import Branch, chrf
+from minitransformer.interventions import NoHead
 from minitransformer.layers import (
     LSTM,
     DotAttention,
@@ -51,6 +52,7 @@ from minitransformer.training.resume import trainer_state
 
 ROOMS = (
     "layers",
+    "interventions",
     "models",
     "training",
     "decoding",
@@ -62,6 +64,7 @@ ROOMS = (
     "course",
 )
 D, H, V = 4, 2, 7
+HEADS = "decoder.blocks.0.attention"
 
 
 def rng() -> np.random.Generator:
@@ -200,6 +203,11 @@ SPECIAL: dict[str, dict[str, Callable[[], Any]]] = {
     "layers.pairs_from_halves": {"weight": lambda: normal(D, D)},
     "layers.forward_hooks": {"after": lambda: print},
     "layers.first_nonfinite": {"model": lambda: Linear(D, 3, rng()), "inputs": lambda: normal(2, 3, D)},
+    "interventions.NoHead": {"where": lambda: HEADS, "head": lambda: 1},
+    "interventions.TakeWeight": {"where": lambda: HEADS, "query": lambda: 1, "key": lambda: 2},
+    "interventions.Patch": {"where": lambda: HEADS, "position": lambda: 1, "activation": lambda: normal(D)},
+    "interventions.intervene": {"model": gpt, "interventions": lambda: NoHead(HEADS, 1)},
+    "interventions.recorded": {"model": gpt, "where": lambda: HEADS},
     "models.GPT": {"config": lambda: GPTConfig(V, 9, D, H, 1)},
     "models.GPTConfig": {"n_blocks": lambda: 1},
     "models.T5": T5_CONFIG,

@@ -9,7 +9,7 @@ from minitransformer.cli import parser
 from minitransformer.commands import check
 from minitransformer.commands.demo import glance, held_out, new_translator, scores
 from minitransformer.data import EnglishFrench
-from minitransformer.experiments.coreference import intervene, measure_heads, pronoun_accuracy
+from minitransformer.experiments.coreference import exchange_nouns, measure_heads, pronoun_accuracy
 from minitransformer.layers import Linear
 from minitransformer.models import MinimalConfig
 
@@ -102,7 +102,7 @@ def test_interventions_tell_a_model_that_knows_from_one_that_guesses(
             oracle.learn([swapped])
             return swapped
 
-    result = intervene(oracle, Remembering, examples, np.random.default_rng(2))
+    result = exchange_nouns(oracle, Remembering, examples, np.random.default_rng(2))
     assert (result.antecedent, result.distractor) == (with_antecedent, with_distractor)
     if accuracy is not None:
         assert pronoun_accuracy(oracle, examples) == accuracy

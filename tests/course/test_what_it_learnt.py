@@ -14,7 +14,7 @@ from minitransformer.experiments.coreference import (
     pronoun_translator,
     stored_pronoun_translator,
 )
-from minitransformer.layers import Softmax
+from minitransformer.interventions import TakeWeight, intervene
 
 from ..extent import exhaustive
 
@@ -29,27 +29,14 @@ def table():
     raise AssertionError("the lesson has no SEEDS")
 
 
-class Without(Softmax):
-    """Weights without one in each sentence."""
-
-    def __init__(self, query, key):
-        self.query, self.key = query, key
-
-    def forward(self, scores):
-        weights, cache = super().forward(scores)
-        left = weights.copy()
-        left[np.arange(len(left)), 0, self.query, self.key] = 0.0
-        return left, cache
-
-
 def test_the_table_of_seeds_says_of_the_stored_model_what_it_does():
     hard = like_the_showroom(EnglishFrench(), np.random.default_rng(1), 200, "test")
     translator = stored_pronoun_translator()
     heads = {kind: measure_heads(translator, hard, kind)[0] for kind in ("it", "adjective")}
     right = forced_scores(translator, hard)[1]
-    attention = translator.model.encoder.blocks[heads["it"].block].attention.sublayer.attention
-    attention.softmax = Without([asking(e, "it") for e in hard], [e.antecedent for e in hard])
-    after = forced_scores(translator, hard)[1]
+    its, nouns = np.array([(asking(e, "it"), e.antecedent) for e in hard]).T
+    with intervene(translator.model, TakeWeight(f"encoder.blocks.{heads['it'].block}.attention", its, nouns)):
+        after = forced_scores(translator, hard)[1]
     found = [heads["it"].antecedent, heads["adjective"].antecedent, right, after]
     np.testing.assert_allclose(found, table()[1], rtol=0, atol=0.01)
 

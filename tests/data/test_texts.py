@@ -1,5 +1,7 @@
 """Windows of running text."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,13 @@ def test_the_documentation_is_there_without_a_network():
     text = documentation()
     assert len(text) > 100_000
     assert "assert" in text
+
+
+def test_where_python_comes_without_its_documentation_numpys_is_taken(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydoc_data.topics", None)
+    text = documentation()
+    assert 400_000 < len(text) <= 600_001
+    assert "array" in text
 
 
 def test_files_are_read_whatever_their_line_ends(tmp_path):

@@ -1,5 +1,7 @@
 """Initializers: spreads, dtypes, and weights that are not there."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -43,7 +45,7 @@ def test_the_dtype_is_the_one_asked_for(dtype):
 
 def test_unallocated_has_shapes_and_no_memory():
     init = Unallocated()
-    for array in (init.matrix(10**5, 10**5), init.embedding(10**6, 10**4), init.ones(10**9), init.zeros(10**9)):
+    for array in (init.matrix(2 * 10**4, 10**4), init.embedding(10**5, 10**3), init.ones(10**8), init.zeros(10**8)):
         assert not any(array.strides)
         assert not array.flags.writeable
 
@@ -58,3 +60,9 @@ def test_a_generator_is_an_initializer_and_an_initializer_stays():
 def test_anything_else_is_refused(wrong):
     with pytest.raises(TypeError, match=r"must be an Initializer or a np\.random\.Generator"):
         as_initializer(wrong)
+
+
+def test_more_than_python_can_number_is_refused_by_its_shape(monkeypatch):
+    monkeypatch.setattr(sys, "maxsize", 2**31 - 1)  # as in a browser
+    with pytest.raises(ValueError, match=r"shape=\(100000, 100000\): has more than 2,147,483,647 bytes"):
+        Unallocated().matrix(10**5, 10**5)

@@ -35,6 +35,8 @@ mpi = pytest.mark.skipif(
     reason='no MPI: pip install "minitransformer[mpi]"',
 )
 pytestmark = pytest.mark.xdist_group("mpi")
+if sys.platform == "emscripten":
+    pytest.skip("WebAssembly has no processes", allow_module_level=True)
 
 
 def command(n, *words):

@@ -189,6 +189,7 @@ def test_a_second_interruption_stops_at_once():
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.needs("threads")
 def test_training_in_another_thread_leaves_signals_alone():
     saved = []
     trainer = new_trainer("adam, cosine, one worker")

@@ -21,7 +21,7 @@ from minitransformer.training.parallel import (
     blas,
     default_workers,
 )
-from minitransformer.training.parallel.workers import default_kind
+from minitransformer.training.parallel.workers import WaitingWorker, default_kind
 from tests.training.test_trainer import Fixed, model, ragged_batch
 
 needs_fork = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are forked on Linux")
@@ -41,7 +41,30 @@ def test_processes_and_threads_take_the_same_steps_bit_for_bit(n):
     np.testing.assert_array_equal(forked.value, threaded.value)
 
 
-@pytest.mark.parametrize("kind", [pytest.param(ForkedWorker, marks=needs_fork), ThreadWorker])
+@pytest.mark.needs("threads")
+@pytest.mark.parametrize("n", [2, 3])
+def test_without_threads_workers_take_turns_with_the_same_numbers_and_say_so(n, monkeypatch):
+    threaded = trainer(ThreadWorker, n)
+    for module in ("workers", "trainer"):
+        monkeypatch.setattr(f"minitransformer.training.parallel.{module}.THREADS", False)
+    with pytest.warns(UserWarning, match=f"workers={n}: a browser has no threads, so they compute one after another"):
+        waiting = trainer(None, n)
+    assert [type(worker) for worker in waiting.others] == [WaitingWorker] * (n - 1)
+    batch = ragged_batch()
+    for made in (threaded, waiting):
+        made.fit(Fixed(batch), 5)
+    np.testing.assert_array_equal(waiting.value, threaded.value)
+    assert trainer(None, 1).others == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(ForkedWorker, marks=needs_fork),
+        pytest.param(ThreadWorker, marks=pytest.mark.needs("threads")),
+        WaitingWorker,
+    ],
+)
 def test_what_another_worker_raises_is_raised_here_and_the_next_step_is_right(kind):
     class Refuses(CrossEntropy):
         def forward(self, logits, targets, normalizer=None, rng=None):

@@ -176,7 +176,7 @@ def _mean_of_a_row(table: Array, ids: Array, dx: Array, rate: float) -> Array:
 
 def _ids(rng: np.random.Generator, B: int, T: int, n: int) -> Array:
     """Ids of which one is left out and another one repeats, within a sentence and across sentences."""
-    ids = rng.integers(0, n - 1, (B, T))
+    ids = rng.integers(0, n - 1, (B, T), dtype=np.intp)
     ids[0, 0] = ids[0, -1] = ids[-1, 1] = 1
     return ids
 

@@ -41,7 +41,7 @@ def random_spans(length: int, rng: np.random.Generator, density: float = 0.15, m
     n = min(max(round(taken / mean_span), 1), length - taken)
     kept_lengths, span_lengths = random_parts(length - taken, n, rng), random_parts(taken, n, rng)
     lengths = np.stack([kept_lengths, span_lengths], axis=1).reshape(-1)  # (n, 2) -> (2 n,): kept, taken, kept, ...
-    return np.repeat(np.arange(2 * n) % 2 == 1, lengths)
+    return np.repeat(np.arange(2 * n) % 2 == 1, lengths.astype(np.intp))
 
 
 def check_spans(density: float, mean_span: float) -> None:

@@ -5,6 +5,7 @@ The loss divides by the tokens of the whole batch, so the shares' losses and gra
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,7 +14,7 @@ from ...layers import Layer
 from ..trainer import Trainer
 from .blas import blas_threads
 from .distributed import Ranks, workers_for
-from .workers import Kind, ThreadWorker, Worker, compute_share, default_kind, default_workers
+from .workers import THREADS, Kind, ThreadWorker, Worker, compute_share, default_kind, default_workers
 
 CHECKED_EVERY = 100  # steps; ranks then compare a checksum of their weights
 
@@ -53,6 +54,10 @@ class ParallelTrainer(Trainer):
             raise ValueError(f"workers={workers}: must be at least 1")
         # Threads beside ranks: some of MPI's networks do not bear that a process forks.
         kind = kind or (default_kind() if ranks is None else ThreadWorker)
+        if workers > 1 and not THREADS:
+            warnings.warn(
+                f"workers={workers}: a browser has no threads, so they compute one after another", stacklevel=2
+            )
         self.n_workers, self.ranks = workers, ranks
         self.others: list[Worker] = [kind(self.model, self.loss) for _ in range(workers - 1)]
 

@@ -28,6 +28,7 @@ from ...layers import Array, Layer
 from ..flat import flatten_gradients, shared_vector
 from .blas import blas_threads, can_set_threads
 
+THREADS = sys.platform != "emscripten"  # a browser's Python has neither threads nor processes
 LOOKS_EVERY = 0.2  # seconds; a worker that waits for work looks whether there still is somebody to give it
 
 
@@ -83,6 +84,23 @@ class ThreadWorker:
 
     def close(self) -> None:
         self.pool.shutdown()
+
+
+class WaitingWorker:
+    """A worker in this very thread, where a browser's Python has no other: it computes when it is waited for."""
+
+    def __init__(self, model: Layer, loss: Layer) -> None:
+        self.model, self.loss = replica(model), loss
+        self.grad = flatten_gradients(self.model.parameters())
+
+    def begin(self, share: Batch, normalizer: int, rng: np.random.Generator) -> None:
+        self.share = share, normalizer, rng
+
+    def end(self) -> float:
+        return compute_share(self.model, self.loss, self.grad, *self.share)
+
+    def close(self) -> None:
+        pass
 
 
 class ForkedWorker:
@@ -203,7 +221,11 @@ def default_workers() -> int:
 def default_kind() -> Kind:
     """Processes on Linux; threads elsewhere, and in a process that is itself a pool's and may have none of its own.
 
+    A browser has neither: there workers take turns, which gives the same numbers, and says so in a warning.
+
     macOS can fork, but not safely behind its own libraries; Windows cannot.
     """
+    if not THREADS:
+        return WaitingWorker
     forks = sys.platform.startswith("linux") and not multiprocessing.current_process().daemon
     return ForkedWorker if forks else ThreadWorker
