@@ -415,6 +415,11 @@ def _whole_columns(p: Array, targets: Array) -> Array:
     return d_logits / len(p)
 
 
+def _descend_sum(x: Array, targets: Array, w: Array, b: Array, rate: float, steps: int) -> tuple[Array, Array]:
+    """The gradient of the sum over the rows, not of their mean: the steps are N times too long."""
+    return descend(x, targets, w, b, rate * len(x), steps)
+
+
 EXERCISES = [
     Exercise(
         name="chain_backward",
@@ -525,7 +530,7 @@ EXERCISES = [
         title="Training in ten lines",
         solution=descend,
         cases=_descend_cases,
-        wrong=(_climbs, _one_step, _bias_stays, _gradient_of_the_start),
+        wrong=(_climbs, _one_step, _bias_stays, _gradient_of_the_start, _descend_sum),
         hints=(
             "In each step: logits, softmax, d_logits (you have written it), the gradients of w and b, the update.",
             "dw and db are those of dense_backward. Nobody needs dx here: x is not trained.",

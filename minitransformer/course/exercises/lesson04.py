@@ -383,6 +383,11 @@ def _one_query_by_d(q: Array, k: Array, v: Array) -> Array:
     return one_query(q * q.shape[-1] ** -0.5, k, v)
 
 
+def _softmax_rule(dy: Array, log_p: Array) -> Array:
+    """p times the whole difference, as in the rule of softmax; of the logarithm only the sum gets the factor p."""
+    return np.exp(log_p) * (dy - dy.sum(axis=-1, keepdims=True))
+
+
 EXERCISES = [
     Exercise(
         name="one_query",
@@ -511,7 +516,7 @@ EXERCISES = [
         title="Find the bug",
         solution=log_softmax_backward,
         cases=_log_softmax_cases,
-        wrong=(_log_softmax_diagonal, _log_softmax_sum_lost, _log_softmax_of_softmax),
+        wrong=(_log_softmax_diagonal, _log_softmax_sum_lost, _log_softmax_of_softmax, _softmax_rule),
         broken=_log_softmax_diagonal,
         hints=(
             "Write down the derivative of log p_i by x_j, for j = i and for another j.",

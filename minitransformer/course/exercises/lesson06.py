@@ -326,6 +326,12 @@ def _over_whole_sentences(x: Array, gain: Array, shift: Array, eps: float) -> Ar
     return gain * (x - x.mean(axis=(1, 2), keepdims=True)) / np.sqrt(variance + eps) + shift
 
 
+def _one_path_to_centred(dy: Array, centred: Array, std: Array, gain: Array) -> _Nine:
+    """d_centred by x_hat alone; the variance was computed from centred, too."""
+    *before, _, d_mean, dx = layer_norm_steps_backward(dy, centred, std, gain)
+    return *before, before[2] / std, d_mean, dx
+
+
 EXERCISES = [
     Exercise(
         name="residual_backward",
@@ -384,7 +390,7 @@ EXERCISES = [
         title="Layer normalization, step by step",
         solution=layer_norm_steps_backward,
         cases=_steps_cases,
-        wrong=(_mean_counted_whole, _mean_has_no_gradient, _sign_of_std),
+        wrong=(_mean_counted_whole, _mean_has_no_gradient, _sign_of_std, _one_path_to_centred),
         hints=(
             "One line a name, in the order of the result. Gain and shift are shared by all rows: sums over axis 0.",
             "x_hat = centred * inverse: inverse is one number a row, so its gradient is a sum over it. Then 1/std, "
