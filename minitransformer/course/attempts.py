@@ -125,7 +125,20 @@ def _failure(function: Any, name: str, error: BaseException) -> Attempt:
         message = f"MemoryError: it asks for more memory than there is. {what}".strip()
     else:
         message = f"{safe_type(error)}: {what}" if what else safe_type(error)
+        if isinstance(error, ValueError) and details:
+            message += _about_shapes(details[-1][1])
     return Attempt(stage="exception", message=message, details=tuple(details))
+
+
+def _about_shapes(line: str) -> str:
+    """What in a line of the student's is often the reason why shapes do not fit."""
+    if ".T" in line:
+        return "\nOf an array with three axes `.T` turns all of them: x.swapaxes(-1, -2) exchanges the last two alone."
+    if any(f".{name}(" in line for name in ("sum", "mean", "max")) and "keepdims" not in line:
+        return (
+            "\nA sum, mean or max drops its axis; with keepdims=True it stays, of size 1, and fits against the whole."
+        )
+    return ""
 
 
 def _frames(trace: TracebackType | None) -> list[tuple[Any, int]]:

@@ -671,7 +671,8 @@ def judge_gate(number: int, run: Run, text: str, draw: Callable[..., Any] | None
     for function in NEEDS[number]:
         if function not in defined and (number > 1 or find(function)):
             where = f"lesson {exercise.lesson}" if (exercise := find(function)) else "lesson 12"
-            message = f"{FILE} has no function {function}: write it in {where}, then collect()."
+            kind = "class" if function == LAYER else "function"
+            message = f"{FILE} has no {kind} {function}: write it in {where}, then collect()."
             return Result(f"{name}, {function}", "missing", message)
     judges: dict[int, Callable[..., Iterator[Result]]] = {
         1: _judge_pieces,

@@ -178,6 +178,8 @@ def _changes(node: ast.AST, arguments: Sequence[str]) -> Iterator[Change]:
                 yield "a factor of a matrix product is transposed, or not transposed, against the rule", turned
         case ast.UnaryOp(ast.USub(), operand) if not isinstance(operand, ast.Constant):
             yield "a sign: a minus is missing", operand
+        case ast.UnaryOp(ast.USub(), ast.Constant(float()) as operand):
+            yield "a sign: a number must be negative", operand
         case ast.Attribute(value, "T"):
             yield "a transpose is missing", value
             yield "a reshape where axes must be transposed", _reshaped(value, node)

@@ -50,6 +50,8 @@ class Exercise:
         From 1 to 5.
     minutes : int
         What a student needs for it.
+    optional : bool
+        Whether the planned minutes of its lesson leave it out; no later lesson needs it.
     broken : callable, optional
         Where the exercise is to find a bug: wrong code, which stands in the stub for the student to mend.
     package : tuple of str
@@ -68,6 +70,7 @@ class Exercise:
     difficulty: int = field(kw_only=True)
     importance: int = field(kw_only=True)
     minutes: int = field(kw_only=True)
+    optional: bool = field(default=False, kw_only=True)
     package: tuple[str, ...] = ()
     broken: Callable[..., Any] | None = None
 
@@ -114,7 +117,7 @@ class Exercise:
         lines = len(_body(self.solution))
         ask = f"{lines} line{'s' if lines > 1 else ''}" if self.broken is None else "a bug to find"
         of_5 = f"difficulty {self.difficulty} of 5, importance {self.importance} of 5"
-        return f"# About {self.minutes} minutes, {of_5}, {ask}."
+        return f"# {'Optional. ' if self.optional else ''}About {self.minutes} minutes, {of_5}, {ask}."
 
     def given_away(self, shown: Iterable[str], code: Iterable[str]) -> str:
         """What of the answer a student can read in a lesson's cells above the stub, or "".

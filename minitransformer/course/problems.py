@@ -204,7 +204,8 @@ def _value(
         message = f"{name} is not right."
     else:
         message = f"{name}: {wrong.sum()} of {wrong.size} entries are not right, the worst is at {_index(index)}."
-    why, place = (_diagnosis(exercise, arguments, leaves, i, symptoms) for symptoms in (SYMPTOMS, PLACES))
+    places = PLACES if exercise.backward else PLACES[1:]  # ids that repeat matter to a gradient alone
+    why, place = (_diagnosis(exercise, arguments, leaves, i, symptoms) for symptoms in (SYMPTOMS, places))
     return Problem("value", message, tuple(details), why, place)
 
 

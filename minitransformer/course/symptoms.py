@@ -59,7 +59,7 @@ SYMPTOMS = (
         (
             "Exchange a later word: nothing before it may change.",
             "Are targets shifted by one against what the decoder reads?",
-            "Write with the model, not only with the true words before (teacher forcing).",
+            "Let the model read its own words, as greedy decoding does, and not only the true ones.",
         ),
         (
             (
@@ -111,7 +111,7 @@ SYMPTOMS = (
     ),
     Symptom(
         "a gradient or a number is wrong",
-        r"gradient|number|value|wrong|differ|sign|factor",
+        r"gradient|number|\bvalues?\b|wrong (?!shape)|differ|\bsign\b|factor",
         ("value",),
         (
             "Compare got and wanted: is their ratio always the same? Then it is a factor, a sign or a mean for a sum.",
@@ -159,7 +159,7 @@ def symptoms(seen: str, exercise: str = "") -> None:
             print(f"  lesson {lesson} has a bug of this kind ({looked}). What tells: {check}.")
     if mistakes:
         counted = Counter(STAGES[stage] for stage, _ in mistakes)
-        print(f"{exercise} has {len(mistakes)} known mistakes: " + ", ".join(f"{n} by {s}" for s, n in counted.items()))
+        print(f"Where the known mistakes at {exercise} show: " + ", ".join(f"{s} ({n})" for s, n in counted.items()))
 
 
 def known_mistakes(exercise: str) -> list[tuple[str, str]]:

@@ -104,8 +104,8 @@ symptoms("wrong numbers", "chain_backward")
 #
 # Let $dy = (1, 2)^\top$. The weight 10 met 1 in the first row and 3 in the second: it gets $1 \cdot 1 + 3 \cdot 2 =
 # 7$. The other gets $2 \cdot 1 + 4 \cdot 2 = 10$. The bias was used in both rows: $1 + 2 = 3$. What is used several
-# times gets the **sum**, since the loss changes through every one of these uses. And $dx = dy\,W^\top$: its rows are
-# $(10, 1)$ and $(20, 2)$.
+# times gets the **sum**, since the loss changes through every one of these uses. And $dx$: in the first
+# row 1 met the weight 10 and 2 met the weight 1, so with $dy_1 = 1$ it is $(10, 1)$; the second row is $(20, 2)$.
 
 # %%
 x, w = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[10.0], [1.0]])

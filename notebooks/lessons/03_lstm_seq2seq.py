@@ -380,9 +380,9 @@ for name, rule in (("this code", broken), ("right", right)):
     print(f"{name:9} three states (1, 2):", rule(np.ones((1, 2)), np.tile(state, (1, 3, 1)), np.eye(2))[0])
 
 # %% [markdown]
-# In a notebook of the course Practical_RL the weights were multiplied by the scores that they had been made of, in
-# place of the states (pull request Practical_RL #429). Such code trains since large scores and large weights go
-# together.
+# A notebook of the course Practical_RL described attention in this way: the weights are multiplied by the scores that they
+# were made of, and not by the states. A student handed in such code (pull request Practical_RL #429). It trains, since
+# large scores and large weights go together.
 
 # %%
 predictions(

@@ -90,6 +90,10 @@ axes = attention_matrices(cache, ["the", "cat", "sleeps"])
 # **Check one number by hand.** Take row *cat* of Q and row *sleeps* of K, multiply, sum, divide by $\sqrt 4$. It
 # stands in row *cat*, column *sleeps* of the scores.
 #
+# From here on $x$ is a **batch**, with the shape (B, T, D): B sentences, T words in each, D features of each word. The first
+# axis only counts sentences, which have nothing to do with one another. NumPy's `@` multiplies the last two axes, one
+# sentence at a time. So what is transposed is the last two axes alone; `.T` would turn all three.
+#
 # ### Exercise: self-attention
 
 # %% exercise="self_attention"
@@ -240,7 +244,8 @@ axes = diagram(
 # %% exercise="attention_steps_backward"
 
 # %% [markdown]
-# Now the part that every head shares, from the context to queries, keys and values, in at most six lines.
+# Now the part that every head shares, from the context to queries, keys and values, in at most six lines. It has the
+# batch axis again, and there may be another number of keys, S, than of queries, T.
 #
 # ### Exercise: attention, the whole way back
 
@@ -322,7 +327,8 @@ assert "Error" not in screen.getvalue(), "the package's backward has other lines
 # ## 6 · Shuffled words
 #
 # **Predict before you run.** Put the words of a sentence in another order. What happens to the vectors that
-# self-attention makes of them?
+# self-attention makes of them? (In the code, `PE` is the table of lesson 02: `sinusoids(T, D)` has a vector for each
+# position, sines in its even columns and cosines in its odd ones, which is added to the word's vector.)
 
 # %%
 predict("shuffled words", "")

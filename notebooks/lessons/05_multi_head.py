@@ -341,8 +341,8 @@ for ax, heads, title in (
 # %% [markdown]
 # And so does a test of what heads are for: change one word, and see whose output changes in what part.
 #
-# A reshape without the swap was in the notebook of a tutorial, whose copy task trained all the same (pull request
-# jsbaan/transformer-from-scratch #6), and the question why the swap is needed is asked again and again (for example
+# A reshape without the swap was in the code of a tutorial, where the heads are put together again. Its copy task trained
+# all the same (pull request jsbaan/transformer-from-scratch #6). The question why the swap is needed is asked again and again (for example
 # hyunwoongko/transformer #15).
 
 # %%

@@ -241,11 +241,21 @@ def test_the_teachers_table_has_every_lesson_and_the_sums_of_its_exercises():
     for path in LESSONS:
         own = [e for e in exercises().values() if e.lesson == Lesson(path).number]
         count = f"{len(own)} ({sum(e.backward for e in own)})"
-        wanted.append([Lesson(path).number, count, *(str(sum(getattr(e, n) for e in own)) for n in SUMMED)])
+        core, rest = (sum(e.minutes for e in own if e.optional == optional) for optional in (False, True))
+        minutes = f"{core} + {rest}" if rest else f"{core}"
+        wanted.append([Lesson(path).number, count, f"{sum(e.difficulty for e in own)}", minutes])
     assert [[row[0].split()[0], *row[2:5]] for row in table("notebook")] == wanted
 
 
-SUMMED = ("difficulty", "minutes")
+def test_a_lesson_is_planned_for_45_to_75_minutes_a_sitting_and_the_capstone_needs_nothing_optional():
+    for row in table("notebook"):
+        if not row[0].startswith("12"):
+            assert all(45 <= int(minutes) <= 75 for minutes in row[5].split(" and ")), row
+            assert sum(map(int, row[5].split(" and "))) > int(row[4].split(" + ")[0]), row
+    from minitransformer.course.capstone import PIECES
+    from minitransformer.course.exercises import exercises
+
+    assert not [name for name in PIECES if exercises()[name].optional]
 
 
 def test_the_lessons_are_numbered_without_a_gap():

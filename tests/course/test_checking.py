@@ -370,3 +370,22 @@ def test_the_stub_keeps_signature_and_docstring_only():
     assert SOFTMAX.source.endswith("return dx * scale")
     assert SOFTMAX.letters("y") == ("B", "T", "S")
     assert SOFTMAX.outputs(1) == ("dx",)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("dy * (dy - (dy * y).sum(axis=-1))", "with keepdims=True it stays"),
+        ("dy.swapaxes(-1, -2) @ y.T", "turns all of them"),
+        ("dy @ y", ""),
+    ],
+)
+def test_shapes_that_do_not_fit_are_told_what_in_the_line_is_often_the_reason(body, says, example, tmp_path):
+    path = tmp_path / "answer.py"
+    path.write_text(f"def softmax_backward(dy, y):\n    return {body}\n", encoding="utf-8")
+    namespace = {}
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)
+    result = check("softmax_backward", namespace["softmax_backward"])
+    assert result.stage == "exception"
+    told = result.message.partition("\n")[2]
+    assert (says in told) if says else not told

@@ -83,9 +83,11 @@ def central_difference(f: Callable[[Array], Any], x: Array, h: float) -> Array:
 
 
 def descend(x: Array, targets: Array, w: Array, b: Array, rate: float, steps: int) -> tuple[Array, Array]:
-    """Train logits = x w + b with softmax and cross-entropy: `steps` times, take rate * gradient away from w and b.
+    """Train logits = x w + b with softmax and cross-entropy, a mean over the N rows: `steps` times, take
+    rate * gradient away from w and b. The arrays that are given stay as they are.
 
-    x (N, D), targets (N,) integers, w (D, V), b (V,) -> w (D, V), b (V,) after the last step.
+    x (N, D), targets (N,) integers, w (D, V), b (V,), rate and steps numbers
+    -> w (D, V), b (V,) after the last step.
     """
     rows = np.arange(len(x))
     for _ in range(steps):
@@ -401,6 +403,23 @@ def _two_uses_reference(d_logits: Array, h: Array, g: Array, w_a: Array, w_b: Ar
     )
 
 
+def _class_as_number(p: Array, targets: Array) -> Array:
+    """The number of the class is taken away; it must be a one-hot row: 1 is taken away at the right class alone."""
+    return (p - targets[:, None]) / len(p)
+
+
+def _whole_columns(p: Array, targets: Array) -> Array:
+    """`p[:, targets] -= 1` takes 1 away in whole columns; of each row only the entry [n, targets[n]] is meant."""
+    d_logits = p.copy()
+    d_logits[:, targets] -= 1.0
+    return d_logits / len(p)
+
+
+def _descend_sum(x: Array, targets: Array, w: Array, b: Array, rate: float, steps: int) -> tuple[Array, Array]:
+    """The gradient of the sum over the rows, not of their mean: the steps are N times too long."""
+    return descend(x, targets, w, b, rate * len(x), steps)
+
+
 EXERCISES = [
     Exercise(
         name="chain_backward",
@@ -469,7 +488,14 @@ EXERCISES = [
         title="The same in one line",
         solution=loss_backward,
         cases=_loss_cases,
-        wrong=(_loss_summed, _loss_without_target, _loss_climbs, _slope_at_targets_alone),
+        wrong=(
+            _loss_summed,
+            _loss_without_target,
+            _loss_climbs,
+            _slope_at_targets_alone,
+            _class_as_number,
+            _whole_columns,
+        ),
         hints=(
             "Write loss = log(total) - logit[target] for one row, and take the derivative by one logit.",
             "The derivative of log(total) by logit v is p[v]. That of -logit[target] is -1 at the target, 0 elsewhere.",
@@ -504,7 +530,7 @@ EXERCISES = [
         title="Training in ten lines",
         solution=descend,
         cases=_descend_cases,
-        wrong=(_climbs, _one_step, _bias_stays, _gradient_of_the_start),
+        wrong=(_climbs, _one_step, _bias_stays, _gradient_of_the_start, _descend_sum),
         hints=(
             "In each step: logits, softmax, d_logits (you have written it), the gradients of w and b, the update.",
             "dw and db are those of dense_backward. Nobody needs dx here: x is not trained.",

@@ -15,7 +15,7 @@ from ..exercise import Exercise
 def position_table(length: int, d_model: int) -> Array:
     """The sinusoidal encodings of positions 0 ... length - 1.
 
-    -> (length, d_model): sines in the even columns, cosines in the odd ones.
+    length and an even d_model -> (length, d_model): sines in the even columns, cosines in the odd ones.
     """
     pair = np.arange(d_model // 2)
     angle = np.arange(length)[:, None] / 10000.0 ** (2 * pair / d_model)  # (T, D/2)
@@ -28,6 +28,7 @@ def position_table(length: int, d_model: int) -> Array:
 def shift_matrix(distance: int, d_model: int) -> Array:
     """The matrix M that moves every position on by `distance`: PE[t + distance] = PE[t] @ M, whatever t is.
 
+    distance a number, d_model even
     -> (d_model, d_model), a 2 x 2 rotation for each pair of columns on the diagonal, zero elsewhere.
     """
     M = np.zeros((d_model, d_model))
@@ -40,7 +41,7 @@ def shift_matrix(distance: int, d_model: int) -> Array:
 def learned_positions_backward(dy: Array, max_length: int) -> Array:
     """The gradient of the table of positions, when y = x + table[:T].
 
-    dy (B, T, D) with T <= max_length -> (max_length, D).
+    dy (B, T, D), max_length a number, T or more -> (max_length, D).
     """
     _, T, D = dy.shape
     d_table = np.zeros((max_length, D), dy.dtype)

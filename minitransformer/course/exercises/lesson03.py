@@ -301,6 +301,17 @@ def _through_time_reference(dh: Array, hs: Array, U: Array) -> tuple[Array, Arra
     return complex_step(lambda h: last(h, U), hs[0]), complex_step(lambda V: last(hs[0], V), U)
 
 
+def _attend_scaled(query: Array, states: Array) -> tuple[Array, Array]:
+    """The scores are divided by sqrt(D); that comes with lesson 04, here they are plain dot products."""
+    return attend(query * query.shape[-1] ** -0.5, states)
+
+
+def _attend_not_divided(query: Array, states: Array) -> tuple[Array, Array]:
+    """Powers without their sum: the weights of a row must sum to 1."""
+    weights = np.exp(np.einsum("bd,bsd->bs", query, states))
+    return np.einsum("bs,bsd->bd", weights, states), weights
+
+
 EXERCISES = [
     Exercise(
         name="attend",
@@ -312,7 +323,14 @@ EXERCISES = [
         title="Attention of one query",
         solution=attend,
         cases=_attend_cases,
-        wrong=(_softmax_over_batch, _no_exponential, _the_best_alone, _scores_average),
+        wrong=(
+            _softmax_over_batch,
+            _no_exponential,
+            _the_best_alone,
+            _scores_average,
+            _attend_scaled,
+            _attend_not_divided,
+        ),
         hints=(
             "Three lines: a score for each state (how similar is it to the query?), a softmax that makes weights of "
             "the scores, an average of the states with those weights.",

@@ -378,6 +378,16 @@ def _attention_reference(d_context: Array, q: Array, k: Array, v: Array, weights
     return tuple(gradient[:, 0] for gradient in layer.backward(d_context[:, None], cache))
 
 
+def _one_query_by_d(q: Array, k: Array, v: Array) -> Array:
+    """Divides by d, and not by its root."""
+    return one_query(q * q.shape[-1] ** -0.5, k, v)
+
+
+def _softmax_rule(dy: Array, log_p: Array) -> Array:
+    """p times the whole difference, as in the rule of softmax; of the logarithm only the sum gets the factor p."""
+    return np.exp(log_p) * (dy - dy.sum(axis=-1, keepdims=True))
+
+
 EXERCISES = [
     Exercise(
         name="one_query",
@@ -389,7 +399,7 @@ EXERCISES = [
         title="One query",
         solution=one_query,
         cases=_one_query_cases,
-        wrong=(_one_query_unscaled, _one_query_by_keys, _one_query_sum),
+        wrong=(_one_query_unscaled, _one_query_by_keys, _one_query_sum, _one_query_by_d),
         hints=(
             "Three lines: a score for each key, softmax, the average of the values.",
             "k @ q has one entry for each key. Divide by the root of d, the length of q.",
@@ -506,7 +516,7 @@ EXERCISES = [
         title="Find the bug",
         solution=log_softmax_backward,
         cases=_log_softmax_cases,
-        wrong=(_log_softmax_diagonal, _log_softmax_sum_lost, _log_softmax_of_softmax),
+        wrong=(_log_softmax_diagonal, _log_softmax_sum_lost, _log_softmax_of_softmax, _softmax_rule),
         broken=_log_softmax_diagonal,
         hints=(
             "Write down the derivative of log p_i by x_j, for j = i and for another j.",

@@ -26,7 +26,7 @@ def residual_backward(dy: Array, x: Array, w: Array) -> tuple[Array, Array]:
 def layer_norm(x: Array, gain: Array, shift: Array, eps: float) -> Array:
     """Normalize each position's vector to mean 0 and variance 1, then scale and shift each feature.
 
-    x (B, T, D), gain and shift (D,) -> (B, T, D).
+    x (B, T, D), gain and shift (D,), eps a small number under the root -> (B, T, D).
     """
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = (centred**2).mean(axis=-1, keepdims=True)
@@ -315,6 +315,23 @@ def _rms_norm_reference(dy: Array, x_hat: Array, inv_rms: Array, gain: Array) ->
     return dx, layer.gain.grad
 
 
+def _over_sentences(x: Array, gain: Array, shift: Array, eps: float) -> Array:
+    """Mean and variance run over the sentences of the batch; they are those of one position's D numbers."""
+    return gain * (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + eps) + shift
+
+
+def _over_whole_sentences(x: Array, gain: Array, shift: Array, eps: float) -> Array:
+    """Mean and variance run over the whole sentence; they are those of one position's D numbers."""
+    variance = x.var(axis=(1, 2), keepdims=True)
+    return gain * (x - x.mean(axis=(1, 2), keepdims=True)) / np.sqrt(variance + eps) + shift
+
+
+def _one_path_to_centred(dy: Array, centred: Array, std: Array, gain: Array) -> _Nine:
+    """d_centred by x_hat alone; the variance was computed from centred, too."""
+    *before, _, d_mean, dx = layer_norm_steps_backward(dy, centred, std, gain)
+    return *before, before[2] / std, d_mean, dx
+
+
 EXERCISES = [
     Exercise(
         name="residual_backward",
@@ -346,7 +363,14 @@ EXERCISES = [
         title="Layer normalization",
         solution=layer_norm,
         cases=_norm_cases,
-        wrong=(_over_positions, _sample_variance, _eps_on_deviation, _shift_is_scaled),
+        wrong=(
+            _over_positions,
+            _sample_variance,
+            _eps_on_deviation,
+            _shift_is_scaled,
+            _over_sentences,
+            _over_whole_sentences,
+        ),
         hints=(
             "Mean and variance are those of ONE vector: over the last axis, whatever else is in the batch.",
             "keepdims=True keeps an axis of length 1, so that the mean (B, T, 1) can be subtracted from x (B, T, D). "
@@ -366,7 +390,7 @@ EXERCISES = [
         title="Layer normalization, step by step",
         solution=layer_norm_steps_backward,
         cases=_steps_cases,
-        wrong=(_mean_counted_whole, _mean_has_no_gradient, _sign_of_std),
+        wrong=(_mean_counted_whole, _mean_has_no_gradient, _sign_of_std, _one_path_to_centred),
         hints=(
             "One line a name, in the order of the result. Gain and shift are shared by all rows: sums over axis 0.",
             "x_hat = centred * inverse: inverse is one number a row, so its gradient is a sum over it. Then 1/std, "

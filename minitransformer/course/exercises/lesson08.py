@@ -291,6 +291,11 @@ def _keys_forgotten(dk: Array, dv: Array, Wk: Array, Wv: Array) -> Array:
     return memory_backward(0 * dk, dv, Wk, Wv)
 
 
+def _mask_to_add(length: int) -> Array:
+    """The mask in the form that is added to scores, 0 and minus infinity; here it is boolean, True means may attend."""
+    return np.where(np.tri(length, dtype=bool), 0.0, -np.inf)
+
+
 EXERCISES = [
     Exercise(
         name="causal_mask",
@@ -303,7 +308,7 @@ EXERCISES = [
         solution=causal_mask,
         cases=_causal_mask_cases,
         reference=_causal_mask_reference,
-        wrong=(_upper_triangle, _without_diagonal, _one_ahead, _closed),
+        wrong=(_upper_triangle, _without_diagonal, _one_ahead, _closed, _mask_to_add),
         hints=(
             "Write the 3 x 3 table down: a row for each query, a 1 where it may look. Row 0 has one 1, row 2 three.",
             "Entry (t, s) is True where s <= t: on the diagonal and below.",
@@ -337,6 +342,7 @@ EXERCISES = [
         difficulty=3,
         importance=3,
         minutes=10,
+        optional=True,
         title="Gradients flow to the past",
         solution=causal_mean_backward,
         cases=_causal_mean_cases,
@@ -378,6 +384,7 @@ EXERCISES = [
         difficulty=3,
         importance=3,
         minutes=10,
+        optional=True,
         package=("Decoder.backward",),
         title="One memory for all blocks",
         solution=memory_backward,

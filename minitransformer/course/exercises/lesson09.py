@@ -351,6 +351,26 @@ def _accumulated_reference(gradients: Array, n_tokens: Array) -> Array:
     return np.average(gradients, axis=0, weights=n_tokens)
 
 
+def _eps_under_the_root(
+    w: Array, g: Array, m: Array, v: Array, t: int, rate: float, beta1: float, beta2: float, eps: float
+) -> tuple[Array, Array, Array]:
+    """Epsilon stands under the root; it is added to the root."""
+    _, m, v = adam_step(w, g, m, v, t, rate, beta1, beta2, eps)
+    return w - rate * m / (1 - beta1**t) / np.sqrt(v / (1 - beta2**t) + eps), m, v
+
+
+def _not_smoothed(logits: Array, targets: Array, pad: int, e: float) -> Array:
+    """No smoothing: the truth is taken for a one-hot row."""
+    return smoothed_loss_backward(logits, targets, pad, 0.0)
+
+
+def _counts_once_more(
+    w: Array, m: Array, v: Array, t: int, x: Array, targets: Array, pad: int, rate: float, clip: float
+) -> tuple[float, Array, Array, Array]:
+    """Adam's correction for the start is taken at t + 1; t is counted from 1 already."""
+    return train_step(w, m, v, t + 1, x, targets, pad, rate, clip)
+
+
 EXERCISES = [
     Exercise(
         name="teacher_forcing",
@@ -383,7 +403,7 @@ EXERCISES = [
         solution=smoothed_loss_backward,
         cases=_smoothed_loss_cases,
         reference=_smoothed_loss_reference,
-        wrong=(_padding_counted, _padding_learned, _no_softmax, _over_the_others, _sign),
+        wrong=(_padding_counted, _padding_learned, _no_softmax, _over_the_others, _sign, _not_smoothed),
         hints=(
             "For one row the gradient is as simple as the loss is not: the model's distribution minus the truth's.",
             "d_logits = (p - q) / (number of counted rows), and 0 in the rows of padding.",
@@ -403,7 +423,7 @@ EXERCISES = [
         solution=adam_step,
         cases=_adam_cases,
         reference=_adam_reference,
-        wrong=(_no_correction, _no_root, _gradient_not_mean, _same_power),
+        wrong=(_no_correction, _no_root, _gradient_not_mean, _same_power, _eps_under_the_root),
         hints=(
             "Two running averages, of g and of g squared. Both begin at 0, so after t steps they hold only a part of "
             "the weight: which part?",
@@ -425,7 +445,15 @@ EXERCISES = [
         solution=train_step,
         cases=_train_step_cases,
         reference=_train_step_reference,
-        wrong=(_never_clipped, _always_scaled, _clipped_by_entry, _loss_afterwards, _climbs, _padding_trains),
+        wrong=(
+            _never_clipped,
+            _always_scaled,
+            _clipped_by_entry,
+            _loss_afterwards,
+            _climbs,
+            _padding_trains,
+            _counts_once_more,
+        ),
         hints=(
             "Five parts, each of a line or two that you have written before: forward, loss, "
             "backward, clip, Adam. Which of "

@@ -117,6 +117,11 @@ def _of_loss(logits: Array, one: int, other: int, position: Array) -> Array:
     return d_logits
 
 
+def _both_raised(logits: Array, one: int, other: int, position: Array) -> Array:
+    """Both words get 1; the output is a difference, so the other word gets -1."""
+    return abs(choice_gradient(logits, one, other, position))
+
+
 EXERCISES = [
     Exercise(
         name="choice_gradient",
@@ -128,7 +133,7 @@ EXERCISES = [
         solution=choice_gradient,
         cases=_choice_cases,
         reference=_choice_reference,
-        wrong=(_every_position, _one_only, _of_loss),
+        wrong=(_every_position, _one_only, _of_loss, _both_raised),
         hints=(
             "The output is a sum of numbers that are read out of the logits, some with a minus. What "
             "is the derivative of a "

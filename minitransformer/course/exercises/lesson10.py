@@ -287,6 +287,17 @@ def _of_probability(log_p: Array, lengths: Array, n_prompt: int, alpha: float) -
     return np.exp(log_p) / (lengths - n_prompt) ** alpha
 
 
+def _one_more(log_p: Array, lengths: Array, n_prompt: int, alpha: float) -> Array:
+    """One word too many is counted."""
+    return log_p / (lengths - n_prompt + 1) ** alpha
+
+
+def _best_last(scores: Array, log_p: Array) -> tuple[Array, Array, Array]:
+    """The right K, the best of them last: the best must stand first."""
+    parents, words, best = beam_step(scores, log_p)
+    return parents[::-1], words[::-1], best[::-1]
+
+
 EXERCISES = [
     Exercise(
         name="nucleus",
@@ -318,7 +329,7 @@ EXERCISES = [
         solution=beam_step,
         cases=_beam_cases,
         reference=_beam_reference,
-        wrong=(_one_each, _this_word_alone, _worst_first, _divided_by_K),
+        wrong=(_one_each, _this_word_alone, _worst_first, _divided_by_K, _best_last),
         hints=(
             "A hypothesis may have two children among the best, and another none.",
             "totals[k, word] = scores[k] + log_p[k, word]; sort all K V of them together.",
@@ -351,6 +362,7 @@ EXERCISES = [
         difficulty=3,
         importance=2,
         minutes=15,
+        optional=True,
         title="The gradient of a risk",
         solution=expected_risk_backward,
         cases=_expected_risk_cases,
@@ -374,7 +386,7 @@ EXERCISES = [
         broken=_with_the_prompt,
         cases=_length_score_cases,
         reference=_length_score_reference,
-        wrong=(_with_the_prompt, _multiplied, _alpha_times, _of_probability),
+        wrong=(_with_the_prompt, _multiplied, _alpha_times, _of_probability, _one_more),
         hints=(
             "Of which words is log_p the logarithm of the probability? How many are they?",
             "A sequence of 12 words whose first 8 are the prompt has 4 new ones.",

@@ -84,7 +84,7 @@ def grouped_backward(d_keys: Array, n_kv_heads: int) -> Array:
 
 def _grouped_cases(rng: np.random.Generator) -> list[tuple[Any, ...]]:
     return [
-        (rng.standard_normal((B, H, S, d)), n) for B, H, S, d, n in ((2, 6, 5, 3, 2), (3, 4, 2, 5, 4), (2, 9, 3, 2, 3))
+        (rng.standard_normal((B, H, S, d)), n) for B, H, S, d, n in ((3, 8, 5, 7, 2), (3, 4, 2, 5, 4), (2, 9, 3, 2, 3))
     ]
 
 
@@ -295,6 +295,11 @@ def _last_norm_forgotten(vocab: int, d_model: int, n_heads: int, n_kv_heads: int
     return llama_parameters(vocab, d_model, n_heads, n_kv_heads, d_ff, n_blocks) - d_model
 
 
+def _one_norm_a_block(vocab: int, d_model: int, n_heads: int, n_kv_heads: int, d_ff: int, n_blocks: int) -> int:
+    """One norm a block; it has two."""
+    return llama_parameters(vocab, d_model, n_heads, n_kv_heads, d_ff, n_blocks) - n_blocks * d_model
+
+
 EXERCISES = [
     Exercise(
         name="relative_bias_backward",
@@ -302,6 +307,7 @@ EXERCISES = [
         difficulty=3,
         importance=2,
         minutes=10,
+        optional=True,
         package=("RelativePositionBias.backward",),
         title="T5's positions, backward",
         solution=relative_bias_backward,
@@ -385,11 +391,12 @@ EXERCISES = [
         difficulty=2,
         importance=3,
         minutes=15,
+        optional=True,
         title="Counting to 70 billion",
         solution=llama_parameters,
         cases=_llama_cases,
         reference=_llama_reference,
-        wrong=(_all_heads_have_keys, _three_squares, _no_gate, _tied, _last_norm_forgotten),
+        wrong=(_all_heads_have_keys, _three_squares, _no_gate, _tied, _last_norm_forgotten, _one_norm_a_block),
         hints=(
             "Count one block: four matrices of attention, two of which are narrower; three of the feed-forward "
             "layer; two norms of one number a feature.",

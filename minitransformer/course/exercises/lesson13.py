@@ -128,6 +128,22 @@ def _ring_same_piece(pieces: Array, turn: int) -> Array:
     return ring_turn(pieces, 0) if turn else ring_turn(pieces, 1)
 
 
+def _ring_empties(pieces: Array, turn: int) -> Array:
+    """The piece is moved: the sender keeps nothing. It sends a copy and keeps its own."""
+    n, after = len(pieces), ring_turn(pieces, turn)
+    rank = np.arange(n)
+    after[rank, (rank - turn) % n] = 0.0
+    return after
+
+
+def _ring_pulls(pieces: Array, turn: int) -> Array:
+    """Every rank adds the piece of the next rank to its own; it must add its piece to that of the next."""
+    n, after = len(pieces), pieces.copy()
+    for rank in range(n):
+        after[rank, (rank - turn) % n] += pieces[(rank + 1) % n, (rank - turn) % n]
+    return after
+
+
 EXERCISES = [
     Exercise(
         name="shares_backward",
@@ -157,7 +173,7 @@ EXERCISES = [
         solution=ring_turn,
         cases=_ring_cases,
         reference=_ring_reference,
-        wrong=(_ring_overwrites, _ring_backwards, _ring_same_piece),
+        wrong=(_ring_overwrites, _ring_backwards, _ring_same_piece, _ring_empties, _ring_pulls),
         hints=(
             "Draw three ranks with three pieces each. In turn 0 rank 0 sends piece 0, rank 1 piece "
             "1, rank 2 piece 2: to whom?",
