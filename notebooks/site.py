@@ -139,8 +139,13 @@ def packages(out: Path, folder: Path, pyodide: Path | None, cdn: str) -> None:
         name, version = wheel.name.split("-")[:2]
         shutil.copy(wheel, target)
         lock["packages"][name] = {
-            **{"name": name, "version": version, "file_name": wheel.name, "imports": [name], "install_dir": "site"},
-            **{"sha256": hashlib.sha256(wheel.read_bytes()).hexdigest(), "package_type": "package"},
+            "name": name,
+            "version": version,
+            "file_name": wheel.name,
+            "imports": [name],
+            "install_dir": "site",
+            "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest(),
+            "package_type": "package",
             "depends": {"minitransformer": ["numpy", "matplotlib", "tqdm"]}.get(name, []),
             "unvendored_tests": False,
         }
@@ -206,15 +211,16 @@ a { color: #0072b2; }
 <p>Click a lesson: it opens and runs in this tab. Nothing is installed and nothing is sent anywhere. Run a cell with
 Shift+Enter. The first cell takes some seconds, because Python itself is loaded.</p>
 <table>
-<thead><tr><th>lesson</th><th>afterwards you can</th><th>exercises (backward)</th><th>difficulty</th><th>minutes</th></tr></thead>
+<thead><tr><th>lesson</th><th>afterwards you can</th><th>exercises (backward)</th><th>difficulty</th>
+<th>minutes</th></tr></thead>
 <tbody>
 @ROWS@
 </tbody>
 </table>
 <p>Difficulty is the sum over the exercises, each from 1 to 5.</p>
 <h2>What you write stays here</h2>
-<p>The browser keeps it, also over a reload. To keep it elsewhere, or to hand it in: File, Download. To begin a lesson again:
-<a href="tree/index.html">the list of files</a>, delete it there, and open it again from this page.</p>
+<p>The browser keeps it, also over a reload. To keep it elsewhere, or to hand it in: File, Download. To begin a lesson
+again: <a href="tree/index.html">the list of files</a>, delete it there, and open it again from this page.</p>
 </main>
 </body>
 </html>
