@@ -76,6 +76,8 @@ def run(options: argparse.Namespace) -> int:
         first = answer(model, {"text": options.text, "word": None})
         if "error" in first:
             raise CommandError(first["error"])
+        if not first["source"]:  # of a text that is read, the first word has only itself to look at
+            first["place"] = {"where": first["kinds"][0]["paths"][0], "head": 0, "query": len(first["read"]) - 1}
     shutil.rmtree(out, ignore_errors=True)
     (out / "model").mkdir(parents=True)
     names = _model_files(model, options.run_folder, out / "model")

@@ -223,7 +223,7 @@ def _labels(model: Translator | LanguageModel) -> Callable[[int], str]:
     vocabulary = model.target_vocabulary if isinstance(model, Translator) else model.vocabulary
     if hasattr(vocabulary, "labels"):
         return lambda i: vocabulary.labels([i])[0]
-    return lambda i: vocabulary.decode([i])
+    return lambda i: vocabulary.decode([i]) or f"(id {i})"  # what begins a text is no text itself
 
 
 def _both_ways(

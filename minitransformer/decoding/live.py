@@ -1,7 +1,8 @@
 """Questions of a page about a text, and their answers, all in plain data: what the live explorer asks Python for.
 
 {text}              the words that the model reads and writes, and its attention, without gradients
-{text, word}        the same, with the gradients of one output word; null: of that of which the model is least sure
+{text, word}        the same, with the gradients of one output word; null: of the one of which a translator is
+                    least sure, or of the one that comes next after a language model's text
 {text, change}      the output under a change, as `intervention` reads it
 """
 
@@ -27,7 +28,7 @@ def answer(model: Translator | LanguageModel, question: dict[str, Any]) -> dict[
             word = question["word"]
             if word is None:
                 probabilities = [choice["probability"] for choice in data["choices"]]
-                word = probabilities.index(min(probabilities))
+                word = probabilities.index(min(probabilities)) if data["source"] else len(probabilities) - 1
             data = look_inside(model, text, asked=[word], bits=32)
     except ValueError as error:
         return {"error": str(error)}

@@ -150,6 +150,15 @@ function explorer(source, beginAt) {
       button.addEventListener("click", () => { state.pinned = true; button.focus(); });
       return button;
     }));
+    at("all-name").textContent = state.backward ? "All gradients of this head as a table" : "All weights as a table";
+    drawTable();
+    if (state.backward) drawSaliency();
+    if (source.read) drawOthers();
+    show(state.word);
+  }
+
+  function drawTable() {                          // of hundreds of words it takes a while: only where it is seen
+    if (!at("all").open) return;
     const corner = make("tr");
     corner.append(make("th", "looks \u2193 at \u2192"), ...kind().keys.map(word => make("th", word, { scope: "col" })));
     document.querySelector("#all thead").replaceChildren(corner);
@@ -158,10 +167,7 @@ function explorer(source, beginAt) {
       row.append(make("th", word, { scope: "row" }), ...numbers.map(number => make("td", number)));
       return row;
     }));
-    at("all-name").textContent = state.backward ? "All gradients of this head as a table" : "All weights as a table";
-    if (state.backward) drawSaliency();
-    if (source.read) drawOthers();
-    show(state.word);
+    document.querySelectorAll("#all tbody tr").forEach((line, i) => line.classList.toggle("chosen", i === state.word));
   }
 
   function drawNext() {                           // what the model thought likely at each step
@@ -426,6 +432,7 @@ function explorer(source, beginAt) {
   arrows("queries", () => state.word);
   arrows("keys", () => state.key);
   window.onresize = lines;
+  at("all").ontoggle = drawTable;
   at("both").hidden = !both;
   at("forward").checked = true;
   at("changed").hidden = true;
@@ -436,7 +443,8 @@ function explorer(source, beginAt) {
   at("tried").hidden = !source.all.length;
   if (both) {
     // Where Python runs, every word can be asked; else those whose gradients are in the page.
-    if (!source.look) state.output = largest(data.asked.map(y => -data.choices[y].probability));  // the least sure
+    if (!source.look)                             // the least sure, or what comes next
+      state.output = data.source.length ? largest(data.asked.map(y => -data.choices[y].probability)) : data.asked.length - 1;
     const names = (source.look ? data.target.map((_, y) => y) : data.asked).map(y => `${y + 1}. ${data.target[y]}`);
     options("output", names, source.look ? written() : state.output);
     at("forward").onchange = () => turn(false);

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from minitransformer.decoding import look_inside
+from minitransformer.data import WordVocabulary
+from minitransformer.decoding import LanguageModel, look_inside
 from minitransformer.decoding.inside import outcome, unpacked
 from minitransformer.decoding.live import answer
 from minitransformer.experiments.coreference import SHOWROOM, stored_pronoun_translator
+from minitransformer.models import LlamaConfig, build_model
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +28,13 @@ def test_of_no_word_in_particular_it_is_the_one_of_which_the_model_is_least_sure
     found = answer(translator, {"text": SHOWROOM, "word": None})
     probabilities = [choice["probability"] for choice in look_inside(translator, SHOWROOM)["choices"]]
     assert found["asked"] == [int(np.argmin(probabilities))]
+
+
+def test_of_a_language_model_it_is_what_comes_next():
+    words = WordVocabulary(["the", "cat", "sees"])
+    config = LlamaConfig(len(words), 9, 8, 2, n_kv_heads=1, d_ff=6, n_blocks=1)
+    model = LanguageModel("llama", build_model("llama", config, np.random.default_rng(0)), words)
+    assert answer(model, {"text": "the cat sees", "word": None})["asked"] == [2]
 
 
 def test_numbers_have_all_their_digits(translator):

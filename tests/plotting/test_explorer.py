@@ -178,6 +178,7 @@ def test_every_choice_and_every_word_shows_the_models_own_weights(opened, look):
     page = opened(explore_html(look))
     wanted = maps_of(look)
     assert texts(page, "#kind option") == list(wanted)
+    page.find_element("css selector", "#all summary").click()
     for kind, (queries, keys, weights) in wanted.items():
         choose(page, "kind", kind)
         assert texts(page, "#queries button") == queries

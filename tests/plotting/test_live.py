@@ -66,7 +66,7 @@ class Page:
     def __init__(self, driver, address):
         self.driver = driver
         driver.set_window_size(1000, 900)
-        driver.set_script_timeout(120)
+        driver.set_script_timeout(60)
         driver.get(address)
 
     def texts(self, selector):
@@ -80,7 +80,7 @@ class Page:
     def until(self, condition):
         from selenium.webdriver.support.ui import WebDriverWait
 
-        WebDriverWait(self.driver, 120, 0.05).until(lambda _: condition(), message=self.text("state"))
+        WebDriverWait(self.driver, 60, 0.05).until(lambda _: condition(), message=self.text("state"))
 
     def ready(self):
         self.until(lambda: self.text("state").startswith("Python is ready"))
