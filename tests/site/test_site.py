@@ -81,6 +81,22 @@ def run_cell(driver, contains, source=None):
     return driver.execute_script(OUTPUT, contains)
 
 
+def save(driver):
+    driver.execute_async_script(
+        "const end = arguments[0]; window.jupyterapp.shell.currentWidget.context.save().then(() => end(true));"
+    )
+
+
+def content(driver, path):
+    """The content of a file that the browser keeps."""
+    return driver.execute_async_script(
+        "const end = arguments[1];"
+        "window.jupyterapp.serviceManager.contents.get(arguments[0], {content: true})"
+        ".then((model) => end(model.content), (error) => end(String(error)));",
+        path,
+    )
+
+
 def test_an_answer_is_judged_kept_over_a_reload_downloaded_and_graded(site, browser, tmp_path):
     open_lesson(browser, site, "04_self_attention")
     run_cell(browser, "import numpy as np")
@@ -95,17 +111,11 @@ def test_an_answer_is_judged_kept_over_a_reload_downloaded_and_graded(site, brow
     right = find(name).source
     run_cell(browser, stub, right)
     assert "PASS" in run_cell(browser, f'check("{name}"')
-    browser.execute_async_script(
-        "const end = arguments[0]; window.jupyterapp.shell.currentWidget.context.save().then(() => end(true));"
-    )
+    save(browser)
     open_lesson(browser, site, "04_self_attention")
     kept = browser.execute_script(CELL + "return content.widgets[at].model.sharedModel.source", stub)
     assert kept == right
-    book = browser.execute_async_script(
-        "const end = arguments[0];"
-        "window.jupyterapp.serviceManager.contents.get('04_self_attention.ipynb', {content: true})"
-        ".then((model) => end(JSON.stringify(model.content)));"
-    )
+    book = json.dumps(content(browser, "04_self_attention.ipynb"))
     folder = tmp_path / "handed_in" / "student"
     folder.mkdir(parents=True)
     (folder / "04_self_attention.ipynb").write_text(book, encoding="utf-8")
@@ -127,3 +137,16 @@ def test_the_first_page_lists_all_lessons_and_fits_a_narrow_screen(site):
         links = driver.execute_script("return [...document.querySelectorAll('table a')].map((a) => a.href)")
         assert [link.rpartition("path=")[2] for link in links] == [f"{lesson}.ipynb" for lesson in LESSONS]
         assert driver.execute_script("return document.documentElement.scrollWidth") <= 360
+
+
+def test_the_capstone_collects_an_answer_of_another_lesson_into_a_file_that_is_kept(site, browser):
+    open_lesson(browser, site, "04_self_attention")
+    run_cell(browser, "import numpy as np")
+    run_cell(browser, "def softmax_backward(", find("softmax_backward").source)
+    save(browser)
+    open_lesson(browser, site, "12_capstone")
+    run_cell(browser, "import numpy as np")
+    said = run_cell(browser, "collect(fill=FILL)")
+    assert "my_transformer.py: 1 functions and classes of yours" in said, said
+    open_lesson(browser, site, "12_capstone")
+    assert "def softmax_backward(dy, y):" in content(browser, "my_transformer.py")
