@@ -4,6 +4,7 @@ Needs a whole Pyodide (MINITRANSFORMER_PYODIDE names its folder), Chromium with 
 without them these tests skip, and fail where MINITRANSFORMER_REQUIRE_BROWSER is set.
 """
 
+import base64
 import csv
 import json
 import os
@@ -150,6 +151,6 @@ def test_the_capstone_collects_an_answer_of_another_lesson_into_a_file_that_is_k
     said = run_cell(browser, "collect(fill=FILL)")
     assert "functions and classes of yours" in said
     open_lesson(browser, site, "12_capstone")
-    kept = content(browser, "my_transformer.py")
+    kept = base64.b64decode(content(browser, "my_transformer.py")).decode()
     assert "def softmax_backward(dy, y):" in kept
     assert f"{FROM_REFERENCE}\ndef softmax_backward" not in kept
