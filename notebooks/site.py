@@ -39,6 +39,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=Path, help="the folder to be made")
     parser.add_argument("--pyodide", type=Path, metavar="FOLDER", help=f"a whole Pyodide {VERSION}, to be copied")
+    parser.add_argument(
+        "--lessons", type=Path, default=HERE, metavar="FOLDER", help="notebooks (default: those of students)"
+    )
     parser.add_argument("--cdn", default=CDN, metavar="URL", help="where Pyodide is fetched from otherwise")
     options = parser.parse_args()
     if options.out.exists() and any(options.out.iterdir()) and not (options.out / "jupyter-lite.json").exists():
@@ -48,7 +51,7 @@ def main() -> int:
     shutil.rmtree(options.out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
-        lessons(work / "contents")
+        lessons(options.lessons, work / "contents")
         settings(work / "settings", options.pyodide is not None, options.cdn)
         lite(work, options.out)
         wheels(work / "wheels")
@@ -59,10 +62,10 @@ def main() -> int:
     return 0
 
 
-def lessons(folder: Path) -> None:
-    """The students' notebooks as they are committed, for the kernel that the site has."""
+def lessons(source: Path, folder: Path) -> None:
+    """The notebooks of a folder, for the kernel that the site has."""
     folder.mkdir()
-    for path in sorted(HERE.glob("*.ipynb")):
+    for path in sorted(source.glob("*.ipynb")):
         book = json.loads(path.read_text(encoding="utf-8"))
         book["metadata"]["kernelspec"] = {"name": "python", "display_name": "Python (Pyodide)", "language": "python"}
         for cell in book["cells"]:  # Jupyter's server would join lines; here there is none
