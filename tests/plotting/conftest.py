@@ -1,11 +1,7 @@
-"""A headless backend, figures closed after each test, what was written where on a page, and a browser."""
+"""A headless backend, figures closed after each test, and what was written where on a page."""
 
-import os
-import shutil
-import warnings
 from collections.abc import Callable, Iterator
 from itertools import combinations
-from typing import Any, NoReturn
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -111,51 +107,3 @@ def french() -> list[str]:
 @pytest.fixture
 def twenty() -> list[str]:
     return list(LONG)
-
-
-def unavailable(reason: str) -> NoReturn:
-    """The test is skipped, or fails where MINITRANSFORMER_REQUIRE_BROWSER is set."""
-    if os.environ.get("MINITRANSFORMER_REQUIRE_BROWSER"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def chromium_with(*arguments: str) -> Any:
-    """Chromium without a window, as a driver of Selenium."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    chromedriver = shutil.which("chromedriver")
-    try:
-        from selenium import webdriver
-    except ImportError:
-        webdriver = None
-    if webdriver is None or chromium is None or chromedriver is None:
-        unavailable("no Chromium with driver and Selenium: apt install chromium chromium-driver, pip install selenium")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    quiet = (
-        "no-first-run",
-        "disable-background-networking",
-        "disable-component-update",
-        "disable-sync",
-        "disable-quic",
-    )
-    for argument in ("headless=new", "disable-gpu", "disable-dev-shm-usage", "window-size=1000,900", *quiet):
-        options.add_argument(f"--{argument}")
-    for argument in arguments:
-        options.add_argument(argument)
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        options.add_argument("--no-sandbox")  # Chromium has no sandbox for root
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Selenium leaves open
-        return webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium without a window."""
-    driver = chromium_with()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield driver
-        driver.quit()

@@ -4,13 +4,9 @@ Needs Chromium with Selenium, and in MINITRANSFORMER_PYODIDE the folder of a who
 tests skip, and fail where MINITRANSFORMER_REQUIRE_BROWSER is set.
 """
 
-import functools
-import http.server
 import json
 import os
 import shutil
-import threading
-import warnings
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -22,24 +18,22 @@ from minitransformer.decoding.inside import unpacked
 from minitransformer.decoding.live import answer
 from minitransformer.experiments.coreference import SHOWROOM, stored_pronoun_translator
 
-from .conftest import chromium_with, unavailable
+from .browsing import chromium, missing, served
 
 HE, SHE = (f"J'ai eu ma voiture directement du salon, {words}." for words in ("il était neuf", "elle était neuve"))
 OTHER = SHOWROOM.replace("car", "mirror")
 IT = SHOWROOM.replace(",", " ,").split().index("it")
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
+pytestmark = pytest.mark.xdist_group("live")
+if why := missing():
+    if os.environ.get("MINITRANSFORMER_REQUIRE_BROWSER"):
+        raise RuntimeError(why)
+    pytest.skip(why, allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     """The pages of the stored translator, of a small language model, and of the first where Pyodide is missing."""
-    pyodide = os.environ.get("MINITRANSFORMER_PYODIDE")
-    if pyodide is None:
-        unavailable("MINITRANSFORMER_PYODIDE is not set: give the folder of a whole Pyodide")
+    pyodide = os.environ["MINITRANSFORMER_PYODIDE"]
     root = tmp_path_factory.mktemp("live")
     assert main(["live", "--out", str(root / "translator"), "--pyodide", pyodide]) == 0
     shutil.copytree(root / "translator", root / "broken", ignore=shutil.ignore_patterns("pyodide"))
@@ -52,22 +46,24 @@ def folders(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def served(folders):
-    handler = functools.partial(Quiet, directory=str(folders))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+def address(folders):
+    with served(folders) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium(1000) as driver:
+        yield driver
 
 
 class Page:
     """What a person does with the page, and sees."""
 
-    def __init__(self, driver, address):
+    def __init__(self, driver, page):
         self.driver = driver
         driver.set_window_size(1000, 900)
-        driver.set_script_timeout(60)
-        driver.get(address)
+        driver.get(page)
 
     def texts(self, selector):
         script = "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent.trim())"
@@ -112,16 +108,16 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def translator_page(browser, served):
-    return Page(browser, f"{served}/translator/").ready()
+def translator_page(browser, address):
+    return Page(browser, f"{address}/translator/").ready()
 
 
 @pytest.fixture
-def live(translator_page, served):
+def live(translator_page, address):
     """The page of the translator, with its first sentence."""
     page = translator_page
-    if page.driver.current_url != f"{served}/translator/":
-        page = Page(page.driver, f"{served}/translator/").ready()
+    if page.driver.current_url != f"{address}/translator/":
+        page = Page(page.driver, f"{address}/translator/").ready()
     page.driver.set_window_size(1000, 900)
     page.driver.execute_script("window.scrollTo(0, 0)")
     if not page.text("written").endswith(SHE) or page.text("step") != "encoder, layer 1: step 2 of 4":
@@ -166,8 +162,8 @@ def test_the_numbers_are_those_of_python_here(live, question):
     assert_same(live.ask(question), answer(stored_pronoun_translator(), question))
 
 
-def test_the_numbers_of_a_language_model_are_those_of_python_here(browser, served, folders):
-    page = Page(browser, f"{served}/lm/")
+def test_the_numbers_of_a_language_model_are_those_of_python_here(browser, address, folders):
+    page = Page(browser, f"{address}/lm/")
     model = load(folders / "run")
     for question in (
         {"text": "the dog", "word": 3},
@@ -183,8 +179,8 @@ def test_the_numbers_of_a_language_model_are_those_of_python_here(browser, serve
     assert page.driver.get_log("browser") == []
 
 
-def test_the_first_picture_is_there_and_can_be_explored_before_python_is(browser, served):
-    page = Page(browser, f"{served}/translator/")
+def test_the_first_picture_is_there_and_can_be_explored_before_python_is(browser, address):
+    page = Page(browser, f"{address}/translator/")
     assert page.texts("#queries [aria-checked=true]") == ["it"]
     page.word("queries", 3)
     page.click("#take")
@@ -325,9 +321,9 @@ def test_it_fits_a_phone_for_a_finger(live):
         live.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_where_python_cannot_be_started_the_page_says_so_and_the_first_picture_stays(browser, served, folders):
-    for address in (f"{served}/broken/", (folders / "translator" / "index.html").as_uri()):
-        page = Page(browser, address)
+def test_where_python_cannot_be_started_the_page_says_so_and_the_first_picture_stays(browser, address, folders):
+    for place in (f"{address}/broken/", (folders / "translator" / "index.html").as_uri()):
+        page = Page(browser, place)
         page.until(lambda page=page: page.text("state").startswith("Python could not be started"))
         page.word("queries", 3)
         assert page.texts("#queries [aria-checked=true]") == ["car"]
@@ -348,20 +344,15 @@ def test_hostile_text_is_shown_as_it_is_and_does_nothing(live):
     assert live.driver.execute_script("return window.hacked === undefined && !document.querySelector('img')")
 
 
-def test_no_request_leaves_this_machine(served, tmp_path):
+def test_no_request_leaves_this_machine(address, tmp_path):
     log = tmp_path / "requests.json"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        driver = chromium_with(f"--log-net-log={log}")
-        try:
-            page = Page(driver, f"{served}/translator/").ready()
-            page.click("#take")
-            page.until(lambda: page.text("changed-output") == HE)
-        finally:
-            driver.quit()
+    with chromium(1000, f"log-net-log={log}") as driver:
+        page = Page(driver, f"{address}/translator/").ready()
+        page.click("#take")
+        page.until(lambda: page.text("changed-output") == HE)
     content = json.loads(log.read_text(encoding="utf-8"))
     # What the page and its worker asked for; Chromium itself asks its maker for updates.
-    asked = [e["params"]["url"] for e in content["events"] if e.get("params", {}).get("initiator") == served]
-    fetched = {urlsplit(address).path.rsplit("/")[-1] for address in asked}
+    asked = [e["params"]["url"] for e in content["events"] if e.get("params", {}).get("initiator") == address]
+    fetched = {urlsplit(one).path.rsplit("/")[-1] for one in asked}
     assert {"worker.js", "package.zip", "checkpoint.npz", "pyodide.asm.wasm", "pyodide.js"} <= fetched
-    assert [address for address in asked if not address.startswith(f"{served}/")] == []
+    assert [one for one in asked if not one.startswith(f"{address}/")] == []
