@@ -39,6 +39,13 @@ ROOMS = {
 PLAIN = ("Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow", "Eq", "NotEq", "Lt", "LtE", "Gt", "GtE")
 # Mutants that compute the same: (file, a piece of the changed line) -> why.
 EQUIVALENT: dict[tuple[str, str], str] = {
+    ("data/batches.py", "flat.size <= 0"): "a size is never below 0",
+    ("data/english_french/sentences.py", '("you", "te", '): "the participle is the same after all of me, te and le",
+    (
+        "data/vocabulary.py",
+        'left, space = "", True',
+    ): "nothing is to the left of the first piece, so no space is asked for",
+    ("data/vocabulary.py", 'left, joined = "", True'): "nothing is to the left of the first piece, so no space is put",
     ("decoding/sampling.py", "u.reshape(- 2)"): "NumPy takes any negative size for the one that is missing",
     ("decoding/sampling.py", "np.uint64)[ -1]"): "there is one number only, so it is also the last",
     ("pretrained/language_model.py", "labels([i])[ -1]"): "there is one label only, so it is also the last",
@@ -133,7 +140,7 @@ def tests_for(room: str, file: str, workspace: Path) -> list[list[str]]:
     """Stages of tests: of this file by name, then the room's."""
     stem = Path(file).stem
     own = [str(p) for p in sorted((workspace / "tests").rglob(f"test_{stem}*.py"))]
-    rest = [str(workspace / "tests" / name) for name in ROOMS[room]]
+    rest = [str(workspace / "tests" / name) for name in ["test_defaults.py", "test_records.py", *ROOMS[room]]]
     return [own, *([name] for name in rest)] if own else [[name] for name in rest]
 
 
