@@ -9,7 +9,7 @@ from minitransformer import data, decoding, layers, models, pretrained, training
 from minitransformer.course import grading, problems
 from minitransformer.data import batches
 from minitransformer.data.tasks import joeynmt, sorting, span_corruption, symbols, written
-from minitransformer.decoding import metrics
+from minitransformer.decoding import inside, metrics
 
 # Sizes: Vaswani et al. 2017, table 3 (base); Raffel et al. 2020, T5-small; Radford et al. 2019, GPT-2 small;
 # Touvron et al. 2023, Llama 2 7B. Constants: PyTorch (1e-5), T5 and RMSNorm (1e-6), Kingma and Ba 2015 (Adam),
@@ -105,6 +105,7 @@ DEFAULTS = {
         "start": None,
         "eos": None,
     },
+    decoding.outcomes: {"weights": 40},
     decoding.Branch: {"parent": None, "kept": True, "winner": False, "lives": True},
     decoding.Translator.beam_tree: {"max_new_tokens": None, "dropped": 2},
     # Ids of padding, beginning and end: 0, 1, 2, as the vocabularies number them.
@@ -155,6 +156,7 @@ CONSTANTS = {
     batches: {"WINDOW": 100, "FRESH_WINDOW": 4},
     joeynmt: {"N_SYMBOLS": 50},
     written: {"FIRST_YEAR": 1950, "LAST_YEAR": 2049, "N_DATES": 36_525},
+    inside: {"NUMBERS": 2_000_000, "NEW_TOKENS": 12},
     metrics: {"CHARACTERS": 6, "WORDS": 4, "BETA": 2.0},  # Popovic 2015 and Papineni et al. 2002
     problems: {"RELATIVE": 1e-8, "ABSOLUTE": 1e-9},
 }
