@@ -146,11 +146,11 @@ def _bare(code: str) -> str | None:
 
 
 def tests_for(room: str, file: str, workspace: Path) -> list[list[str]]:
-    """Stages of tests: of this file by name, then the room's."""
-    stem = Path(file).stem
-    own = [str(p) for p in sorted((workspace / "tests").rglob(f"test_{stem}*.py"))]
-    rest = [str(workspace / "tests" / name) for name in ["test_defaults.py", "test_records.py", *ROOMS[room]]]
-    return [own, *([name] for name in rest)] if own else [[name] for name in rest]
+    """Stages of tests: of this file by name, then the room's, first its main one with what holds for all rooms."""
+    own = sorted((workspace / "tests").rglob(f"test_{Path(file).stem}*.py"))
+    main, *rest = [workspace / "tests" / name for name in ROOMS[room]]
+    of_all = [workspace / "tests" / name for name in ("test_defaults.py", "test_records.py")]
+    return [[str(path) for path in stage] for stage in (own, [*of_all, main], *([path] for path in rest)) if stage]
 
 
 def killed(mutant: Mutant, room: str, workspace: Path, limit: float, sound: set[str]) -> str | None:
@@ -190,7 +190,7 @@ def fails(stage: list[str], workspace: Path, limit: float) -> str | None:
         done, code = os.waitpid(child, os.WNOHANG)
         if done:
             return (
-                None if code in (0, 5 << 8) else ", ".join(Path(name).name for name in stage[:2])
+                None if code in (0, 5 << 8) else ", ".join(Path(name).name for name in stage[-2:])
             )  # 5: no tests there
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
