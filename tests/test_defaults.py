@@ -10,6 +10,8 @@ from minitransformer.course import grading, problems
 from minitransformer.data import batches
 from minitransformer.data.tasks import joeynmt, sorting, span_corruption, symbols, written
 from minitransformer.decoding import inside, metrics
+from minitransformer.pretrained import hf_tensors, llama2c
+from minitransformer.training import parallel, trainer
 
 # Sizes: Vaswani et al. 2017, table 3 (base); Raffel et al. 2020, T5-small; Radford et al. 2019, GPT-2 small;
 # Touvron et al. 2023, Llama 2 7B. Constants: PyTorch (1e-5), T5 and RMSNorm (1e-6), Kingma and Ba 2015 (Adam),
@@ -158,6 +160,11 @@ CONSTANTS = {
     written: {"FIRST_YEAR": 1950, "LAST_YEAR": 2049, "N_DATES": 36_525},
     inside: {"NUMBERS": 2_000_000, "NEW_TOKENS": 12},
     metrics: {"CHARACTERS": 6, "WORDS": 4, "BETA": 2.0},  # Popovic 2015 and Papineni et al. 2002
+    trainer: {"BLOWN_UP": 20.0},
+    parallel.trainer: {"CHECKED_EVERY": 100},
+    parallel.workers: {"LOOKS_EVERY": 0.2},
+    hf_tensors: {"JSON_LIMIT": 64 * 1024 * 1024},
+    llama2c: {"MAGIC": int.from_bytes(b"ak42", "big"), "BOS": 1, "EOS": 2, "FIRST_BYTE": 3},
     problems: {"RELATIVE": 1e-8, "ABSOLUTE": 1e-9},
 }
 
