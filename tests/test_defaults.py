@@ -165,6 +165,8 @@ CONSTANTS = {
     parallel.workers: {"LOOKS_EVERY": 0.2},
     hf_tensors: {"JSON_LIMIT": 64 * 1024 * 1024},
     llama2c: {"MAGIC": int.from_bytes(b"ak42", "big"), "BOS": 1, "EOS": 2, "FIRST_BYTE": 3},
+    verify.check: {"FLOOR": 1e-2, "MOST_DIAGNOSES": 3, "TOLERANCES": {"complex": 1e-12, "central": 1e-6}},
+    verify.diagnosis: {"MOST_VECTORS": 6},
     problems: {"RELATIVE": 1e-8, "ABSOLUTE": 1e-9},
 }
 

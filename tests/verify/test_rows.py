@@ -108,6 +108,18 @@ def test_the_error_is_relative_to_the_tensors_largest_entry_or_a_hundredth_of_th
     assert row.error == pytest.approx(1e-3 * scale / (weight if of == "weight" else max(x, weight) / 100))
 
 
+def test_where_all_gradients_are_zero_the_error_is_the_difference_itself():
+    class Nothing(Layer):
+        def forward(self, x, rng=None):
+            return np.zeros_like(x), Cache(shape=x.shape)
+
+        def backward(self, dy, cache):
+            return np.full(cache["shape"], 0.25)
+
+    row = check_gradients(Nothing(), X)["x"]
+    assert (row.error, row.got, row.wanted) == (0.25, 0.25, 0.0)
+
+
 class ManyWrong(Layer):
     """Five parameters of which every gradient is wrong in one entry."""
 
