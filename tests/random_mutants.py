@@ -35,8 +35,11 @@ ROOMS = {
     "pretrained": ["pretrained", "bad_input", "commands/test_lm.py"],
     "verify": ["verify", "cases", "mutants", "bad_input/test_public_names.py"],
     "course": [
-        *(f"course/test_{name}.py" for name in ("checking", "causes", "symptoms", "hints", "source", "predicting")),
-        *(f"course/test_{name}.py" for name in ("exercises", "what_it_learnt", "debugger", "handed_in", "grading")),
+        f"course/test_{name}.py"
+        for name in (
+            *("checking", "result", "problems", "exercise", "changes", "causes", "symptoms", "hints", "source"),
+            *("predicting", "exercises", "what_it_learnt", "debugger", "handed_in", "grading"),
+        )
     ],
 }
 # Of the course, what judges answers: not the exercises, the notebooks' building, the gates and grading's processes.

@@ -291,3 +291,28 @@ def test_names_that_two_parameters_have_are_told():
 
     row = check_gradients(Twice(), X)["parameter names"]
     assert row.diagnosis == "several parameters are called weight"
+
+
+class Only64(Scaled):
+    """Right in float64 and in complex numbers; it raises in float32, in forward or in backward."""
+
+    def __init__(self, where):
+        super().__init__()
+        self.where = where
+
+    def forward(self, x, rng=None):
+        if x.dtype == np.float32 and self.where == "forward":
+            raise ValueError("no")
+        return super().forward(x)
+
+    def backward(self, dy, cache):
+        if dy.dtype == np.float32 and self.where == "backward":
+            raise ValueError("no")
+        return super().backward(dy, cache)
+
+
+@pytest.mark.parametrize("where", ["forward", "backward"])
+def test_a_layer_that_raises_in_float32_fails(where):
+    result = check_gradients(Only64(where), X)
+    (row,) = result.failures
+    assert (row.name, row.diagnosis) == ("float32 stays float32", "in float32 it raised ValueError: no")

@@ -242,3 +242,25 @@ def test_norms_and_shapes_are_of_all_arrays_that_are_no_masks():
     assert _norm((np.arange(3),)) is None
     assert _norm((np.array([3j, 4.0]),)) == 5.0
     assert _norm((np.zeros((0, 2)),)) == 0.0
+
+
+def test_a_layer_that_is_used_twice_behind_caches_of_another_goes_back_in_reverse_order(monkeypatch):
+    class Twice(Layer):
+        """y = part(part(x) cut in half), whose caches are not those that the part gave."""
+
+        def __init__(self):
+            self.part = Identity()
+
+        def forward(self, x, rng=None):
+            first, _ = self.part.forward(x)
+            second, _ = self.part.forward(first[:2])
+            return second, Cache()
+
+        def backward(self, dy, cache):
+            dy = self.part.backward(dy, Cache())
+            return self.part.backward(np.concatenate([dy, 0 * dy]), Cache())
+
+    monkeypatch.setattr(Identity, "backward", lambda self, dy, cache: dy)
+    steps = trace(Twice(), np.ones((4, 3)))
+    assert [(s.outputs, s.gradients) for s in steps["part"]] == [(((4, 3),), ((4, 3),)), (((2, 3),), ((2, 3),))]
+    assert all(step.backward_ms is not None for step in steps)
