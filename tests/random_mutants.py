@@ -49,7 +49,16 @@ LEFT_OUT = {
 }
 PLAIN = ("Add", "Sub", "Mul", "Div", "FloorDiv", "Mod", "Pow", "Eq", "NotEq", "Lt", "LtE", "Gt", "GtE")
 # Mutants that compute the same: (file, a piece of the changed line) -> why.
+REMEMBERED = "how many results are remembered changes the speed alone"
 EQUIVALENT: dict[tuple[str, str], str] = {
+    ("data/bpe.py", "_CACHED_CHUNKS = "): REMEMBERED,
+    ("data/english_french/phrases.py", "@lru_cache(maxsize="): REMEMBERED,
+    ("decoding/metrics.py", "@lru_cache(maxsize="): REMEMBERED,
+    ("layers/positions.py", "@lru_cache(maxsize="): REMEMBERED,
+    ("layers/reductions.py", "@lru_cache(maxsize="): REMEMBERED,
+    ("layers/relative.py", "@lru_cache(maxsize="): REMEMBERED,
+    ("layers/rotary.py", "@lru_cache(maxsize="): REMEMBERED,
+    ("training/parallel/blas.py", "@lru_cache(maxsize="): REMEMBERED,
     ("data/batches.py", "flat.size <= 0"): "a size is never below 0",
     ("data/english_french/sentences.py", '("you", "te", '): "the participle is the same after all of me, te and le",
     (

@@ -11,7 +11,7 @@ from minitransformer.data import batches
 from minitransformer.data.tasks import joeynmt, sorting, span_corruption, symbols, written
 from minitransformer.decoding import inside, metrics
 from minitransformer.pretrained import hf_tensors, llama2c
-from minitransformer.training import parallel, trainer
+from minitransformer.training import checkpoint, parallel, trainer
 
 # Sizes: Vaswani et al. 2017, table 3 (base); Raffel et al. 2020, T5-small; Radford et al. 2019, GPT-2 small;
 # Touvron et al. 2023, Llama 2 7B. Constants: PyTorch (1e-5), T5 and RMSNorm (1e-6), Kingma and Ba 2015 (Adam),
@@ -161,6 +161,19 @@ CONSTANTS = {
     inside: {"NUMBERS": 2_000_000, "NEW_TOKENS": 12},
     metrics: {"CHARACTERS": 6, "WORDS": 4, "BETA": 2.0},  # Popovic 2015 and Papineni et al. 2002
     trainer: {"BLOWN_UP": 20.0},
+    checkpoint: {
+        "MANIFEST_LIMIT": 2**20,
+        "DESCRIPTION_LIMIT": 2**21,
+        "NAME_LIMIT": 1000,
+        "LISTS_LIMIT": 50_000,
+        # APPNOTE.TXT 6.3.10: version 4.5 has sizes of 64 bits, bit 11 is UTF-8; 0x21 is the first day of 1980.
+        "VERSION": 45,
+        "UTF8": 0x800,
+        "STORED": 0,
+        "MIDNIGHT": 0,
+        "NEW_YEAR_1980": 0x21,
+        "IN_EXTRA": 2**32 - 1,
+    },
     parallel.trainer: {"CHECKED_EVERY": 100},
     parallel.workers: {"LOOKS_EVERY": 0.2},
     hf_tensors: {"JSON_LIMIT": 64 * 1024 * 1024},

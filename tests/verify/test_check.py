@@ -438,6 +438,18 @@ def test_nothing_else_of_a_wrong_layer_fails(layer_class):
     assert not any(row.diagnosis for row in result.rows if row.passed)
 
 
+@pytest.mark.parametrize(
+    ("layer_class", "why"),
+    [
+        (Assigned, "weight again: assigned where it must be added (grad +=, not grad =)"),
+        (MutatesUpstream, "weight again: it added something else"),
+    ],
+)
+def test_a_second_backward_that_does_not_add_the_same_says_how(layer_class, why):
+    said = check_gradients(layer_class(), X)["backward twice"].diagnosis
+    assert said == f"the second backward did not add its gradient of {why}"
+
+
 def test_a_forward_that_complex_numbers_cannot_pass_is_checked_by_central_differences():
     assert check_gradients(NotForComplexNumbers(), X, method="central").passed
 
