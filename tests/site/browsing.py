@@ -1,4 +1,4 @@
-"""Lessons in Chromium, driven through Selenium: a server for a folder, a browser, a lesson run to its end."""
+"""Pages in Chromium, driven through Selenium: a server for a folder, a browser, a lesson run to its end."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ return {
 FONTS = "Matplotlib is building the font cache"  # which it does in every new Pyodide
 
 
-def missing() -> str:
-    """What the tests of the site need and is not here; "" where all is."""
+def missing(*modules: str) -> str:
+    """What these tests need and is not here, besides Selenium these modules; "" where all is."""
     pyodide = os.environ.get("MINITRANSFORMER_PYODIDE", "")
     if not (Path(pyodide) / "pyodide-lock.json").is_file():
         return "no Pyodide: MINITRANSFORMER_PYODIDE must name the folder of one"
     if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
         return "no Chromium with driver: apt install chromium chromium-driver"
-    for name in ("selenium", "jupyterlite_core", "jupyterlite_pyodide_kernel"):
+    for name in ("selenium", *modules):
         if importlib.util.find_spec(name) is None:
             return f"no {name}: pip install selenium and '.[site]'"
     return ""
@@ -83,16 +83,23 @@ def served(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def chromium(width: int = 1300) -> Iterator[Any]:
-    """Chromium without a window."""
+def chromium(width: int = 1300, *arguments: str) -> Iterator[Any]:
+    """Chromium without a window, started with these arguments."""
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or ""
     quiet = ("no-first-run", "disable-background-networking", "disable-component-update", "disable-sync")
-    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", f"window-size={width},1000", *quiet):
+    for argument in (
+        "headless=new",
+        "no-sandbox",
+        "disable-dev-shm-usage",
+        f"window-size={width},1000",
+        *quiet,
+        *arguments,
+    ):
         options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Selenium leaves open
         driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))

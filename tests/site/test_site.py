@@ -20,7 +20,7 @@ from .browsing import CHECKOUT, build, chromium, hosts, missing, open_lesson, ru
 
 LESSONS = sorted(path.stem for path in (CHECKOUT / "notebooks").glob("*.ipynb"))
 pytestmark = pytest.mark.xdist_group("site")
-if why := missing():
+if why := missing("jupyterlite_core", "jupyterlite_pyodide_kernel"):
     if os.environ.get("MINITRANSFORMER_REQUIRE_BROWSER"):
         raise RuntimeError(why)
     pytest.skip(why, allow_module_level=True)
