@@ -46,7 +46,7 @@ class ProgressBar(Callback):
 
     def __init__(self, description: str = "training", file: TextIO | None = None, disable: bool | None = None) -> None:
         self.description = description
-        self.shown = shown_in_notebooks() if disable is None else {"disable": disable}
+        self.shown: dict[str, Any] = shown_in_notebooks() if disable is None else {"disable": disable}
         if file is not None:
             self.shown["file"] = file
 
