@@ -2,6 +2,7 @@
 
 import random
 import re
+import zlib
 from collections import Counter
 
 import numpy as np
@@ -423,6 +424,14 @@ def test_the_same_seed_gives_the_same_sentences_and_a_generator_goes_on(task):
     once = task.sample(first, 200)
     assert once == task.sample(again, 200) == EnglishFrench().sample(np.random.default_rng(3), 200)
     assert once != task.sample(first, 200)
+
+
+@pytest.mark.parametrize(("split", "checksum"), [("train", 1323936808), ("test", 2553568727)])
+def test_a_seed_draws_the_sentences_that_published_results_were_measured_on(request, split, checksum):
+    """Whoever changes the grammar on purpose writes so in CHANGELOG.md, and measures again."""
+    examples = request.getfixturevalue(split)
+    found = zlib.crc32("\n".join(" ".join((e.template, *e.english, *e.french)) for e in examples).encode())
+    assert found == checksum
 
 
 def test_ids_are_those_of_the_same_sentences(task):

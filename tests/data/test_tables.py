@@ -72,6 +72,8 @@ def test_numbers_in_the_place_of_sentences_are_refused_with_the_right_columns(tm
         ("a.tsv", TATOEBA, ("2", "2"), "columns 2 and 2 are one"),
         ("a.tsv", TATOEBA, ("2",), "columns is .*; allowed are two"),
         ("a.csv", "Go.,Va !\nHi, you.,Salut.\n", None, ":2: 3 columns, and 2 in the first line"),
+        ("a.csv", "Go.\n", None, ":1: one column; allowed is source, a comma, target, in quotes where"),
+        ("a.csv", "Go.\nHi.\n", None, ":1: one column; allowed is source, a comma, target"),
         ("a.csv", 'Go.,Va !\n"Hi.,Salut.\n', None, ":2: is no record of fields in quotes"),
         ("a.jsonl", '{"source": "a", "target": "b"}\n{"source": "a"}\n', None, ":2: has source; allowed is source and"),
         ("a.jsonl", '{"source": "a"\n', None, ":1: is no JSON"),

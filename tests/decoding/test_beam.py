@@ -191,6 +191,8 @@ def test_what_was_weighed_is_recorded_as_a_tree():
         ("c", 1, True, True),
         ("b", 1, False, False),
     ]
+    assert [n.lives for n in nodes] == [True, True, True, True, False]
+    assert search_tree([], []) == [Branch("", 0.0, winner=True)]
     assert [n.log_probability for n in nodes[1:]] == pytest.approx(np.log([0.6, 0.25, 0.3, 0.12]))
     whole = search_tree(steps, [*best.ids, 2], dropped=99)
     assert [n.word for n in whole] == ["", "3", "2", "2", "1"]  # two of each row are weighed: more could not win

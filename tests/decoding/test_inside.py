@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minitransformer.data import WordVocabulary
-from minitransformer.decoding import LanguageModel, Translator, look_inside, outcomes
+from minitransformer.decoding import LanguageModel, Translator, inside, look_inside, outcomes
 from minitransformer.decoding.inside import outcome, pack, unpacked
 from minitransformer.experiments.coreference import SHOWROOM, stored_pronoun_translator
 from minitransformer.interventions import NoHead, Patch, TakeWeight, intervene, recorded
@@ -226,3 +226,12 @@ def test_a_text_without_a_word_or_too_long_is_refused():
         look_inside(translator(), "")
     with pytest.raises(ValueError, match="text has 24 tokens: this model reads at most 20"):
         look_inside(language_model(), " ".join([TEXT] * 4))
+
+
+def test_so_many_words_are_asked_as_the_gradients_of_all_their_weights_have_room(case, monkeypatch):
+    model, data, _ = case
+    per_word = sum(np.size(weights) for kind in data["kinds"] for weights in kind["weights"])
+    assert data["asked"] == list(range(len(data["target"])))
+    for numbers, asked in ((0, 1), (2 * per_word - 1, 1), (2 * per_word, 2), (3 * per_word + 1, 3)):
+        monkeypatch.setattr(inside, "NUMBERS", numbers)
+        assert look_inside(model, TEXT)["asked"] == list(range(asked))

@@ -318,3 +318,27 @@ def test_a_language_model_does_not_translate(tmp_path):
     unigram().save(str(folder / "tokenizer.json"))
     with pytest.raises(WeightsError, match="is a GPT, which goes on from a prompt"):
         load_translator(folder)
+
+
+@pytest.mark.parametrize("key", ["decoder_start_token_id", "eos_token_id"])
+def test_an_id_of_the_start_or_the_end_is_one_row_of_the_model(t5_folder, key):
+    for value in (22, [22], 0):
+        with_keys(t5_folder, "config.json", **{key: value})
+        translator = load_translator(t5_folder)
+        found = translator.start if key.startswith("decoder") else translator.target_vocabulary.eos
+        assert found == (value[0] if isinstance(value, list) else value)
+    for value in (23, -1, True, "a", [], [1, 2], 1.0):
+        with_keys(t5_folder, "config.json", **{key: value})
+        with pytest.raises(WeightsError, match=f"{key} is "):
+            load_translator(t5_folder)
+
+
+def test_a_vocabulary_leaves_the_end_to_the_translator(t5_folder):
+    vocabulary = load_translator(t5_folder).source_vocabulary
+    assert (len(vocabulary), vocabulary.pad, vocabulary.eos) == (23, 0, 1)
+    assert vocabulary.encode("the cat") == [4, 5]
+    assert vocabulary.encode(" \n") == []
+    assert vocabulary.decode([4, 5, 1, 6]) == vocabulary.decode([4, 5]) == "the cat"
+    assert vocabulary.decode([1, 4]) == ""
+    vocabulary.eos = 5
+    assert vocabulary.encode("the cat") == [4, 5, 1]  # the tokenizer's end is not the model's

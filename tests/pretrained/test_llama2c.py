@@ -199,3 +199,44 @@ def test_a_piece_in_the_place_of_a_byte_is_a_byte_only_by_its_name():
     tokenizer = Llama2cTokenizer([b"<unk>", b"<s>", b"</s>", b"a", b"<0x01>", b"\xc3", b"<0x41>"], [0.0] * 7)
     assert tokenizer.decode([3, 6]) == "a<0x41>"
     assert tokenizer.decode([4]) == "\x01"
+
+
+@pytest.mark.parametrize("place", range(7))
+def test_a_size_of_the_header_is_at_least_one(tmp_path, place):
+    whole = llama2c(model_of(TiedLlama))
+    sizes = list(struct.unpack("<7i", whole[:28]))
+    sizes[place] = 0
+    (tmp_path / "model.bin").write_bytes(struct.pack("<7i", *sizes) + whole[28:])
+    with pytest.raises(WeightsError) as caught:
+        read_llama2c(tmp_path / "model.bin")
+    said = f"is no model of llama2.c: its header says {tuple(sizes)}"
+    assert str(caught.value) == f"{tmp_path / 'model.bin'}: {said}"
+
+
+def test_positions_may_differ_by_a_hundredth_as_16_bits_do(tmp_path):
+    whole = llama2c(model_of(TiedLlama))
+    (sine,) = struct.unpack("<f", whole[-7 * 4 : -6 * 4])
+    for off, right in ((0.009, True), (-0.009, True), (0.011, False), (-0.011, False)):
+        content = bytearray(whole)
+        content[-7 * 4 : -6 * 4] = struct.pack("<f", sine + off)
+        (tmp_path / "model.bin").write_bytes(content)
+        if right:
+            read_llama2c(tmp_path / "model.bin")
+        else:
+            with pytest.raises(WeightsError, match="its positions are not those of base 10000"):
+                read_llama2c(tmp_path / "model.bin")
+
+
+def test_a_model_of_one_of_everything_is_read(tmp_path):
+    model = TiedLlama(LlamaConfig(1, 1, 2, 1, None, 1, 1), Glorot(np.random.default_rng(0)))
+    (tmp_path / "model.bin").write_bytes(llama2c(model))
+    assert read_llama2c(tmp_path / "model.bin").config == model.config
+
+
+def test_the_first_and_the_last_byte_are_bytes():
+    doubled = Llama2cTokenizer(*zip(*pieces(b"a", b" ", b"<0x00>")))
+    assert doubled.decode([3, 258]) == "\x00\ufffd"
+    assert doubled.decode([2, 0, 259]) == "<unk>a"
+    assert doubled.decode([1, 260, 260]) == " "
+    assert doubled.decode([1, 259, 260]) == "a "
+    assert len(doubled) == 262

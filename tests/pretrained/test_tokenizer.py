@@ -149,3 +149,121 @@ def test_what_is_no_text_is_named(tmp_path):
     for language_model in (model, load_language_model(tmp_path / "saved")):
         with pytest.raises(ValueError, match="prompt="):
             language_model.prompt_ids("a\ud800")
+
+
+PLAIN = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+
+
+def content(tokenizer):
+    return json.loads(tokenizer.tokenizer.to_str())
+
+
+def test_the_whole_tokenizer_json_of_characters():
+    written = content(of_characters(CharacterVocabulary.build(["ba"])))
+    names = ["<pad>", "<bos>", "<eos>", "<unk>"]
+    assert written == {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [{"id": i, "content": name, **PLAIN} for i, name in enumerate(names)],
+        "normalizer": None,
+        "pre_tokenizer": {
+            "type": "Split",
+            "pattern": {"Regex": "[\\s\\S]"},
+            "behavior": "Isolated",
+            "invert": False,
+        },
+        "post_processor": None,
+        "decoder": {"type": "Fuse"},
+        "model": {
+            "type": "WordLevel",
+            "vocab": dict(zip([*names, "a", "b"], range(6))),
+            "unk_token": "<unk>",
+        },
+    }
+    tokenizer = of_characters(CharacterVocabulary.build(["ba"]))
+    assert (tokenizer.begin, tokenizer.stops, tokenizer.never) == (None, frozenset(), (0, 1, 2, 3))
+
+
+def test_the_whole_tokenizer_json_of_llama2c():
+    written = content(llama2c_tokenizer().to_pretrained())
+    model = written.pop("model")
+    begin, first, second = (
+        {"SpecialToken": {"id": "<s>", "type_id": 0}},
+        *({"Sequence": {"id": s, "type_id": 0}} for s in "AB"),
+    )
+    assert written == {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [{"id": i, "content": name, **PLAIN} for i, name in enumerate(["<unk>", "<s>", "</s>"])],
+        "normalizer": {"type": "Prepend", "prepend": " "},
+        "pre_tokenizer": None,
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": [begin, first],
+            "pair": [begin, first, second],
+            "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}},
+        },
+        "decoder": {
+            "type": "Sequence",
+            "decoders": [
+                {"type": "ByteFallback"},
+                {"type": "Fuse"},
+                {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+            ],
+        },
+    }
+    learned = [piece.decode() for piece in LEARNED]
+    names = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), *learned]
+    assert model.pop("vocab") == {name: i for i, name in enumerate(names)}
+    # " t", "he", " the", " c", "at" and " cat", the best first: every cut of each into two pieces.
+    cuts = [(" ", "t"), ("h", "e"), (" t", "he"), (" ", "c"), ("a", "t"), (" c", "at")]
+    assert [tuple(pair) if isinstance(pair, list) else tuple(pair.split(" ")) for pair in model.pop("merges")] == cuts
+    assert {"type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True}.items() <= model.items()
+
+
+def test_ids_of_the_tokenizer_alone_count(tmp_path):
+    saved(tmp_path / "saved", llama2c_tokenizer())
+    path = tmp_path / "saved" / "generation_config.json"
+
+    def read(**keys):
+        path.write_text(json.dumps({"bos_token_id": None, "eos_token_id": None, **keys}))
+        return read_tokenizer(tmp_path / "saved")
+
+    assert (read().begin, read().stops, read().never) == (None, frozenset(), ())
+    assert read(bos_token_id=[5, 6]).begin == 5
+    assert read(bos_token_id=0).begin == 0
+    assert read(eos_token_id=[271, 272, 273]).stops == {271}  # it has 272
+    for wrong in (-1, True, 1.5, "a", [1, None]):
+        with pytest.raises(WeightsError, match=r"eos_token_id is .*: must be an id of the tokenizer"):
+            read(eos_token_id=wrong)
+
+
+def test_an_empty_text_is_the_beginning_alone_where_there_is_one(tmp_path):
+    without = of_characters(CharacterVocabulary.build(["ab"]))
+    assert without.encode("") == []
+    without.begin = 0
+    assert without.encode("") == [0]
+    assert without.encode("ab") == [4, 5]
+
+
+def test_what_a_language_model_never_says_are_rows_without_an_id_and_ids_that_are_special():
+    tokenizer = of_characters(CharacterVocabulary.build(["ab"]))  # 6 ids
+    for rows, never in ((9, (0, 1, 2, 3, 6, 7, 8)), (6, (0, 1, 2, 3)), (3, (0, 1, 2))):
+        config = LlamaConfig(vocab=rows, max_length=16, d_model=8, n_heads=2, d_ff=5, n_blocks=1)
+        model = PretrainedLanguageModel("llama-tied", TiedLlama(config, np.random.default_rng(0)), tokenizer)
+        assert tuple(model.never()) == never
+        assert model.default_prompt() == "\n"
+        assert list(model.stops()) == []
+        if rows == 6:
+            assert model.prompt_ids("b") == [5]
+            with pytest.raises(ValueError, match="prompt='': give at least one token to go on from"):
+                model.prompt_ids("")
+        with pytest.raises(TypeError, match="is saved by `save_pretrained`, not as a checkpoint"):
+            model.description()
+    config = LlamaConfig(vocab=5, max_length=16, d_model=8, n_heads=2, d_ff=5, n_blocks=1)
+    model = PretrainedLanguageModel("llama-tied", TiedLlama(config, np.random.default_rng(0)), tokenizer)
+    assert model.prompt_ids("aa") == [4, 4]
+    with pytest.raises(ValueError, match="prompt='ab': has the token 'b', id 5; the model knows ids below 5"):
+        model.prompt_ids("ab")

@@ -400,3 +400,81 @@ def test_the_checksum_of_the_archive_is_not_what_is_trusted(tmp_path):
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match=r"'model\.weight' is not what was written"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("limit", "allowed", "contents", "description"),
+    [
+        ("NAME_LIMIT", 3, {"abc": np.ones(1)}, {}),
+        ("DESCRIPTION_LIMIT", 2, {"abc": np.ones(1, np.int8)}, {"": 0}),  # 7 bytes, of which the array allows 1
+        ("DESCRIPTION_LIMIT", 8, {}, {"a": 12}),
+        ("LISTS_LIMIT", 3, {}, {"a": [[]]}),
+        ("LISTS_LIMIT", 2, {"abc": np.ones(2)}, {"a": [[]]}),  # 16 bytes allow one more
+    ],
+)
+def test_a_limit_is_what_is_still_allowed(tmp_path, monkeypatch, limit, allowed, contents, description):
+    text = len(json.dumps(description))
+    if limit == "DESCRIPTION_LIMIT":
+        allowed = text - sum(array.nbytes for array in contents.values())
+    monkeypatch.setattr(checkpoint, limit, allowed)
+    path = tmp_path / "a.npz"
+    save_checkpoint(path, contents, description)
+    assert load_checkpoint(path)[1] == description
+    monkeypatch.setattr(checkpoint, limit, allowed - 1)
+    with pytest.raises((CheckpointError, ValueError), match=r"allowed are"):
+        save_checkpoint(tmp_path / "b.npz", contents, description)
+    with pytest.raises(CheckpointError, match=r"allowed are"):
+        load_checkpoint(path)
+
+
+def test_a_manifest_may_have_its_limit(tmp_path, monkeypatch):
+    path = tmp_path / "a.npz"
+    save_checkpoint(path, {"a": np.ones(1)}, {})
+    with zipfile.ZipFile(path) as archive:
+        n = archive.getinfo(checkpoint.MANIFEST).file_size
+    monkeypatch.setattr(checkpoint, "MANIFEST_LIMIT", n)
+    save_checkpoint(path, {"a": np.ones(1)}, {})
+    load_checkpoint(path)
+    monkeypatch.setattr(checkpoint, "MANIFEST_LIMIT", n - 1)
+    with pytest.raises(CheckpointError, match="1 arrays are too many for one file"):
+        save_checkpoint(path, {"a": np.ones(1)}, {})
+    with pytest.raises(CheckpointError, match=f"claims {n:,} bytes"):
+        load_checkpoint(path)
+
+
+def test_every_field_of_the_archive_is_as_its_specification_says(tmp_path):
+    """APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12, 4.3.14 to 4.3.16 and 4.5.3."""
+    path = tmp_path / "a.npz"
+    save_checkpoint(path, {"a": np.arange(3, dtype=np.int16)}, {})
+    content, at, local = path.read_bytes(), 0, []
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        assert [archive.testzip(), len(archive.comment)] == [None, 64]
+    for member in members:
+        fields = struct.unpack_from("<4s5H3L2H", content, at)
+        n = len(member.filename)
+        assert fields[:6] == (b"PK\x03\x04", 45, 0x800, 0, 0, 0x21)
+        assert fields[6:] == (member.CRC, 0xFFFFFFFF, 0xFFFFFFFF, n, 20)
+        assert struct.unpack_from("<2H2Q", content, at + 30 + n) == (1, 16, member.file_size, member.file_size)
+        local.append(at)
+        at += 30 + n + 20 + member.file_size
+    start = at
+    for member, offset in zip(members, local):
+        n = len(member.filename)
+        fields = struct.unpack_from("<4s6H3L5H2L", content, at)
+        assert fields[:7] == (b"PK\x01\x02", 45, 45, 0x800, 0, 0, 0x21)
+        assert fields[7:] == (member.CRC, 0xFFFFFFFF, 0xFFFFFFFF, n, 28, 0, 0, 0, 0, 0xFFFFFFFF)
+        assert struct.unpack_from("<2H3Q", content, at + 46 + n) == (1, 24, member.file_size, member.file_size, offset)
+        at += 46 + n + 28
+    n, size = len(members), at - start
+    end64 = struct.unpack_from("<4sQ2H2L4Q", content, at)
+    assert end64 == (b"PK\x06\x06", 44, 45, 45, 0, 0, n, n, size, start)
+    assert struct.unpack_from("<4sLQL", content, at + 56) == (b"PK\x06\x07", 0, at, 1)
+    end = struct.unpack_from("<4s4H2LH", content, at + 76)
+    assert end == (b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 64)
+    assert len(content) == at + 76 + 22 + 64
+    header = checkpoint._array_header("<i2", (3,))  # NEP 1: the header's length is a multiple of 64
+    assert header.startswith(b"\x93NUMPY\x01\x00")
+    assert len(header) % 64 == 0
+    assert len(header) == 128
+    assert header.endswith(b" \n")

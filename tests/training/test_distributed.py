@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from minitransformer.training import load_checkpoint
-from minitransformer.training.parallel import NoMPI, world
+from minitransformer.training.parallel import Drift, NoMPI, Ranks, distributed, world
 from minitransformer.training.parallel.distributed import launched
 
 SCRIPT = Path(__file__).with_name("ranks.py")
@@ -218,3 +218,52 @@ def test_several_ranks_without_mpi4py_are_told_what_is_missing(monkeypatch):
 )
 def test_how_many_ranks_a_launcher_started(environment, n):
     assert launched(environment) == n
+
+
+class Alone:
+    """A communicator of `size` ranks as rank `rank` sees it; `digests` are what the others answer."""
+
+    def __init__(self, rank, size, digests=()):
+        self.rank, self.size, self.digests = rank, size, digests
+
+    def Get_rank(self):
+        return self.rank
+
+    def Get_size(self):
+        return self.size
+
+    def allgather(self, digest):
+        return [digest if d is None else d for d in self.digests]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("n", [0, 1, 6, 7, 22])
+def test_parts_of_a_vector_follow_one_another_and_differ_by_one_at_most(n, size):
+    ranks = [Ranks(Alone(rank, size)) for rank in range(size)]
+    parts = [one.part(n) for one in ranks]
+    assert parts == [ranks[0].part(n, rank) for rank in range(size)]
+    assert [i for part in parts for i in range(n)[part]] == list(range(n))
+    lengths = [part.stop - part.start for part in parts]
+    assert max(lengths) - min(lengths) <= 1
+
+
+def test_ranks_whose_weights_differ_from_the_first_ones_are_named():
+    vector = np.arange(3.0)
+    Ranks(Alone(0, 3, [None] * 3)).check_same(vector, 7)
+    with pytest.raises(Drift, match=r"^step 7: the weights of rank 1, 3 are not those of rank 0$"):
+        Ranks(Alone(0, 4, [None, 1, None, 2])).check_same(vector, 7)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "local", "processors", "workers"),
+    [(2, None, 4, 2), (2, None, 3, 1), (4, "2", 4, 2), (4, "2", 3, 1), (1, None, 2, 2), (1, None, None, 1)],
+)
+def test_a_rank_has_two_workers_where_all_of_its_machine_can(monkeypatch, ranks, local, processors, workers):
+    monkeypatch.setattr(distributed, "default_workers", lambda: 2)
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    monkeypatch.delenv("OMPI_COMM_WORLD_LOCAL_SIZE", raising=False)
+    if local is not None:
+        monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_SIZE", local)
+    assert distributed.workers_for(Ranks(Alone(0, ranks))) == workers
+    monkeypatch.setattr(distributed, "default_workers", lambda: 1)
+    assert distributed.workers_for(Ranks(Alone(0, ranks))) == 1

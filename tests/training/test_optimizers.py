@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minitransformer.training import SGD, Adam, AdamW, clip_by_global_norm
-from minitransformer.training.optimizers import CHUNK
+from minitransformer.training.optimizers import CHUNK, chunks
 
 
 def test_sgd_moves_against_the_gradient_and_remembers_its_velocity():
@@ -102,3 +102,28 @@ def test_clipping_does_not_hide_what_is_not_a_number():
 def test_settings_out_of_range_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_ends_of_what_is_allowed():
+    assert (SGD(0.0).momentum, Adam(0.0, 0.0).beta2, Adam(eps=1e-38).eps, AdamW(0.0).weight_decay) == (0, 0, 1e-38, 0)
+    for make in (lambda: SGD(1.0), lambda: Adam(beta2=1.0), lambda: Adam(0.9, -0.1), lambda: SGD(float("nan"))):
+        with pytest.raises(ValueError, match="must be at least 0 and below 1"):
+            make()
+    for eps in (0.9e-38, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=r"must be a finite number of at least 1e-38"):
+            Adam(eps=eps)
+    with pytest.raises(ValueError, match=r"grad has shape \(1, 2\): must be one flat vector"):
+        clip_by_global_norm(np.ones((1, 2)), 1.0)
+
+
+def test_a_gradient_that_has_the_largest_norm_is_left_as_it_is_and_a_larger_one_gets_it():
+    g = np.array([3.0, 4.0])
+    assert clip_by_global_norm(g, 5.0) == 5.0
+    np.testing.assert_array_equal(g, [3.0, 4.0])
+    clip_by_global_norm(g, 4.999)
+    assert np.linalg.norm(g) == pytest.approx(4.999)
+
+
+def test_the_ends_of_chunks_are_the_starts_of_the_next():
+    for n in (0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK):
+        assert [i for part in chunks(n) for i in range(n)[part]] == list(range(n))

@@ -47,3 +47,16 @@ def test_cosine_without_warm_up_starts_at_its_rate_and_never_divides_by_zero():
 def test_settings_out_of_range_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_the_ends_of_what_is_allowed():
+    assert WarmupCosine(1.0, 10, warmup=0, final=0.0)(10) == 0.0
+    assert WarmupCosine(1.0, 10, warmup=10, final=1.0)(3) == pytest.approx(0.3)
+    assert WarmupCosine(1.0, 10, warmup=10)(11) == pytest.approx(0.0)
+    assert WarmupCosine(1.0, 1)(1) == pytest.approx(0.0)
+    assert Noam(1, 1)(4) == 0.5
+    for value in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=f"rate={value}: must be a finite number above 0"):
+            WarmupCosine(value, 10)
+    with pytest.raises(ValueError, match=r"final=-0.1: must be at least 0 and at most rate=1"):
+        WarmupCosine(1.0, 10, final=-0.1)

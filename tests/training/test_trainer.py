@@ -29,6 +29,7 @@ from minitransformer.training import (
     ProgressBar,
     Trainer,
     WarmupCosine,
+    callbacks,
     evaluate,
 )
 from minitransformer.training.parallel import ParallelTrainer, replica
@@ -280,3 +281,36 @@ def test_a_debugger_that_steps_into_a_training_step_is_in_the_model_s_forward_tw
     trainer.model = Watched(config, np.random.default_rng(0))
     trainer.train_step(batch)
     assert depth == ["compute_gradient"]  # train_step, compute_gradient, forward
+
+
+def test_the_progress_bar_shows_a_running_mean_and_the_speed_since_the_start(monkeypatch):
+    clock = iter((10.0, 10.5, 12.0))
+    monkeypatch.setattr(callbacks.time, "perf_counter", lambda: next(clock))
+    bar, trainer = ProgressBar("learning", file=io.StringIO(), disable=False), Trainer(model())
+    trainer.step = 3
+    bar.on_start(trainer, 20)
+    assert (bar.bar.total, bar.bar.n, bar.bar.unit, bar.bar.desc) == (20, 3, "step", "learning")
+    assert (bar.bar.miniters, bar.bar.mininterval, bar.bar.dynamic_ncols is not None) == (1, 0.25, True)
+    assert type(bar.bar).monitor_interval == 0
+    bar.on_step(trainer, {"loss": 2.0, "tokens": 1000, "learning_rate": 0.012})
+    assert bar.bar.postfix == "loss 2.000, rate 1.2e-02, 2,000 tokens/s"
+    bar.on_step(trainer, {"loss": 4.0, "tokens": 3000, "learning_rate": 0.5})
+    assert bar.bar.postfix == "loss 2.100, rate 5.0e-01, 2,000 tokens/s"  # 0.95 * 2 + 0.05 * 4; 4,000 in 2 s
+    assert bar.bar.n == 5
+    bar.on_end(trainer)
+
+
+def test_the_dropout_of_a_worker_and_a_step_is_its_own_and_never_that_of_the_data():
+    trainer = Trainer(model(), seed=5)
+    trainer.step = 7
+    for worker in (0, 1, 2):
+        wanted = np.random.default_rng([5, 7, 1 + worker]).random(3)
+        np.testing.assert_array_equal(trainer.dropout_rng(worker).random(3), wanted)
+    np.testing.assert_array_equal(trainer.dropout_rng().random(3), np.random.default_rng([5, 7, 1]).random(3))
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_every_no_steps_is_refused(n):
+    with pytest.raises(ValueError, match=f"n={n}: must be at least 1"):
+        Every(n, lambda trainer: None)
+    assert Every(1, lambda trainer: None).n == 1

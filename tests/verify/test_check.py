@@ -417,6 +417,39 @@ def test_a_wrong_layer_fails_with_the_reason(layer_class, row, reason):
     assert reason in result[row].diagnosis
 
 
+ALSO = {  # a mistake shows in these rows too: float64 numbers of sqrt, what is changed is not there a second time
+    DividedByRootOfWidth: {"float32 stays float32"},
+    NotSummed: {"backward twice"},
+    MutatesUpstream: {"backward twice"},
+    MutatesInput: {"weight"},
+    MutatesCache: {"backward twice"},
+    MutatesParameter: {"backward twice"},
+    NotAnArray: {"what backward returns", "float32 stays float32"},
+    CastsToFloat: {"weight"},
+}
+
+
+@pytest.mark.parametrize("layer_class", dict.fromkeys(layer_class for layer_class, _, _ in WRONG))
+def test_nothing_else_of_a_wrong_layer_fails(layer_class):
+    rows = {row for kind, row, _ in WRONG if kind is layer_class}
+    result = check_gradients(layer_class(), X)
+    assert {row.name for row in result.failures} == rows | ALSO.get(layer_class, set())
+    assert all(row.diagnosis for row in result.failures)
+    assert not any(row.diagnosis for row in result.rows if row.passed)
+
+
+@pytest.mark.parametrize(
+    ("layer_class", "why"),
+    [
+        (Assigned, "weight again: assigned where it must be added (grad +=, not grad =)"),
+        (MutatesUpstream, "weight again: it added something else"),
+    ],
+)
+def test_a_second_backward_that_does_not_add_the_same_says_how(layer_class, why):
+    said = check_gradients(layer_class(), X)["backward twice"].diagnosis
+    assert said == f"the second backward did not add its gradient of {why}"
+
+
 def test_a_forward_that_complex_numbers_cannot_pass_is_checked_by_central_differences():
     assert check_gradients(NotForComplexNumbers(), X, method="central").passed
 

@@ -1,13 +1,23 @@
 """Each symptom gives its own sentence, and none gives another's."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
 
 from minitransformer.layers import Cache, Layer, Parameter
 from minitransformer.verify import check_directions, check_gradients
-from minitransformer.verify.diagnosis import WrongGradient, diagnose
+from minitransformer.verify.diagnosis import (
+    WrongGradient,
+    _constants,
+    _ratios,
+    _sizes,
+    diagnose,
+    missing_mean,
+    some_rows,
+    summed,
+)
 from minitransformer.verify.layer_under_test import LayerUnderTest
 
 RNG = np.random.default_rng(0)
@@ -320,3 +330,148 @@ def test_random_directions_weigh_small_gradients_as_much_as_large_ones():
     assert check_directions(TwoScales(), X).passed
     row = check_directions(TwoScales(1.1), X).failures[0]
     assert row.error > 1e-2
+
+
+# ---- where a symptom begins
+
+
+def test_a_factor_may_have_two_entries_and_a_single_one_is_a_constant():
+    class Two(Layer):
+        def __init__(self, size):
+            self.few = Parameter(np.array([0.5, -3.0])[:size])
+
+        def forward(self, x):
+            return x, Cache()
+
+    right = RNG.standard_normal((3, 2))
+    given = {"inputs": (right,), "upstream": RNG.standard_normal((3, 2))}
+    assert said(right / [0.5, -3.0], right, layer=Two(2), **given).startswith("a factor is missing: got times few")
+    assert said(right * [0.5, -3.0], right, layer=Two(2), **given).startswith("a factor too many: wanted times few")
+    one = {"inputs": (right[:, :1],), "upstream": right[:, :1]}
+    assert said(2 * right[:, :1], right[:, :1], layer=Two(1), **one).startswith("got / wanted is 2 in every entry")
+
+
+def test_an_axis_of_two_entries_may_be_shifted_summed_or_wrong_in_one():
+    assert said(np.roll(R, 1, axis=0)) == "shifted by one along axis 0"
+    assert (
+        said(np.repeat(R[:1] + 0.5, 2, axis=0))
+        == "got is the same number all along axis 0: summed or averaged over it?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("symptom", "kind", "limit"),
+    [(missing_mean, "difference", 1e-6), (summed, "entries", 1e-9), (some_rows, "wrong", 1e-9)],
+)
+def test_a_symptom_forgives_so_much(symptom, kind, limit):
+    right = np.array([[4.0, -2.0, 1.0], [3.0, 2.0, 0.5]])
+    for off, found in ((0.8 * limit, True), (1.3 * limit, False)):
+        if kind == "difference":  # 2 all along the last axis, but for one entry
+            mine = right + 2.0 + 2.0 * off * np.array([[1.0, 0, 0], [0, 0, 0]])
+        elif kind == "entries":
+            mine = np.array([[7.0], [3.0]]) + 7.0 * off * np.array([[-1.0, 0, 0], [0, 0, 0]])
+        else:  # wrong in one row; in the other by less, or more, than what counts
+            mine = right + np.array([[0.5, 0.7, 0.6], [4.0 * off, 4.0 * off, 4.0 * off]])
+        sentence = symptom(WrongGradient(LayerUnderTest(Scaled(), [X]), 0, [mine], [right], "complex"))
+        assert bool(sentence) == found, (off, sentence)
+
+
+def test_a_ratio_is_that_of_the_entries_that_are_not_small():
+    right = np.array([1.0, -2.0, 1e-10, 1e-10, 1e-10])
+    assert said(right * [1.5, 1.5, 9, 9, 9], right).startswith("got / wanted is 1.5 in every entry")
+
+
+def test_a_gradient_that_is_right_only_while_two_gains_are_ones_is_not_said_to_depend_on_one():
+    class Both(Layer):
+        def __init__(self):
+            self.first, self.second = Parameter(np.ones(3)), Parameter(np.ones(3))
+
+        def forward(self, x, rng=None):
+            e = np.exp(x.sum(axis=-1, keepdims=True))
+            return x * self.first.value * self.second.value * e, Cache(x=x, e=e)
+
+        def backward(self, dy, cache):
+            x, e, a, b = cache["x"], cache["e"], self.first.value, self.second.value
+            self.first.grad += (dy * x * e * b).sum(axis=0)
+            self.second.grad += (dy * x * e * a).sum(axis=0)
+            return dy * a * b * e + (dy * x * e).sum(axis=-1, keepdims=True)  # without the gains, in the second term
+
+    result = check_gradients(Both(), X)
+    assert [row.name for row in result.failures] == ["x"]
+    assert not result["x"].diagnosis.startswith("right only while")
+
+
+def test_six_vectors_are_tried():
+    class Seven(Layer):
+        """y = x exp(sum x) gain_0 ... gain_6; backward leaves one of them out of the second term."""
+
+        def __init__(self, forgotten):
+            self.gains = [Parameter(np.ones(3)) for _ in range(7)]
+            self.forgotten = forgotten
+
+        def forward(self, x, rng=None):
+            e = np.exp(x.sum(axis=-1, keepdims=True))
+            product = np.prod([g.value for g in self.gains], axis=0)
+            return x * product * e, Cache(x=x, e=e, product=product)
+
+        def backward(self, dy, cache):
+            x, e, product = cache["x"], cache["e"], cache["product"]
+            for gain in self.gains:
+                gain.grad += (dy * x * e).sum(axis=0) * product / gain.value
+            rest = product / self.gains[self.forgotten].value
+            return dy * product * e + (dy * x * e * rest).sum(axis=-1, keepdims=True)
+
+    for forgotten in (0, 5):
+        found = check_gradients(Seven(forgotten), X)["x"].diagnosis
+        assert found.startswith(f"right only while gains.{forgotten} is all ones")
+    assert not check_gradients(Seven(6), X)["x"].diagnosis.startswith("right only")
+
+
+@pytest.mark.parametrize(
+    ("value", "what"),
+    [
+        (1.0, ""),
+        (0.0, ""),
+        (-0.4, ""),
+        (True, ""),
+        (0.4, "size (= 0.4)"),
+        (7, "size (= 7)"),
+        (1, ""),
+    ],
+)
+def test_attributes_that_may_name_a_ratio_are_numbers_that_change_something(value, what):
+    layer = Scaled()
+    del layer.n_heads, layer.p
+    layer.size = value
+    names = [words for words, _ in (*_constants(under_test(layer)), *_sizes(under_test(layer)))]
+    assert ("size" in names) == bool(what)
+
+
+def under_test(layer):
+    tested = LayerUnderTest(layer, [X])
+    tested.upstream = RNG.standard_normal((2, 5))
+    return tested
+
+
+def test_every_ratio_is_named_by_its_formula():
+    layer = Scaled()
+    named = dict(_ratios(under_test(layer)))  # sizes 2, 3 of x, 5 of the output, n_heads 7, x.size 6; p
+    assert named[""] == 1.0
+    sizes = {"x.shape[0]": 2, "x.shape[1]": 3, "output.shape[1]": 5, "n_heads": 7, "x.size": 6}
+    assert dict(_sizes(under_test(layer))) == sizes
+    wanted = {"": 1.0, "2": 2.0, "1/2": 0.5, "3": 3.0, "1/3": 1 / 3, "4": 4.0, "1/4": 0.25}
+    for words, n in sizes.items():
+        wanted |= {f"1/{words} (= 1/{n})": 1 / n, f"{words} (= {n})": n, f"1/sqrt({words}) (= 1/sqrt({n}))": n**-0.5}
+        wanted |= {f"sqrt({words}) (= sqrt({n}))": n**0.5}
+        wanted |= {f"({words} - 1)/{words}": (n - 1) / n, f"{words}/({words} - 1)": n / (n - 1)}
+    for (a, n), (b, m) in itertools.combinations(sizes.items(), 2):
+        wanted |= {f"1/({a} * {b}) (= 1/({n} * {m}))": 1 / (n * m), f"{a} * {b} (= {n} * {m})": n * m}
+        wanted |= {f"{a}/{b} (= {n}/{m})": n / m, f"{b}/{a} (= {m}/{n})": m / n}
+    wanted |= {"p (= 0.3)": 0.3, "1/p (= 1/0.3)": 1 / 0.3, "p^2 (= 0.3^2)": 0.09, "1 - p (= 1 - 0.3)": 0.7}
+    wanted |= {"1/(1 - p) (= 1/(1 - 0.3))": 1 / 0.7}
+    assert named == pytest.approx(wanted)
+    tested = under_test(layer)
+    tested.upstream = np.float64(-1.0)
+    assert dict(_ratios(tested))["the upstream gradient (= 1)"] == 1.0
+    layer.p = 2.5
+    assert "1 - p (= 1 - 2.5)" not in dict(_ratios(under_test(layer)))

@@ -20,7 +20,8 @@ from minitransformer.models import (
     T5Config,
     TransformerConfig,
 )
-from minitransformer.verify import trace
+from minitransformer.verify import LayerCall, Trace, trace
+from minitransformer.verify.trace import _norm, _shapes
 
 SIZES = {"d_model": 8, "n_heads": 2}
 
@@ -192,3 +193,74 @@ def test_the_whole_table_of_a_small_model(monkeypatch):
         ["residual_dropout", "Dropout", "(1,", "2)", "(1,", "2)", "(1,", "2)", "5", "5", "1.41", "2.00", "2.00"],
         ["mean", "Mean", "(1,", "2)", "()", "10", "7", "2.00"],
     ]
+
+
+def test_a_trace_is_printed_letter_by_letter():
+    calls = [
+        LayerCall("", "Model", 0, 1234, ((2, 3), (2,)), 5.0, ((2, 3),), ((2, 3),), 1234.5, 0.00012345, 1.5, 2.25),
+        LayerCall("part", "Linear", 1, 0, ((2, 3), ()), None, ((),), backward_ms=None, forward_ms=0.004),
+        LayerCall("part.inner", "<b>", 2, 10, ((2, 3),), None, forward_ms=0.006),
+    ]
+    text, page = repr(Trace("some & more", calls)), Trace("some & more", calls)._repr_html_()
+    assert text == (
+        "some & more\n"
+        "layer        class   input         output  gradient  |x|       |y|      |dy|    ms  ms back  parameters\n"
+        "-----------  ------  ------------  ------  --------  ---  --------  --------  ----  -------  ----------\n"
+        "(the model)  Model   (2, 3), (2,)  (2, 3)  (2, 3)      5  1.23e+03  0.000123  1.50     2.25       1,234\n"
+        "  part       Linear  (2, 3), ()    ()                                         0.00\n"
+        "    inner    <b>     (2, 3)                                                   0.01                   10"
+    )
+    left, right = (f'style="text-align: {side}; padding: 1px 6px; white-space: nowrap"' for side in ("left", "right"))
+    sides = [left] * 5 + [right] * 6
+    names = ["layer", "class", "input", "output", "gradient", "|x|", "|y|", "|dy|", "ms", "ms_back", "parameters"]
+    lines = ["".join(f'<th scope="col" {side}>{n}</th>' for side, n in zip(sides, names)).replace("_", " ")]
+    for name, indent, *cells in (
+        (
+            "(the model)",
+            0.4,
+            "Model",
+            "(2, 3), (2,)",
+            "(2, 3)",
+            "(2, 3)",
+            *["5", "1.23e+03", "0.000123", "1.50", "2.25", "1,234"],
+        ),
+        ("part", 1.4, "Linear", "(2, 3), ()", "()", "", "", "", "", "0.00", "", ""),
+        ("inner", 2.4, "&lt;b&gt;", "(2, 3)", "", "", "", "", "", "0.01", "", "10"),
+    ):
+        style = f"text-align: left; font-weight: normal; padding: 1px 6px 1px {indent}em"
+        columns = "".join(f"<td {side}>{cell}</td>" for side, cell in zip(sides[1:], cells))
+        lines.append(f'<th scope="row" style="{style}">{name}</th>{columns}')
+    head, *body = (f"<tr>{line}</tr>" for line in lines)
+    caption = '<caption style="text-align: left">some &amp; more</caption>'
+    assert page == f"<table>{caption}<thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
+
+
+def test_norms_and_shapes_are_of_all_arrays_that_are_no_masks():
+    pair = (np.array([3.0]), [np.array([[4.0, np.nan]]), np.array([True])], np.arange(2), 7.0)
+    assert _shapes(pair) == ((1,), (1, 2), (2,))
+    assert _norm(pair) == 5.0
+    assert _norm((np.arange(3),)) is None
+    assert _norm((np.array([3j, 4.0]),)) == 5.0
+    assert _norm((np.zeros((0, 2)),)) == 0.0
+
+
+def test_a_layer_that_is_used_twice_behind_caches_of_another_goes_back_in_reverse_order(monkeypatch):
+    class Twice(Layer):
+        """y = part(part(x) cut in half), whose caches are not those that the part gave."""
+
+        def __init__(self):
+            self.part = Identity()
+
+        def forward(self, x, rng=None):
+            first, _ = self.part.forward(x)
+            second, _ = self.part.forward(first[:2])
+            return second, Cache()
+
+        def backward(self, dy, cache):
+            dy = self.part.backward(dy, Cache())
+            return self.part.backward(np.concatenate([dy, 0 * dy]), Cache())
+
+    monkeypatch.setattr(Identity, "backward", lambda self, dy, cache: dy)
+    steps = trace(Twice(), np.ones((4, 3)))
+    assert [(s.outputs, s.gradients) for s in steps["part"]] == [(((4, 3),), ((4, 3),)), (((2, 3),), ((2, 3),))]
+    assert all(step.backward_ms is not None for step in steps)

@@ -2,9 +2,16 @@
 
 import inspect
 
+import numpy as np
 import pytest
 
-from minitransformer import decoding, layers, models, training
+from minitransformer import data, decoding, layers, models, pretrained, training, verify
+from minitransformer.course import grading, problems
+from minitransformer.data import batches
+from minitransformer.data.tasks import joeynmt, sorting, span_corruption, symbols, written
+from minitransformer.decoding import inside, metrics
+from minitransformer.pretrained import hf_tensors, llama2c
+from minitransformer.training import checkpoint, parallel, trainer
 
 # Sizes: Vaswani et al. 2017, table 3 (base); Raffel et al. 2020, T5-small; Radford et al. 2019, GPT-2 small;
 # Touvron et al. 2023, Llama 2 7B. Constants: PyTorch (1e-5), T5 and RMSNorm (1e-6), Kingma and Ba 2015 (Adam),
@@ -80,6 +87,100 @@ DEFAULTS = {
     training.Trainer: {"optimizer": None, "schedule": 1e-3, "loss": None, "clip": 1.0, "seed": 0},
     decoding.Beam: {"num_beams": 4, "length_penalty": None, "num_return_sequences": 1},
     decoding.Sampling: {"seed": 0, "temperature": 1.0, "top_k": None, "top_p": None, "num_return_sequences": 1},
+    decoding.greedy: {"max_new_tokens": 100, "start": None, "eos": None},
+    decoding.beam_search: {
+        "num_beams": 4,
+        "length_penalty": None,
+        "num_return_sequences": 1,
+        "max_new_tokens": 100,
+        "start": None,
+        "eos": None,
+        "on_step": None,
+    },
+    decoding.sample: {
+        "seed": 0,
+        "temperature": 1.0,
+        "top_k": None,
+        "top_p": None,
+        "num_return_sequences": 1,
+        "max_new_tokens": 100,
+        "start": None,
+        "eos": None,
+    },
+    decoding.outcomes: {"weights": 40},
+    decoding.Branch: {"parent": None, "kept": True, "winner": False, "lives": True},
+    decoding.Translator.beam_tree: {"max_new_tokens": None, "dropped": 2},
+    # Ids of padding, beginning and end: 0, 1, 2, as the vocabularies number them.
+    data.Batch: {"pad": 0},
+    data.pad_sequences: {"pad": 0, "dtype": np.intp},
+    data.PairBatches: {"pad": 0, "start": 1, "eos": 2, "bucket": True},
+    data.FreshBatches: {"pad": 0, "start": 1, "eos": 2},
+    data.evaluation_batches: {"pad": 0, "start": 1, "eos": 2},
+    data.split_by_source: {"fractions": (0.9, 0.05, 0.05), "seed": 0},
+    data.WordVocabulary.build: {"min_count": 1, "max_size": None, "lowercase": False},
+    # Raffel et al. 2020, section 3.3.4: 15 % of the tokens, spans of 3; T5's 100 sentinels.
+    span_corruption.sentinels: {"n": 100},
+    span_corruption.random_spans: {"density": 0.15, "mean_span": 3.0},
+    span_corruption.SpanCorruption: {"density": 0.15, "mean_span": 3.0},
+    # Joey NMT's generate_reverse_task.py, minGPT's demo, Keras's addition_rnn.py.
+    joeynmt.joeynmt_reversal: {"n_training": 50_000, "n_validation": 1000, "n_test": 1000, "seed": 42},
+    sorting.SortingTask: {"length": 6, "n_symbols": 3, "batch_size": 64},
+    written.addition: {"seed": 0, "digits": 3, "sizes": (45_000, 2500, 2500)},
+    written.dates: {"seed": 0, "sizes": (20_000, 1000, 2000)},
+    symbols.ToyTask: {"n_symbols": 10, "min_length": 1, "max_length": 10},
+    # The settings under which a PASS is given. The step of a central difference is the cube root of eps = 2.2e-16.
+    verify.check_gradients: {
+        "method": "complex",
+        "tolerance": None,
+        "differentiable": None,
+        "seed": 0,
+        "dropout_seed": 1,
+        "randomize": True,
+        "frozen": (),
+    },
+    verify.check_directions: {
+        "n": 200,
+        "tolerance": 1e-12,
+        "differentiable": None,
+        "seed": 0,
+        "dropout_seed": 1,
+        "randomize": False,
+    },
+    verify.central_difference: {"step": 6e-6},
+    # Hugging Face transformers: shards of 5 GB.
+    pretrained.save_pretrained: {"tokenizer": None, "shard_bytes": 5_000_000_000},
+    pretrained.from_pretrained: {"dtype": np.float32, "ignore": ()},
+    grading.Limits: {"seconds": 10.0, "total": 300.0, "megabytes": 2048},
+}
+
+# Numbers that the documentation names.
+CONSTANTS = {
+    batches: {"WINDOW": 100, "FRESH_WINDOW": 4},
+    joeynmt: {"N_SYMBOLS": 50},
+    written: {"FIRST_YEAR": 1950, "LAST_YEAR": 2049, "N_DATES": 36_525},
+    inside: {"NUMBERS": 2_000_000, "NEW_TOKENS": 12},
+    metrics: {"CHARACTERS": 6, "WORDS": 4, "BETA": 2.0},  # Popovic 2015 and Papineni et al. 2002
+    trainer: {"BLOWN_UP": 20.0},
+    checkpoint: {
+        "MANIFEST_LIMIT": 2**20,
+        "DESCRIPTION_LIMIT": 2**21,
+        "NAME_LIMIT": 1000,
+        "LISTS_LIMIT": 50_000,
+        # APPNOTE.TXT 6.3.10: version 4.5 has sizes of 64 bits, bit 11 is UTF-8; 0x21 is the first day of 1980.
+        "VERSION": 45,
+        "UTF8": 0x800,
+        "STORED": 0,
+        "MIDNIGHT": 0,
+        "NEW_YEAR_1980": 0x21,
+        "IN_EXTRA": 2**32 - 1,
+    },
+    parallel.trainer: {"CHECKED_EVERY": 100},
+    parallel.workers: {"LOOKS_EVERY": 0.2},
+    hf_tensors: {"JSON_LIMIT": 64 * 1024 * 1024},
+    llama2c: {"MAGIC": int.from_bytes(b"ak42", "big"), "BOS": 1, "EOS": 2, "FIRST_BYTE": 3},
+    verify.check: {"FLOOR": 1e-2, "MOST_DIAGNOSES": 3, "TOLERANCES": {"complex": 1e-12, "central": 1e-6}},
+    verify.diagnosis: {"MOST_VECTORS": 6},
+    problems: {"RELATIVE": 1e-8, "ABSOLUTE": 1e-9},
 }
 
 
@@ -87,6 +188,11 @@ DEFAULTS = {
 def test_defaults_are_the_published_ones(thing):
     given = {p.name: p.default for p in inspect.signature(thing).parameters.values() if p.default is not p.empty}
     assert given == DEFAULTS[thing]
+
+
+@pytest.mark.parametrize("module", CONSTANTS, ids=lambda module: module.__name__)
+def test_constants_are_those_of_the_documentation(module):
+    assert {name: getattr(module, name) for name in CONSTANTS[module]} == CONSTANTS[module]
 
 
 @pytest.mark.parametrize("name", sorted(set(layers.__all__) | set(models.__all__)))
