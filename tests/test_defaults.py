@@ -107,7 +107,7 @@ DEFAULTS = {
         "start": None,
         "eos": None,
     },
-    decoding.outcomes: {"weights": 40},
+    decoding.outcomes: {"weights": 40, "vectors": 40},
     decoding.Branch: {"parent": None, "kept": True, "winner": False, "lives": True},
     decoding.Translator.beam_tree: {"max_new_tokens": None, "dropped": 2},
     # Ids of padding, beginning and end: 0, 1, 2, as the vocabularies number them.
