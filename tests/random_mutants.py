@@ -124,10 +124,10 @@ def sample(room: str, n: int, seed: int) -> list[Mutant]:
     files = sorted(p for p in (package / room).rglob("*.py") if not LEFT_OUT.intersection(p.parts))
     places: dict[tuple[str, int, int], list[tuple[str, int]]] = {}
     for path in files:
-        text = path.read_text(encoding="utf-8")
+        nodes = list(ast_nodes(get_ast(path.read_text(encoding="utf-8"))))
         for name in operators():
             operator = plugins.get_operator(name)()
-            found = [at for node in ast_nodes(get_ast(text)) for at in operator.mutation_positions(node)]
+            found = [at for node in nodes for at in operator.mutation_positions(node)]
             for i, (start, _) in enumerate(found):
                 places.setdefault((str(path.relative_to(package)), *start), []).append((name, i))
     rng = random.Random(f"{room} {seed}")
