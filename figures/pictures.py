@@ -373,16 +373,16 @@ def decoding_state_map(_: Trained) -> Any:
     "Teacher forcing: the decoder's input is its target, one place later, with the model's probability of each word.",
     plotting.teacher_forcing,
     stored_pronoun_translator,
-    showroom_ids,
 )
 def teacher_forcing(_: Trained) -> Any:
     translator = stored_pronoun_translator()
-    source, ids = showroom_ids(translator)
-    inputs, targets = ids[:7], ids[1:8]
-    logits = translator.model(source, np.array([inputs]))[0]
+    source, target = translator.source_vocabulary.encode("The cat sleeps."), translator.target_vocabulary
+    targets = [*target.encode("Le chat dort."), target.eos]
+    inputs = [translator.start, *targets[:-1]]
+    logits = translator.model(np.array([[*source, translator.source_vocabulary.eos]]), np.array([inputs]))[0]
     probabilities = np.exp(log_probability_of(logits, np.array(targets)))
-    labels = translator.target_vocabulary.labels
-    return plotting.teacher_forcing(labels(inputs), labels(targets), probabilities).figure
+    words = [target.labels(ids) for ids in (inputs, targets, logits.argmax(axis=-1).tolist())]
+    return plotting.teacher_forcing(*words[:2], probabilities, words[2]).figure
 
 
 @picture("One step of Adam: gradients of very different sizes, steps of nearly the same.", plotting.adam_step)

@@ -25,6 +25,7 @@ from .commands import (
     evaluate,
     explore,
     grade,
+    live,
     lm,
     reproduce,
     train,
@@ -37,7 +38,7 @@ from .training import BlownUp, CheckpointError, NotFinite
 from .training.parallel import NoMPI, Ranks, world
 
 COMMANDS = (
-    *(demo, train, translate, evaluate, decoders, explore, compare),
+    *(demo, train, translate, evaluate, decoders, explore, live, compare),
     *(lm, reproduce, count, check, grade),
 )
 

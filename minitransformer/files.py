@@ -21,6 +21,8 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None
+if not hasattr(fcntl, "flock"):  # a browser
+    fcntl = None
 
 SUFFIX = ".partial"
 HEX = frozenset("0123456789abcdef")

@@ -23,15 +23,13 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from minitransformer.commands.pyodide import CDN, VERSION, copy_pyodide
 
 HERE = Path(__file__).resolve().parent
-VERSION = "0.27.7"  # of Pyodide; jupyterlite-pyodide-kernel 0.6 belongs to it (extra `site` of pyproject.toml)
-CDN = f"https://cdn.jsdelivr.net/pyodide/v{VERSION}/full/"
 # What a notebook's kernel asks for that is not in Pyodide, and what the package needs: pure Python, pinned.
 WHEELS = ("comm==0.2.2", "tqdm==4.67.1")
 # What lessons and kernel need of a whole Pyodide; with --pyodide the rest is left out.
-CORE = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")
 NEEDED = ("ipython", "jedi", "matplotlib", "micropip", "numpy", "packaging", "sqlite3", "ssl", "pillow")
 TEXTS = ("text", "text/plain", "text/html", "text/latex", "image/svg+xml")  # of outputs, each a text or its lines
 TABLE = re.compile(r"^\| (\d\d\w*) ([^|]*?) \| ([^|]*) \| ([^|]*) \| ([^|]*) \| ([^|]*) \| ([^|]*) \| [^|]* \|$", re.M)
@@ -41,6 +39,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("out", type=Path, help="the folder to be made")
     parser.add_argument("--pyodide", type=Path, metavar="FOLDER", help=f"a whole Pyodide {VERSION}, to be copied")
+    parser.add_argument(
+        "--lessons", type=Path, default=HERE, metavar="FOLDER", help="notebooks (default: those of students)"
+    )
     parser.add_argument("--cdn", default=CDN, metavar="URL", help="where Pyodide is fetched from otherwise")
     options = parser.parse_args()
     if options.out.exists() and any(options.out.iterdir()) and not (options.out / "jupyter-lite.json").exists():
@@ -50,7 +51,7 @@ def main() -> int:
     shutil.rmtree(options.out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
-        lessons(work / "contents")
+        lessons(options.lessons, work / "contents")
         settings(work / "settings", options.pyodide is not None, options.cdn)
         lite(work, options.out)
         wheels(work / "wheels")
@@ -61,10 +62,10 @@ def main() -> int:
     return 0
 
 
-def lessons(folder: Path) -> None:
-    """The students' notebooks as they are committed, for the kernel that the site has."""
+def lessons(source: Path, folder: Path) -> None:
+    """The notebooks of a folder, for the kernel that the site has."""
     folder.mkdir()
-    for path in sorted(HERE.glob("*.ipynb")):
+    for path in sorted(source.glob("*.ipynb")):
         book = json.loads(path.read_text(encoding="utf-8"))
         book["metadata"]["kernelspec"] = {"name": "python", "display_name": "Python (Pyodide)", "language": "python"}
         for cell in book["cells"]:  # Jupyter's server would join lines; here there is none
@@ -129,10 +130,7 @@ def packages(out: Path, folder: Path, pyodide: Path | None, cdn: str) -> None:
         for package in lock["packages"].values():
             package["file_name"] = cdn + package["file_name"]
     else:
-        lock = json.loads((pyodide / "pyodide-lock.json").read_text())
-        lock["packages"] = {name: lock["packages"][name] for name in sorted(with_dependencies(lock))}
-        for name in [*CORE, *(package["file_name"] for package in lock["packages"].values())]:
-            shutil.copy(pyodide / name, target)
+        lock = copy_pyodide(pyodide, target, NEEDED)
     if lock["info"]["version"] != VERSION:
         raise SystemExit(f"this Pyodide is {lock['info']['version']}: must be {VERSION}")
     for wheel in sorted(folder.glob("*.whl")):
@@ -150,17 +148,6 @@ def packages(out: Path, folder: Path, pyodide: Path | None, cdn: str) -> None:
             "unvendored_tests": False,
         }
     (target / "pyodide-lock.json").write_text(json.dumps(lock), encoding="utf-8")
-
-
-def with_dependencies(lock: Any) -> set[str]:
-    found: set[str] = set()
-    waiting = [name for name in NEEDED if name in lock["packages"]]
-    while waiting:
-        name = waiting.pop().replace("_", "-")
-        if name not in found:
-            found.add(name)
-            waiting += lock["packages"][name]["depends"]
-    return found
 
 
 def rows() -> Iterator[tuple[str, ...]]:

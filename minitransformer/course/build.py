@@ -217,6 +217,7 @@ def execute(book: Any, folder: Path, kind: str, limit: float = LIMIT) -> float:
         settings = Path(scratch) / "matplotlibrc"
         settings.write_text(f"figure.dpi: {DPI}\n", encoding="utf-8")
         environment = {
+            "OPENBLAS_NUM_THREADS": "1",  # unless told otherwise: the same sums everywhere
             **os.environ,
             "MPLBACKEND": "module://matplotlib_inline.backend_inline",
             "MATPLOTLIBRC": str(settings),

@@ -36,6 +36,7 @@ from .translator import Translator
 KINDS = ("encoder", "decoder", "cross")
 NUMBERS = 2_000_000  # gradients of attention weights in a page: 5 MB
 MASKED = -32768
+DECIMALS = 6
 NEW_TOKENS = 12  # with which a language model goes on
 
 
@@ -45,6 +46,7 @@ def look_inside(
     text: str,
     interventions: Sequence[Intervention] = (),
     asked: Sequence[int] | None = None,
+    bits: int = 16,
 ) -> dict[str, Any]:
     """What the model does with a text, forward and backward, while these interventions hold.
 
@@ -58,6 +60,8 @@ def look_inside(
     asked : sequence of int, optional
         The output words whose gradients are wanted, by position; by default all, or as many as 2,000,000 gradients of
         attention weights allow. One word takes a fraction of the time.
+    bits : {16, 32}
+        Of each number that is packed: 16 for a page in one file, 32 for all digits.
 
     Returns
     -------
@@ -71,6 +75,8 @@ def look_inside(
 
     Raises ValueError for a text without a word, one that is longer than the model reads, or a word that is not there.
     """
+    if bits not in (16, 32):
+        raise ValueError(f"bits={bits}: must be 16 or 32")
     with intervene(model.model, *interventions):
         ids, target, data = _words(model, text)
         words = {"encoder": ("source", "source"), "decoder": ("read", "read"), "cross": ("target", "source")}
@@ -84,7 +90,7 @@ def look_inside(
         for y in asked:
             if not 0 <= y < len(target):
                 raise ValueError(f"asked={y}: must be positions of output words, from 0 to {len(target) - 1}")
-        data |= _both_ways(model.model, ids, target, list(asked), _labels(model))
+        data |= _both_ways(model.model, ids, target, list(asked), _labels(model), bits)
     for kind in data["kinds"]:
         kind |= of_kind[kind["name"]]
     return data
@@ -137,7 +143,7 @@ def outcome(model: Translator | LanguageModel, text: str, change: dict[str, Any]
         logits = model.model(*ids)[0]
         output = _words(model, text)[2]["output"]
     log_p = np.log(_probabilities(logits)[np.arange(len(target)), target]).sum()
-    return {**change, "output": output, "log_probability": round(float(log_p), 4)}
+    return {**change, "output": output, "log_probability": round(float(log_p), DECIMALS)}
 
 
 @checked
@@ -163,11 +169,16 @@ def intervention(model: Translator | LanguageModel, change: dict[str, Any]) -> I
         if not 0 <= change["of"] < len(there):
             raise ValueError(f"of={change['of']}: must be at least 0 and below {len(there)}")
         return Patch(change["where"], change["position"], there[change["of"]])
-    raise ValueError(f"change has {', '.join(sorted(names)) or 'nothing'}: give where and head, or query and key too")
+    raise ValueError(
+        f"change has {', '.join(sorted(names)) or 'nothing'}: give where and head, or query and key too, "
+        "or where, position, text and of"
+    )
 
 
-def pack(array: Array) -> dict[str, Any]:
-    """An array as 16-bit integers in base64, with the factor that makes them numbers again; -inf stays -inf."""
+def pack(array: Array, bits: int = 16) -> dict[str, Any]:
+    """An array in base64; in 16 bits as integers, with the factor that makes them numbers again. -inf stays -inf."""
+    if bits == 32:
+        return {"shape": list(array.shape), "floats": base64.b64encode(array.astype("<f4").tobytes()).decode()}
     finite = np.isfinite(array)
     scale = float(np.abs(array[finite]).max(initial=0.0)) / 32767 or 1.0
     numbers = np.where(finite, np.rint(np.where(finite, array, 0) / scale), MASKED).astype("<i2")
@@ -176,7 +187,9 @@ def pack(array: Array) -> dict[str, Any]:
 
 @checked
 def unpacked(packed: dict[str, Any]) -> Array:
-    """The array that was packed, to 1 part in 65,534 of its largest entry."""
+    """The array that was packed; in 16 bits to 1 part in 65,534 of its largest entry."""
+    if "floats" in packed:
+        return np.frombuffer(base64.b64decode(packed["floats"]), "<f4").reshape(packed["shape"])
     numbers = np.frombuffer(base64.b64decode(packed["numbers"]), "<i2").reshape(packed["shape"])
     return np.where(numbers == MASKED, -np.inf, numbers * packed["scale"])
 
@@ -210,11 +223,11 @@ def _labels(model: Translator | LanguageModel) -> Callable[[int], str]:
     vocabulary = model.target_vocabulary if isinstance(model, Translator) else model.vocabulary
     if hasattr(vocabulary, "labels"):
         return lambda i: vocabulary.labels([i])[0]
-    return lambda i: vocabulary.decode([i])
+    return lambda i: vocabulary.decode([i]) or f"(id {i})"  # what begins a text is no text itself
 
 
 def _both_ways(
-    model: Layer, inputs: list[Array], target: Array, asked: list[int], label: Callable[[int], str]
+    model: Layer, inputs: list[Array], target: Array, asked: list[int], label: Callable[[int], str], bits: int
 ) -> dict[str, Any]:
     """Forward and backward of copies of one text, each of which asks for one output word."""
     T, n = len(target), len(asked)
@@ -245,8 +258,8 @@ def _both_ways(
     choices = []
     for y, row in zip(target, p):
         best = [i for i in np.argsort(row)[::-1][:4] if i != y][:3]
-        others = [[label(int(i)), round(float(row[i]), 4)] for i in best]
-        choices.append({"probability": round(float(row[y]), 4), "others": others})
+        others = [[label(int(i)), round(float(row[i]), DECIMALS)] for i in best]
+        choices.append({"probability": round(float(row[y]), DECIMALS), "others": others})
     kinds = []
     for kind in KINDS:
         own = [path for path in paths if _kind_of(path) == kind]
@@ -258,9 +271,9 @@ def _both_ways(
             {
                 "name": kind,
                 "paths": own,
-                "weights": [np.round(weights[path][0].astype(float), 4).tolist() for path in own],
-                "scores": [pack(scores[path][0]) for path in own],
-                "gradients": [[pack(gradients[path][i][:, : rows[i]]) for i in range(n)] for path in own],
+                "weights": [np.round(weights[path][0].astype(float), DECIMALS).tolist() for path in own],
+                "scores": [pack(scores[path][0], bits) for path in own],
+                "gradients": [[pack(gradients[path][i][:, : rows[i]], bits) for i in range(n)] for path in own],
                 "arriving": [_rounded(arriving[path][:n]) for path in own],
             }
         )
@@ -275,7 +288,7 @@ def _both_ways(
         "asked": asked,
         "kinds": kinds,
         "saliency": saliency,
-        "log_probability": round(log_p, 4),
+        "log_probability": round(log_p, DECIMALS),
     }
 
 
@@ -330,5 +343,5 @@ def _probabilities(logits: Array) -> Array:
 
 
 def _rounded(array: Array) -> list:
-    """Numbers to four digits, of whatever size they are."""
-    return [[float(f"{number:.4g}") for number in row] for row in array]
+    """Numbers to six digits, of whatever size they are."""
+    return [[float(f"{number:.6g}") for number in row] for row in array]

@@ -2,11 +2,15 @@
 /* The explorer's drawing. It knows nothing of where its numbers come from:
 
    source.data             what `look_inside` returns, or the part of it that a cache alone gives (no gradients)
-   source.known(change)    whether the outcome of a change can be had: {where, head} or {where, head, query, key}
+   source.known(change)    whether the outcome of a change can be had: {where, head}, {where, head, query, key} or
+                           {where, position, text, of}
    source.outcome(change)  a promise of it: {output, log_probability}
    source.all              the changes whose outcomes are there already, with them
+   source.look(word)       a promise of the data with the gradients of another output word, by position
+   source.read(text)       a promise of the data of another text; `look` and `read` only where Python runs
 
-   `explorer(source)` draws; called again with another source, for another text, it draws anew.
+   `explorer(source, place)` draws, from the place {where, head, query, key, backward} on; called again with another
+   source, for another text, it draws anew. It returns a function that tells the place.
 */
 
 const SIDES = {
@@ -22,22 +26,28 @@ const exact = x => (x < 0 ? "\u2212" : "") + (x === 0 ? "0" :
 const logarithm = x => x.toFixed(2).replace("-", "\u2212");
 const short = x => x === 0 ? "0" : Math.abs(x) < 0.001 || Math.abs(x) >= 1000 ? x.toExponential(1) : x.toFixed(3);
 
+const PARTS = ["where", "head", "query", "key", "position", "text", "of"];
+const same = (a, b) => a && b && PARTS.every(name => a[name] === b[name]);
+
 function offline(data) {                          // the outcomes were computed beforehand
-  const name = change => [change.where, change.head, change.query, change.key].join("/");
+  const name = change => PARTS.map(part => change[part]).join("/");
   const found = new Map((data.outcomes || []).map(outcome => [name(outcome), outcome]));
   return { data, all: data.outcomes || [], known: change => found.has(name(change)),
     outcome: change => Promise.resolve(found.get(name(change))) };
 }
 
-function live(data, ask) {                       // the outcomes are computed when they are asked for, as by a worker
-  return { data, all: [], known: () => true, outcome: ask };
+function live(data, ask) {                        // all is computed when it is asked for, as by a worker
+  return { data, all: [], known: () => true, outcome: change => ask({ text: data.text, change }),
+    look: word => ask({ text: data.text, word }), read: text => ask({ text }) };
 }
 
-function unpack(packed) {                         // 16-bit integers in base64, and the factor that makes them numbers
+function unpack(packed) {                         // in base64: 32-bit numbers, or 16-bit integers and their factor
   if (!packed.values) {
-    const bytes = Uint8Array.from(atob(packed.numbers), c => c.charCodeAt(0));
+    const bytes = Uint8Array.from(atob(packed.floats || packed.numbers), c => c.charCodeAt(0));
     const view = new DataView(bytes.buffer);
-    packed.values = Float64Array.from({ length: bytes.length / 2 }, (_, i) => {
+    if (packed.floats)
+      packed.values = Float64Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
+    else packed.values = Float64Array.from({ length: bytes.length / 2 }, (_, i) => {
       const number = view.getInt16(2 * i, true);
       return number === -32768 ? -Infinity : number * packed.scale;
     });
@@ -62,10 +72,13 @@ function options(id, names, chosen) {
   at(id).value = chosen;
 }
 
-function explorer(source) {
+function explorer(source, beginAt) {
   const data = source.data;
+  const current = () => explorer.source === source;  // no other text was drawn since
+  explorer.source = source;
   const both = Boolean(data.asked && data.asked.length);
   const state = { kind: 0, layer: 0, head: 0, word: 0, key: 0, output: 0, backward: false, change: null,
+    others: data,                                 // the text whose words' vectors can be put in place
     pinned: false };                              // after a click, pointing at another word changes nothing
   const written = () => data.asked[state.output];  // the position of the output word that is asked
   const kind = () => data.kinds[state.kind];
@@ -137,6 +150,15 @@ function explorer(source) {
       button.addEventListener("click", () => { state.pinned = true; button.focus(); });
       return button;
     }));
+    at("all-name").textContent = state.backward ? "All gradients of this head as a table" : "All weights as a table";
+    drawTable();
+    if (state.backward) drawSaliency();
+    if (source.read) drawOthers();
+    show(state.word);
+  }
+
+  function drawTable() {                          // of hundreds of words it takes a while: only where it is seen
+    if (!at("all").open) return;
     const corner = make("tr");
     corner.append(make("th", "looks \u2193 at \u2192"), ...kind().keys.map(word => make("th", word, { scope: "col" })));
     document.querySelector("#all thead").replaceChildren(corner);
@@ -145,9 +167,29 @@ function explorer(source) {
       row.append(make("th", word, { scope: "row" }), ...numbers.map(number => make("td", number)));
       return row;
     }));
-    at("all-name").textContent = state.backward ? "All gradients of this head as a table" : "All weights as a table";
-    if (state.backward) drawSaliency();
-    show(state.word);
+    document.querySelectorAll("#all tbody tr").forEach((line, i) => line.classList.toggle("chosen", i === state.word));
+  }
+
+  function drawNext() {                           // what the model thought likely at each step
+    document.querySelector("#next tbody").replaceChildren(...data.choices.map((choice, y) => {
+      const row = make("tr"), share = make("td", choice.probability.toFixed(3), { class: "share" });
+      share.style.setProperty("--share", 100 * choice.probability + "%");
+      const others = choice.others.map(([word, p]) => `${word}\u00a0${short(p)}`).join(", ");
+      row.append(make("th", `${y + 1}. ${data.target[y]}`, { scope: "row" }), share, make("td", others, { class: "text" }));
+      return row;
+    }));
+  }
+
+  async function askFor(y) {                      // another output word
+    if (!source.look) { state.output = y; turn(true); return; }
+    try {
+      const fresh = await source.look(y);
+      if (!current() || +at("output").value !== y) return;
+      Object.assign(data, fresh);
+      turn(true);
+    } catch (error) {
+      if (current()) at("said").textContent = error.message;
+    }
   }
 
   function show(t) {                              // another row
@@ -233,10 +275,16 @@ function explorer(source) {
     }));
   }
 
-  const same = (a, b) => a && b && ["where", "head", "query", "key"].every(name => a[name] === b[name]);
   const noHead = () => ({ where: where(), head: state.head });
   const noWeight = () => ({ where: where(), head: state.head, query: state.word, key: state.key });
+  const block = path => path.slice(0, path.lastIndexOf("."));
+  const patch = (text, of) => ({ where: block(where()), position: state.word, text, of });
   const nameOf = change => {
+    if (change.of !== undefined) {
+      const words = state.others.text === change.text ? reading(state.others) : [];
+      return `${quoted(reading(data)[change.position])} behind ${change.where} as ${quoted(words[change.of] || "")} of ` +
+        quoted(change.text);
+    }
     const k = data.kinds.find(one => one.paths.includes(change.where)), layer = k.paths.indexOf(change.where);
     const head = `${k.name}, layer ${layer}, head ${change.head}`;
     return change.key === undefined ? `without ${head}` :
@@ -252,16 +300,57 @@ function explorer(source) {
       at(id).disabled = !source.known(change);
     }
     at("not-known").hidden = source.known(noWeight());
+    if (!source.read) return;
+    at("patch-name").textContent = `Put another word's vector in place of ${quoted(reading(data)[state.word])}` +
+      `${kind().name === "cross" ? ", which the decoder has just read" : ""}, behind ${block(where())}:`;
+    [...at("patch-words").children].forEach((button, of) =>
+      button.setAttribute("aria-pressed", Boolean(same(state.change, patch(state.others.text, of)))));
+  }
+
+  // The words whose vectors stand in the chosen kind's layers, in this text or in another.
+  const reading = of => kind().name === "encoder" ? of.source : of.read;
+
+  function drawOthers() {
+    at("patch-words").replaceChildren(...reading(state.others).map((word, of) => {
+      const button = make("button", word, { type: "button" });
+      button.addEventListener("click", () => apply(patch(state.others.text, of)));
+      return button;
+    }));
+    buttons();
+  }
+
+  async function another(text) {                  // of which a word's vector is to be taken
+    try {
+      const others = text === data.text ? data : await source.read(text);
+      if (!current()) return;
+      state.others = others;
+      at("told").textContent = "";
+      drawOthers();
+    } catch (error) {
+      if (current()) at("told").textContent = error.message;
+    }
   }
 
   async function apply(change) {                  // pressed again, it is put back
     state.change = same(state.change, change) ? null : change;
     buttons();
-    at("changed").hidden = !state.change;
+    if (!state.change) at("changed").hidden = true;
     if (!state.change) { at("told").textContent = "As it was."; return; }
-    const outcome = await source.outcome(change);
-    if (!same(state.change, change)) return;      // another was asked for meanwhile
-    at("changed-name").textContent = nameOf(change);
+    const name = nameOf(change);
+    let outcome;
+    try {
+      outcome = await source.outcome(change);
+    } catch (error) {
+      if (!current() || !same(state.change, change)) return;
+      state.change = null;
+      at("changed").hidden = true;
+      at("told").textContent = error.message;
+      buttons();
+      return;
+    }
+    if (!current() || !same(state.change, change)) return;  // another was asked for meanwhile
+    at("changed").hidden = false;
+    at("changed-name").textContent = name;
     const old = data.output.split(" ");
     at("changed-output").replaceChildren(...outcome.output.split(" ").flatMap((word, i) =>
       [old.includes(word) ? document.createTextNode(word) : make("mark", word), " "]));
@@ -276,6 +365,16 @@ function explorer(source) {
     go(k, data.kinds[k].paths.indexOf(change.where), change.head);
     if (change.query !== undefined) { show(change.query); choose(change.key); }
     if (!same(state.change, change)) apply(change);
+  }
+
+  function start({ where: path, head, query, key, backward }) {  // at this place, as far as this text has it
+    state.backward = both && Boolean(backward);
+    at(state.backward ? "backward" : "forward").checked = true;
+    const k = Math.max(data.kinds.findIndex(one => one.paths && one.paths.includes(path)), 0);
+    state.kind = k;
+    state.word = Math.min(query || 0, kind().queries.length - 1);
+    go(k, kind().paths ? kind().paths.indexOf(path) : 0, head || 0);
+    if (key !== undefined && key < kind().keys.length) choose(key);
   }
 
   function list() {
@@ -333,6 +432,7 @@ function explorer(source) {
   arrows("queries", () => state.word);
   arrows("keys", () => state.key);
   window.onresize = lines;
+  at("all").ontoggle = drawTable;
   at("both").hidden = !both;
   at("forward").checked = true;
   at("changed").hidden = true;
@@ -342,18 +442,28 @@ function explorer(source) {
   document.querySelector(".sentence").textContent = (data.source.length ? data.source : data.read).join(" ");
   at("tried").hidden = !source.all.length;
   if (both) {
-    state.output = largest(data.asked.map(y => -data.choices[y].probability));  // of which the model is least sure
-    options("output", data.asked.map(y => `${y + 1}. ${data.target[y]}`), state.output);
+    // Where Python runs, every word can be asked; else those whose gradients are in the page.
+    if (!source.look)                             // the least sure, or what comes next
+      state.output = data.source.length ? largest(data.asked.map(y => -data.choices[y].probability)) : data.asked.length - 1;
+    const names = (source.look ? data.target.map((_, y) => y) : data.asked).map(y => `${y + 1}. ${data.target[y]}`);
+    options("output", names, source.look ? written() : state.output);
     at("forward").onchange = () => turn(false);
     at("backward").onchange = () => turn(true);
-    at("output").onchange = event => { state.output = +event.target.value; turn(true); };
-    at("left-out").hidden = data.asked.length === data.target.length;
+    at("output").onchange = event => askFor(+event.target.value);
+    at("left-out").hidden = names.length === data.target.length;
     at("left-out").textContent = `Only ${data.asked.length} of the output words can be asked, to keep this page small.`;
+    at("patch").hidden = !source.read;
+    at("patch-text").value = data.text || "";
+    at("patch-text").onchange = event => another(event.target.value);
+    drawNext();
     at("off").onclick = () => apply(noHead());
     at("take").onclick = () => apply(noWeight());
     at("back").onclick = () => apply(state.change);
     at("as-it-is").textContent = data.output;
     list();
   }
-  build();
+  at("next").hidden = !both;
+  if (beginAt) start(beginAt);
+  else build();
+  return () => ({ ...noWeight(), backward: state.backward });
 }

@@ -10,7 +10,7 @@ import html
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,10 +19,18 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from ..files import whole_file
+from .looks import START, attention_in
 from .style import Array
 
 DECIMALS = 4  # of the weights in the page
-START = "(start)"  # what a decoder reads before the first word
+# A page loads nothing; a live one its worker, from where it lies itself.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'"
+OFFLINE = 'explorer(offline(JSON.parse(document.getElementById("data").textContent)));'
+FORM = """<form id="ask"><label for="text">a text of yours</label>
+<textarea id="text" rows="2" maxlength="600" spellcheck="false"></textarea>
+<button>Look inside</button></form>
+<p id="state" role="status"></p>
+"""
 
 
 @runtime_checkable
@@ -124,12 +132,23 @@ def _data(look: TraceLike | Read | Mapping[str, Any]) -> dict[str, Any]:
     return {"source": source, "read": read, "target": target, "kinds": kinds}
 
 
-def _page(data: dict[str, Any]) -> str:
+def live_html(data: Mapping[str, Any]) -> str:
+    """The page of the live explorer, which begins with this answer of `decoding.live`; `worker.js` lies beside it.
+
+    An entry `place` says where it begins: {where, head, query, key}.
+    """
+    return _page(dict(data), live=True)
+
+
+def _page(data: dict[str, Any], live: bool = False) -> str:
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     # Within a script element, what begins with < could end it.
     text = re.sub("[<>&\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
     here = resources.files(__package__)
     parts = {
+        "@POLICY@": f"{POLICY}; worker-src 'self'" if live else POLICY,
+        "@FORM@": FORM if live else "",
+        "@START@": (here / "live.js").read_text(encoding="utf-8") if live else OFFLINE,
         "@SENTENCE@": html.escape(" ".join(data["source"] or data["read"])),
         "@DATA@": text,
         "@SCRIPT@": (here / "explorer.js").read_text(encoding="utf-8"),
@@ -142,11 +161,11 @@ def _page(data: dict[str, Any]) -> str:
 def _maps(cache: Any, S: int, T: int) -> dict[str, list[Array]]:
     """All attention maps of the first sentence, (H, T, S) for each layer, by what looks at what."""
     found: dict[str, list[Array]] = {}
-    for path, weights in _weights(cache, ()):
+    for path, weights in attention_in(cache):
         heads = weights[0] if weights.ndim == 4 else weights[0][None]  # (B, T, S) is of one head
         if "encoder" in path and heads.shape[1:] == (S, S):
             kind = "encoder"
-        elif heads.shape[1:] == (T, T) and not any("cross" in part for part in path):
+        elif heads.shape[1:] == (T, T) and "cross" not in path:
             kind = "decoder"
         elif heads.shape[1:] == (T, S):
             kind = "cross"
@@ -154,16 +173,3 @@ def _maps(cache: Any, S: int, T: int) -> dict[str, list[Array]]:
             continue
         found.setdefault(kind, []).append(heads)
     return found
-
-
-def _weights(node: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Array]]:
-    if isinstance(node, Mapping):
-        weights = node.get("weights")
-        if isinstance(weights, np.ndarray) and weights.ndim in (3, 4):
-            yield path, weights  # what lies deeper holds the same ones
-            return
-        for name, value in node.items():
-            yield from _weights(value, (*path, str(name)))
-    elif isinstance(node, Sequence) and not isinstance(node, str):
-        for i, value in enumerate(node):
-            yield from _weights(value, (*path, str(i)))

@@ -87,9 +87,11 @@ def cache_lifetimes(layer: Layer, *inputs: Any, d_output: Array | None = None, a
     ax.plot([], [], color=PALE, linewidth=5, label="it waits in memory")
     ax.plot([], [], "s", color=BACKWARD, markersize=4.5, label="backward first reads it")
     ax.axvline(n - 0.5, color=GREY, linewidth=0.8, linestyle=":")
+    for x, side, name in ((0, "left", "forward"), (n + last, "right", "backward")):
+        ax.text(x, n - 1, name, ha=side, va="center", fontsize=TICK_SIZE, color=GREY)
     ax.set_ylim(n - 0.4, -0.6)
     labels = [f"{name}  {shape}" for name, shape in zip(names, shapes)]
-    tidy(ax, "time: forward, then backward, one step for each array", "")
+    tidy(ax, "time, one step for each array", "")
     ax.set_yticks(range(n), labels, fontsize=TICK_SIZE, parse_math=False)
     ax.set_xticks([])
     legend_below(ax)
@@ -98,7 +100,9 @@ def cache_lifetimes(layer: Layer, *inputs: Any, d_output: Array | None = None, a
     rest = f"; backward does not need {unread} of them" if unread else ""
     mirrored = np.mean(np.diff([read[array] for array in order if array in read]) < 0) if len(read) > 1 else 1.0
     says = (
-        "backward reads them from the last to the first" if mirrored > 0.5 else "backward reads them in another order"
+        "backward reads them layer by layer, the last first"
+        if mirrored > 0.5
+        else "backward reads them in another order"
     )
     room = PAGE_WIDTH * 72 - widest(labels) - 30
     set_title(ax, f"Forward leaves {n} arrays ({_bytes(size)}) in the cache; {says}{rest}", max(room, 150.0))
@@ -174,7 +178,8 @@ def layer_shapes(layer: Layer, *inputs: Any, sentence: int = 0, ax: Axes | None 
         inner = any(isinstance(child, Layer) for _, child in part.children())
         shown = isinstance(part, (Residual, ScaledDotProductAttention)) or not inner
         if shown and not isinstance(part, (Dropout, Identity)) and isinstance(output, np.ndarray) and output.ndim > 2:
-            steps.append((path or type(part).__name__, type(part).__name__, output[sentence]))
+            kind = f"{type(part).__name__}: x + ..." if isinstance(part, Residual) else type(part).__name__
+            steps.append((path or kind, kind, output[sentence]))
 
     with forward_hooks(layer, note):
         layer.forward(*inputs)
@@ -188,7 +193,7 @@ def layer_shapes(layer: Layer, *inputs: Any, sentence: int = 0, ax: Axes | None 
     unit = min(9.0, *((room - gap * (m.shape[0] - 1)) / w for m, w in zip(maps, widths)))
     T = max(m.shape[1] for m in maps)
     high = max(T * min(unit, 90 / T), 10.0)
-    title = "What each part makes of one sentence: a row for each word, a block for each head"
+    title = "What each part makes of one sentence: a row for each word, a block for each head; grey is 0"
     top = 12 + 13 * (wrapped(title, PAGE_WIDTH * 72 - 12).count("\n") + 1)
     canvas = Canvas(ax, PAGE_WIDTH * 72, top + len(steps) * (high + 8) + MARGIN)
     canvas.ax.invert_yaxis()
@@ -263,7 +268,7 @@ def masked_scores(
             ax.text(s, t, text, ha="center", va="center", fontsize=6.5, color=colour)
         ax.set_title(name, fontsize=LABEL_SIZE, loc="left")
     n = int((~seen).sum())
-    figure.suptitle(f"A mask makes {n} of {T * S} scores minus infinity: their weights are exactly 0",
+    figure.suptitle(f"A mask makes {n} of {T * S} scores minus infinity: their weights are exactly 0 (0.00 is rounded)",
                     fontsize=TITLE_SIZE, x=0.02, ha="left")  # fmt: skip
     return axes
 
@@ -299,14 +304,14 @@ def residual_paths(model: Layer, *inputs: Any, d_output: Array | None = None, ax
         raise ValueError(f"model={type(model).__name__} has no residual connection: give one that has, such as a block")
     ax = new_axes(ax, height=3.4)
     places = np.arange(len(names))
-    ax.bar(places - 0.2, skips, 0.4, color=BACKWARD, label="handed on by the addition, unchanged")
-    ax.bar(places + 0.2, branches, 0.4, color=OKABE_ITO["orange"], label="added by way of the sublayer")
+    ax.bar(places - 0.2, skips, 0.4, color=BACKWARD, label="the skip path: handed on unchanged")
+    ax.bar(places + 0.2, branches, 0.4, color=GREY, label="the path through the sublayer")
     tidy(ax, "from the output back to the input", "norm of the gradient")
     ax.set_xticks(places, names, fontsize=TICK_SIZE, rotation=90 if len(names) > 4 else 0, parse_math=False)
     ax.legend(frameon=False, fontsize=TICK_SIZE, loc="upper left", bbox_to_anchor=(0, 1.0))
     more = sum(skip > branch for skip, branch in zip(skips, branches))
-    title = f"The gradient takes two paths at each residual connection; the straight one carries more at {more} of"
-    set_title(ax, f"{title} {len(names)}", PAGE_WIDTH * 72 - 60)
+    title = f"The gradient takes two paths at a residual connection: more of it the skip path at {more} of {len(names)}"
+    set_title(ax, title, PAGE_WIDTH * 72 - 60)
     return ax
 
 
@@ -363,7 +368,7 @@ def decoding_state_map(
     high = float(np.clip(170 / T, 10.0, 20.0))
     if figure is None:
         figure = plt.figure(figsize=(PAGE_WIDTH, (T * high + 96) / 72), layout="constrained")
-    axes = figure.subplots(1, 3)
+    axes = figure.subplots(1, 3, width_ratios=(1, 1, 1.5))
     for ax, name, values in zip(axes, ("keys", "values"), (k[sentence, head], v[sentence, head])):
         bound = float(np.abs(values).max()) or 1.0
         ax.imshow(values, cmap=SIGNED_MAP, vmin=-bound, vmax=bound, aspect="auto", interpolation="nearest")
@@ -372,13 +377,13 @@ def decoding_state_map(
     step, position = np.indices((T, T))
     colours = np.array([[1, 1, 1, 1], _rgba(PALE), _rgba(FORWARD)])
     axes[2].imshow(colours[np.where(step == position, 2, np.where(position < step, 1, 0)).T], aspect="auto")
-    axes[2].set_title("blue: this step computes it", fontsize=LABEL_SIZE, loc="left")
+    every = T * (T + 1) // 2
+    axes[2].set_title(f"{T} blue + {every - T} grey = {every}", fontsize=LABEL_SIZE, loc="left")
     axes[2].set_xlabel("step", fontsize=LABEL_SIZE)
     for i, ax in enumerate(axes):
         ax.set_yticks(range(T) if i == 0 else [], words if i == 0 else [], fontsize=TICK_SIZE, parse_math=False)
         ax.tick_params(labelsize=TICK_SIZE, length=0)
         ax.spines[:].set_visible(False)
-    every = T * (T + 1) // 2
     figure.suptitle(
         wrapped(f"With a state, {T} steps compute {T} rows of keys and values; without one, {every}: every step would"
                 " compute the grey ones again", PAGE_WIDTH * 72 - 20),
@@ -393,7 +398,11 @@ def _rgba(colour: str) -> tuple[float, ...]:
 
 @checked
 def teacher_forcing(
-    inputs: Sequence[Any], targets: Sequence[Any], probabilities: Array | None = None, ax: Axes | None = None
+    inputs: Sequence[Any],
+    targets: Sequence[Any],
+    probabilities: Array | None = None,
+    guesses: Sequence[Any] | None = None,
+    ax: Axes | None = None,
 ) -> Axes:
     """What the decoder reads and what it has to say at each position: the same words, one place apart.
 
@@ -403,6 +412,8 @@ def teacher_forcing(
         Of a batch's decoder inputs and targets, such as <bos> le chat and le chat <eos>.
     probabilities : (T,), optional
         The model's for each target.
+    guesses : T words, optional
+        What the model finds most probable at each place; where it is not the target, it is drawn above it.
 
     ValueError unless every input but the first is the target before it.
     """
@@ -417,16 +428,22 @@ def teacher_forcing(
         probabilities = as_numbers("probabilities", probabilities, finite=True)
         if probabilities.shape != (len(words),) or probabilities.min() < 0 or probabilities.max() > 1:
             raise ValueError(f"probabilities has shape {probabilities.shape}: give {len(words)} numbers from 0 to 1")
+    own = as_words("guesses", wanted if guesses is None else guesses, len(words), f"inputs of {len(words)} words")
+    others = sum(guess != target for guess, target in zip(own, wanted))
     left = 74.0
-    column = max(widest([*words, *wanted], LABEL_SIZE) + 16, 44.0)
-    title = "Teacher forcing: at each place the decoder reads the true word before, whatever it would have said"
+    column = max(widest([*words, *wanted, *own], LABEL_SIZE) + 16, 44.0)
+    title = "Teacher forcing: at each place the decoder reads the true word before"
+    title += f"; at {others} of {len(words)} it would have said another" if guesses is not None else ""
     width = max(left + column * len(words) + MARGIN, 330.0)
     top = 14 + 13 * (wrapped(title, width - 2 * MARGIN).count("\n") + 1)
-    height = top + 106 + (14 if probabilities is not None else 0)
+    above = 14.0 * (probabilities is not None) + 16.0 * (others > 0)
+    height = top + 106 + above
     canvas = Canvas(ax, width, height)
     canvas.ax.invert_yaxis()
     canvas.write(MARGIN, 6, wrapped(title, width - 2 * MARGIN), TITLE_SIZE, va="top")
-    rows = {"target": top + 12, "decoder": top + 52, "input": top + 92}
+    rows = {"target": top + above + 12, "decoder": top + above + 52, "input": top + above + 92}
+    if others:
+        rows["it says"] = top + 8
     for name, y in rows.items():
         canvas.write(MARGIN, y, name, LABEL_SIZE, color=GREY, va="center_baseline")
     span = column * len(words)
@@ -443,6 +460,8 @@ def teacher_forcing(
         _arrow(canvas.ax, (x, rows["decoder"] - 9), (x, rows["target"] + 9), FORWARD)
         if t + 1 < len(words):
             _arrow(canvas.ax, (x + 8, rows["target"] + 7), (x + column - 8, rows["input"] - 9), GREY, ":")
+        if own[t] != target:
+            canvas.write(x, rows["it says"], own[t], ha="center", va="center_baseline", color=BACKWARD)
         if probabilities is not None:
             text = f"p = {probabilities[t]:.2f}"
             canvas.write(x, rows["target"] - 14, text, TICK_SIZE - 0.5, ha="center", va="center_baseline", color=GREY)
@@ -504,6 +523,11 @@ def adam_step(
         ax.barh(range(len(g)), bars, color=colour, height=0.6)
         ax.axvline(0, color=GREY, linewidth=0.8)
         tidy(ax, "", "")
+        low, high = ax.get_xlim()
+        ax.set_xlim(low, high + 0.55 * (high - low))  # a column for the numbers themselves
+        for i, value in enumerate(bars):
+            text = f"{value:.2g}".replace("-", "−")
+            ax.text(1.0, i, text, transform=ax.get_yaxis_transform(), ha="right", va="center", fontsize=TICK_SIZE - 1)
         ax.set_title(name, fontsize=LABEL_SIZE, loc="left")
         ax.locator_params(axis="x", nbins=3)
         ax.set_ylim(len(g) - 0.4, -0.6)
@@ -511,7 +535,7 @@ def adam_step(
     sizes, steps = np.abs(g[g != 0]), np.abs((w - before)[g != 0])
     says = f"Step {adam.t} of Adam, rate {rate:g}"
     if len(sizes) > 1:
-        says += f": the largest gradient is {_times(sizes)} the smallest, the largest step {_times(steps)}"
+        says += f": the largest gradient is {_times(sizes)} the smallest, the largest step only {_times(steps)}"
     figure.suptitle(wrapped(says, PAGE_WIDTH * 72 - 20), fontsize=TITLE_SIZE, x=0.02, ha="left")
     return axes
 

@@ -15,13 +15,13 @@ from .trainer import Callback, Trainer
 
 
 def shown_in_notebooks() -> dict[str, Any]:
-    """Options of tqdm: a notebook's standard error is no terminal, but it is shown as it is written.
+    """Options of tqdm: a notebook's output is no terminal, but it is shown as it is written.
 
     There tqdm's own default holds, which the variable TQDM_DISABLE can change.
     """
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
-    return {} if hasattr(shell, "kernel") else {"disable": None}
+    return {"file": sys.stdout} if hasattr(shell, "kernel") else {"disable": None}
 
 
 class Bar(tqdm):
@@ -39,14 +39,16 @@ class ProgressBar(Callback):
     description : str
         In front of the bar.
     file : text stream, optional
-        By default standard error.
+        By default standard error, and in a notebook standard output, which is not shown in red.
     disable : bool, optional
         None: the bar is shown in a terminal and in a notebook, and nowhere else, so that a log stays clean.
     """
 
     def __init__(self, description: str = "training", file: TextIO | None = None, disable: bool | None = None) -> None:
-        self.description, self.file = description, file
-        self.shown = shown_in_notebooks() if disable is None else {"disable": disable}
+        self.description = description
+        self.shown: dict[str, Any] = shown_in_notebooks() if disable is None else {"disable": disable}
+        if file is not None:
+            self.shown["file"] = file
 
     def on_start(self, trainer: Trainer, steps: int) -> None:
         self.loss: float | None = None
@@ -58,7 +60,6 @@ class ProgressBar(Callback):
             initial=trainer.step,
             desc=self.description,
             unit="step",
-            file=self.file,
             **self.shown,
             mininterval=0.25,
             dynamic_ncols=True,

@@ -20,7 +20,7 @@ from minitransformer.data import Batch, EnglishFrench, LanguageVocabulary, pad_s
 from minitransformer.layers import Array, Chain, Dense, Embedding, Glorot, Tanh, Unallocated, Unembedding
 from minitransformer.models import Transformer, TransformerConfig, summary
 from minitransformer.plotting import embeddings_before_after, loss_curves
-from minitransformer.training import Constant, Trainer
+from minitransformer.training import Constant, ProgressBar, Trainer
 from minitransformer.verify import check_gradients
 
 # %% [markdown]
@@ -110,7 +110,7 @@ axes = diagram(
 assert (onehot.T @ dy).tolist() == [[0, 0], [6, 8], [0, 0], [3, 4]]
 
 # %% [markdown]
-# Nobody builds $O$: start with zeros, and add each $dy_t$ to its row. Test your function on ids that repeat.
+# Nobody builds $O$: start with zeros, and add each $dy_t$ to its row (a loop will do; `np.add.at` is NumPy's way). Test your function on ids that repeat.
 #
 # ### Exercise: scatter-add
 
@@ -131,8 +131,8 @@ show_source(Embedding.backward)
 # $$ \mathrm{logits} = x\,E^\top, \qquad \mathrm{logits}_v = x \cdot E_v . $$
 #
 # The larger the dot product, the more probable the word. In reverse this is a plain matrix product, over all
-# positions of the batch at once. By hand, one position, $x = (1, 2)$, three words, $d\mathrm{logits} = (1, 0, -1)$: the
-# row of word 0 gets $1 \cdot (1, 2)$, that of word 1 nothing, that of word 2 $-1 \cdot (1, 2)$.
+# positions of the batch at once. By hand, one position, $x = (1, 2)$, three words, $d\mathrm{logits} = (0.2, 0.3, -0.5)$: the
+# row of word 0 gets $0.2 \cdot (1, 2)$, that of word 1 $0.3 \cdot (1, 2)$, that of word 2 $-0.5 \cdot (1, 2)$.
 #
 # Mind the difference to section 3: there a position touched *one* row of the table. Here every position was compared
 # with *every* row, so every row gets a gradient at every step.
@@ -207,7 +207,7 @@ model = tied_model(len(vocabulary.tokens), 32, Glorot(np.random.default_rng(1)))
 table = model.embedding.weight
 before = table.value.copy()
 trainer = Trainer(model, schedule=Constant(5e-3))
-history = trainer.fit(NextWords(), 300)
+history = trainer.fit(NextWords(), 300, [ProgressBar()])
 axes = loss_curves(history)
 
 # %% [markdown]
@@ -247,7 +247,7 @@ for word in ("cat", "big", "my", "we", "sees"):
 # vectors: *you shall know a word by the company it keeps* (Firth 1957).
 #
 # **Predict before you run.** Leave out the middle layer, so that logits $= E[id]\,E^\top$, with the table as it was
-# drawn. Which word will be predicted after *cat*? And if the vectors had 4 features only?
+# drawn. Which word will be predicted after *cat*? And with five words, if the vectors had 4 features only?
 
 # %%
 predict("after cat", "")
@@ -357,7 +357,7 @@ predictions(
 #
 # 1. `np.add.at` can be written as a product with the one-hot rows. For which $V$ and $N$ would that be the faster
 #    way? Measure.
-# 2. Train the model of section 6 untied (`Dense(32, V)` as its head). Do the input vectors group as clearly? Why
+# 2. Train the model of section 6 untied (`Dense(32, len(vocabulary.tokens), init)` as its head). Do the input vectors group as clearly? Why
 #    would tying help rare words? (How often does a rare word's row get a gradient, in each of the two roles?)
 # 3. The Transformer multiplies what it looks up by $\sqrt D$. Its tables are drawn with variance $1/D$. What is the
 #    length of a looked-up vector before and after? Keep the answer for lesson 02, where positions are added to it.

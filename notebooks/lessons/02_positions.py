@@ -32,7 +32,7 @@ from minitransformer.layers import (
 )
 from minitransformer.models import MinimalConfig, MinimalTransformer
 from minitransformer.plotting import encoding_curves, encoding_heatmap, encoding_similarity, training_figure
-from minitransformer.training import Every, Trainer, WarmupCosine, evaluate
+from minitransformer.training import Every, ProgressBar, Trainer, WarmupCosine, evaluate
 from minitransformer.verify import check_gradients
 
 # %% [markdown]
@@ -150,8 +150,9 @@ _ = figure.suptitle("A shift by three positions turns each hand by its own angle
 # $$ \sin(a+b) = \sin a \cos b + \cos a \sin b, \qquad \cos(a+b) = \cos a \cos b - \sin a \sin b . $$
 #
 # Both are linear in the row $[\sin a, \cos a]$: multiply it by a matrix that knows the **distance** and not the
-# position. So "three words back" is one and the same linear map wherever you stand, and that is something a query
-# matrix can learn.
+# position. So "three words back" is one and the same linear map wherever you stand, and that is something a
+# matrix can learn. In lesson 04 every word makes a *query* and a *key*, each by a matrix of its own, and the dot product of a query
+# with a key says how much one word looks at another: so a word can look "three words back".
 #
 # ### Exercise: a shift is a rotation
 
@@ -202,7 +203,8 @@ assert int((np.diff(similarity) > 0).sum()) == 22
 # row $t$ of $P$ was added to position $t$ of *every sentence* of the batch, and some rows to none.
 #
 # By hand: two sentences of two words of one feature, $dy = \begin{pmatrix} 1 & 2 \\ 10 & 20 \end{pmatrix}$, and
-# `max_length` 3. Row 0 was added to the first word of both sentences. Which three numbers is its gradient?
+# `max_length` 3. Row 0 was added to the first word of both sentences. Which three numbers is the gradient of $P$? (The
+# answer: 11, 22, 0.)
 #
 # ### Exercise: back to a learned table
 
@@ -251,7 +253,7 @@ def train(positions) -> tuple[MinimalTransformer, Trainer]:
     model.source_embedding.positions = positions(init)
     model.target_embedding.positions = positions(init)
     trainer = Trainer(model, schedule=WarmupCosine(5e-3, 600, 40))
-    trainer.fit(data, 600, [Every(100, lambda trainer: evaluate(model, [held_out]))])
+    trainer.fit(data, 600, [ProgressBar(), Every(100, lambda trainer: evaluate(model, [held_out]))])
     return model, trainer
 
 
@@ -282,8 +284,9 @@ for name in ("none", "learned"):
     figure.suptitle(f"positions: {name}", fontsize=10, x=0.02, ha="left")
 
 # %% [markdown]
-# Without positions the model sees a bag: it often writes just the symbols that are there, and never once a whole list
-# in the right order. With positions most lists are right (sinusoids) or all of them (learned).
+# Without positions the model sees a bag. "Symbols right" is counted while the right symbols before it are given, so it can rule out
+# what was written already: half of the symbols are right. On its own it often writes the symbols that are there ("in any order"), and
+# never once a whole list in the right order. With positions most lists are right (sinusoids) or all of them (learned).
 #
 # Which is better? Here the learned table: 10 positions are soon learned, and every vector may become what the task
 # needs. In longer texts the positions far out are rare, and a computed table has them for nothing.
@@ -298,7 +301,7 @@ axes = encoding_heatmap(runs["learned"][0].source_embedding.positions.weight.val
 # ## 6 · Turning instead of adding
 #
 # If a shift is a rotation, why not rotate the vectors themselves? Llama does (Su et al. 2021): queries and keys are
-# turned, pair by pair, by the angle of their position. The product of the two then depends on their distance alone,
+# turned, pair by pair, each pair by an angle that grows with the position. The product of the two then depends on their positions only through the distance,
 # and nothing is added to the words. Lesson 11 comes back to it. Its backward belongs here, since you have all that it
 # needs. For one pair, $y_0 = x_0 \cos\theta - x_1 \sin\theta$ and $y_1 = x_0 \sin\theta + x_1 \cos\theta$.
 #
@@ -375,7 +378,7 @@ class OneBack:
 def losses_with(rule) -> list[float]:
     init = Glorot(np.random.default_rng(0))
     model = Chain(tokens=Input(21, 16, init, rule), attention=SelfAttention(16, 1, init), head=Dense(16, 21, init))
-    history = Trainer(model, schedule=WarmupCosine(1e-2, 300, 20)).fit(OneBack(), 300)
+    history = Trainer(model, schedule=WarmupCosine(1e-2, 300, 20)).fit(OneBack(), 300, [ProgressBar()])
     return [record["loss"] for record in history.steps]
 
 
@@ -437,7 +440,8 @@ predictions(
 #    `LearnedPositions` first: its last row is then never trained). Which of the two goes on better, and does either
 #    go on well?
 # 3. $PE_s \cdot PE_t$ depends on the distance, but $(x_s + PE_s) W_q W_k^\top (x_t + PE_t)^\top$ has four parts.
-#    Which of them depends on the distance alone?
+#    Does any of them depend on the distance alone? For which $A = W_q W_k^\top$? (The matrices $W_q$ and $W_k$ make queries and
+#    keys of words: lesson 04.)
 
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1. The slowest hand then turns once in less than 63 positions, so all hands are near their start again

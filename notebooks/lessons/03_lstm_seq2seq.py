@@ -30,7 +30,7 @@ from minitransformer.layers import (
 )
 from minitransformer.models import LSTMConfig, Seq2SeqLSTM
 from minitransformer.plotting import alignment_over_training, attention_map, draw, gradient_norms
-from minitransformer.training import Every, Trainer, WarmupCosine, evaluate
+from minitransformer.training import Every, ProgressBar, Trainer, WarmupCosine, evaluate
 from minitransformer.verify import check_gradients, complex_step
 
 # %% [markdown]
@@ -91,7 +91,8 @@ for state, wanted in ((0.0, 0.5), (0.8, 0.09), (0.6, 0.0288)):
 # $$ g = \tanh(a_g), \quad i, f, o = \sigma(a_i, a_f, a_o), \qquad
 # c_{t+1} = f \odot c_t + i \odot g, \qquad h_{t+1} = o \odot \tanh(c_{t+1}) $$
 #
-# with each $a = x_t W + h_t U + b$. Backward it is a chain of six names, and each is checked. Begin with $c_{t+1}$: the
+# with $a = x_t W + h_t U + b$ for each of the four, with its own $W$, $U$ and $b$: the candidate $g$, the input gate $i$, the forget gate $f$ and
+# the output gate $o$; $\odot$ multiplies entry by entry, and the slope of $\sigma$ is $\sigma (1 - \sigma)$. Backward it is a chain of six names, and each is checked. Begin with $c_{t+1}$: the
 # loss sees it twice, through the next step's cell (the $dc$ that you are given) and through $h_{t+1}$.
 #
 # ### Exercise: back through one step of an LSTM
@@ -136,7 +137,7 @@ check_gradients(LSTMLayer(3, 2, rng), rng.standard_normal((2, 5, 3)), mask)
 show_source(DotScore.forward, CrossAttention.read)
 
 # %% [markdown]
-# Backward in four steps, from the last to the first: the average, the softmax, the dot products. The states are used
+# Backward in three steps, from the last to the first: the average, the softmax, the dot products. The states are used
 # twice, as keys and as values, so two gradients come back to them. The softmax's own backward is derived in lesson 04;
 # here the package does it: `Softmax().backward(d_weights, Cache(y=weights))` gives the gradient of the scores.
 #
@@ -158,7 +159,7 @@ show_source(DotScore.forward, CrossAttention.read)
 # end; we draw how much of it arrives at the input of each step.
 #
 # **Predict before you run.** An LSTM whose forget gates have the bias $b$ keeps about $\sigma(b)$ of the cell's
-# gradient a step. $\sigma(1) = 0.73$ and $\sigma(3) = 0.95$: what is left after 40 steps? And with attention at the
+# gradient a step. $\sigma(1) = 0.73$ and $\sigma(3) = 0.95$: which share is left after 40 steps, by this rule? And with attention at the
 # end?
 
 # %%
@@ -225,7 +226,8 @@ axes = gradient_norms(
     xlabel="step, from the first word (left) to the last (right)",
 )
 for name, values in norms.items():
-    print(f"{name:35}: at the first step {values[0]:.1e}, at the last {values[-1]:.1e}")
+    share = values[0] / values[-1]
+    print(f"{name:35}: at the first step {values[0]:.1e}, at the last {values[-1]:.1e}: a share of {share:.1e}")
 
 # %% tags=["assert"]
 first = {name: values[0] for name, values in norms.items()}
@@ -274,7 +276,7 @@ class NothingToLookAt(Layer):
 
 # %% [markdown]
 # **Predict before you run.** 250 steps each. A list of ten symbols out of ten has $10 \cdot \log_2 10 = 33$ bits, and
-# the last states are 96 numbers and 96 more: room enough. Will the model without attention get there as well?
+# the last states are 96 numbers $h$ (48 of each direction) and 96 numbers $c$: room enough. Will the model without attention get there as well?
 
 # %%
 predict("without attention", "")
@@ -300,13 +302,13 @@ runs = {
 }
 for name, (trained, action) in runs.items():
     trainer = Trainer(trained, schedule=WarmupCosine(5e-3, 250, 25))
-    for record in trainer.fit(data, 250, [Every(25, action)]).validations[1::2]:
+    for record in trainer.fit(data, 250, [ProgressBar(), Every(25, action)]).validations[1::2]:
         right, whole = record["token_accuracy"], record["exact_match"]
         print(f"{name:17}  step {record['step']:3}: symbols right {right:4.0%}, whole lists right {whole:4.0%}")
 
 # %% [markdown]
-# Room is not enough: what was read first has to survive every step after it, forward and backward. Where does the other
-# model look?
+# After the same number of steps it is far behind. All that was read has to pass through two vectors, and survive every step until
+# it is needed, forward and backward. Where does the other model look?
 
 # %%
 source, target = (task.vocabulary.labels(row) for row in (example.inputs[0][0], example.targets[0]))
@@ -381,13 +383,13 @@ for name, rule in (("this code", broken), ("right", right)):
 
 # %% [markdown]
 # A notebook of the course Practical_RL described attention in this way: the weights are multiplied by the scores that they
-# were made of, and not by the states. A student handed in such code (pull request Practical_RL #429). It trains, since
+# were made of. A student handed in code with this extra factor (pull request Practical_RL #429). It trains, since
 # large scores and large weights go together.
 
 # %%
 predictions(
     {
-        "after 40 steps": "Bias 1: about 1e-5 in this run. Bias 3: nearly a tenth. With attention: about a hundredth, the slope is gone.",
+        "after 40 steps": "By the rule 3e-6 and 0.13. It is more, about 1e-4 and more than half, since the gates are not all alike and h is a second path. With attention the slope is gone.",
         "without attention": "No: less than half of the whole lists are right after 250 steps.",
     }
 )

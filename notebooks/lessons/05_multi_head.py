@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 05 · Multi-head attention: several looks at once
 #
-# **Goal.** Split $n$ features into $h$ heads of $n/h$, see what that buys and that it costs nothing, and take the
+# **Goal.** Split $n$ features into $h$ heads of $n/h$, see what that buys and what it costs, and take the
 # gradient through the split and back.
 #
 # - **What you'll do:** split and merge heads, count weights and multiplications, write two backward passes, train one
 #   head against two, and find a bug.
-# - **What you'll learn:** why one softmax is not enough; why $h$ heads cost what one costs; $3n^2$ or $4n^2$ weights;
+# - **What you'll learn:** why one softmax is not enough; what $h$ heads cost; how many weights the layer has;
 #   $\sqrt{n/h}$, not $\sqrt n$.
 # - **What you'll need:** lesson 04; reshape and swapaxes.
 # - **On your own:** three open questions at the end.
@@ -35,7 +35,7 @@ from minitransformer.layers import (
 from minitransformer.layers.attention import merge_heads as package_merge_heads
 from minitransformer.layers.attention import split_heads as package_split_heads
 from minitransformer.plotting import attention_grid, attention_map
-from minitransformer.training import Every, Trainer, WarmupCosine, evaluate
+from minitransformer.training import Every, ProgressBar, Trainer, WarmupCosine, evaluate
 from minitransformer.verify import check_gradients
 
 # %% [markdown]
@@ -56,7 +56,7 @@ for weights in ([0.5, 0.5, 0.0], [0.5, 0.0, 0.5]):
 #
 # ## 2 · Split and merge
 #
-# Head $j$ gets $d = n/h$ of the features of every word: $(B, T, n)$ becomes $(B, h, T, d)$.
+# Head $j$ gets $d = n/h$ of the features of every word, those from $j d$ to $(j+1) d - 1$: $(B, T, n)$ becomes $(B, h, T, d)$.
 # Then $h$ attentions run at once, in the same four lines as before: `@` does not care how many leading axes there
 # are. Merging goes back the same way.
 #
@@ -111,7 +111,7 @@ together = package_split_heads(x @ np.concatenate(per_head, axis=1), h)  # one p
 print(separately.shape, "the same:", np.allclose(separately, together))
 
 # %%
-show_source(MultiHeadAttention.forward)
+show_source(MultiHeadAttention.keys_and_values, MultiHeadAttention.attend)
 
 # %% [markdown]
 # **Predict before you run.** How do the number of weights and the number of multiplications grow from 1 head to 8?
@@ -137,8 +137,8 @@ print("3 n^2 =", f"{3 * n * n:,}", "  4 n^2 =", f"{4 * n * n:,}")
 # Transformer of 2017 multiplies the concatenation by one more matrix $W_o$ ($n \times n$), which lets the heads'
 # findings mix: $4n^2$.
 #
-# What does grow with $h$ is the number of *scores*, and so of exponentials: few beside the products, as long as
-# sentences are short beside $n$.
+# What does grow with $h$ is the number of *scores*, and so of exponentials: few beside the products: as $h$ to $n$, whatever the
+# length of the sentence.
 #
 # ## 4 · $\sqrt{n/h}$, not $\sqrt n$
 #
@@ -192,6 +192,10 @@ show_source(MultiHeadAttention.backward, SelfAttention.backward)
 check_gradients(SelfAttention(6, 3, rng), rng.standard_normal((2, 5, 6)))
 
 # %% [markdown]
+# The key's bias adds the same number to all scores of a query, and softmax does not see that: its gradient is zero, and both numbers in
+# its row are rounding. The error of a row is relative to the size of the other gradients.
+
+# %% [markdown]
 # ## 6 · Live: one head against two
 #
 # A task made for the point of section 1. Words are numbers from 1 to 6; at every position the model must name **two**
@@ -232,7 +236,9 @@ models, final = {}, {}
 for n_heads in (1, 2, 4):
     model = models[n_heads] = new_model(n_heads)
     trainer = Trainer(model, schedule=WarmupCosine(1e-2, 400, 40))
-    history = trainer.fit(TwoLooks(), 400, [Every(100, lambda trainer: evaluate(trainer.model, [held_out]))])
+    history = trainer.fit(
+        TwoLooks(), 400, [ProgressBar(), Every(100, lambda trainer: evaluate(trainer.model, [held_out]))]
+    )
     right = ", ".join(f"{record['token_accuracy']:4.0%}" for record in history.validations)
     print(f"{n_heads} heads, {model.n_parameters():,} parameters: pairs right after 100, 200, 300, 400 steps: {right}")
     final[n_heads] = history.validations[-1]["token_accuracy"]
@@ -293,7 +299,7 @@ def losses_of(layer, back: int) -> list[float]:
         attention=layer(D, 4, init),
         head=Dense(D, 21, init),
     )
-    history = Trainer(model, schedule=WarmupCosine(5e-3, 300, 15)).fit(OneLook(back), 300)
+    history = Trainer(model, schedule=WarmupCosine(5e-3, 300, 15)).fit(OneLook(back), 300, [ProgressBar()])
     return [record["loss"] for record in history.steps]
 
 
@@ -350,7 +356,7 @@ predictions(
     {
         "weights and products": "Neither grows. The layer has 4n² weights.",
         "eight heads": "The scores spread less, and each head looks nearly equally at all words.",
-        "one head": "Hardly better than guessing for the second word; two heads get all pairs right.",
+        "one head": "It gets about one pair in five: the first word, and the second by a guess (1 in 6). Two heads get all pairs right.",
         "a test": "Numbers coloured by their word, or a task in which the place matters; not the easy task.",
     }
 )
@@ -360,16 +366,16 @@ predictions(
 #
 # - Heads split the features, not the words: reshape the last axis, then swap. Merging is the inverse, and its backward.
 # - Weights and products do not depend on the number of heads: $4n^2$ with the output projection.
-# - A head divides by $\sqrt{n/h}$, the length of its own keys.
+# - A head divides by $\sqrt{n/h}$, the root of the number of entries of its keys.
 # - $x$ is read three times, so its gradient is a sum of three.
 #
 # ## On your own
 #
-# 1. Train the one head of section 6 for 3,000 steps (about ten times as long). It gets better, and stays behind. Look
+# 1. Train the one head of section 6 for 3,000 steps (7.5 times as long). It gets better, and stays behind. Look
 #    at its map again: how does it tell the two words apart?
 # 2. In which rows of the map of two heads is the stripe missing, and why does nothing in the loss ask for it there?
-# 3. Set `output=Identity` in `new_model`, so that there is no $W_o$. The head behind it reads the contexts side by
-#    side. Does this task need $W_o$? When would a model need it?
+# 3. Set `output=Identity` in `new_model`, so that there is no $W_o$. The output layer behind it reads the contexts
+#    side by side. Does this task need $W_o$? When would a model need it?
 
 # %% [markdown] tags=["teacher"]
 # **Answers.** 1. It gives the two words unequal weights, and the layer behind reads the order off the strengths of a

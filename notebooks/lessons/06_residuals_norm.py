@@ -35,7 +35,7 @@ from minitransformer.layers import (
     SelfAttention,
 )
 from minitransformer.plotting import gradient_norms, loss_curves
-from minitransformer.training import Every, Trainer, WarmupCosine, evaluate
+from minitransformer.training import Every, ProgressBar, Trainer, WarmupCosine, evaluate
 from minitransformer.verify import check_gradients
 
 # %% [markdown]
@@ -53,7 +53,7 @@ from minitransformer.verify import check_gradients
 # %% exercise="residual_backward"
 
 # %% [markdown]
-# $dx = dy + J_f^\top dy$ (above: $5 + 10$). The gradient comes twice: **around** the layer, unchanged, and **through**
+# $dx = dy + J_f^\top dy$ (above: $5 + 10$), where $J_f$, the Jacobian, holds the slopes of every output of $f$ by every input. The gradient comes twice: **around** the layer, unchanged, and **through**
 # it. Whatever $f$ is, and however badly it was drawn, the first part is there.
 
 # %%
@@ -75,7 +75,7 @@ show_source(Residual.forward, Residual.backward)
 # end. The weights are drawn in two ways: small, with a standard deviation of 0.02 as in GPT-2, and by Glorot's rule,
 # which keeps the size of what passes through one matrix.
 #
-# **Predict before you run.** Small weights: each bare part multiplies the gradient by about 0.03. There are 48 parts.
+# **Predict before you run.** Small weights: each bare part multiplies the gradient by about 0.025. There are 48 parts.
 # And by Glorot's rule: what will $x + f(x)$ do, if $f(x)$ is as large as $x$?
 
 # %%
@@ -244,17 +244,17 @@ for factor in (0.001, 1.0, 1000.0):
 # %% exercise="layer_norm_steps_backward"
 
 # %% [markdown]
-# Now put the last five lines together on paper, with $\hat x$ in place of what was centred. Nearly everything cancels.
+# Now put the last six lines together on paper, from $d\hat x$ to $dx$, and write $\hat x \cdot \mathrm{std}$ for the centred $x$. Nearly everything cancels.
 # There is a short cut, too: $x + c\,(1, \dots, 1)$ and $c\,x$ have the same $\hat x$ (but for $\epsilon$), so there
 # cannot be a gradient along these two directions.
 #
-# ### Exercise: the same in one line
+# ### Exercise: dx in one line
 
 # %% exercise="layer_norm_backward"
 
 # %% [markdown]
-# With $\hat d = dy \odot \mathrm{gain}$: $\; dx = \frac{1}{\sigma} \big( \hat d - \mathrm{mean}(\hat d) -
-# \hat x\; \mathrm{mean}(\hat d \odot \hat x) \big)$. Two directions are projected out. And $1/\sigma$: the larger $x$
+# With $\hat d = dy \odot \mathrm{gain}$: $\; dx = \frac{1}{\mathrm{std}} \big( \hat d - \mathrm{mean}(\hat d) -
+# \hat x\; \mathrm{mean}(\hat d \odot \hat x) \big)$. Two directions are projected out. And $1/\mathrm{std}$: the larger $x$
 # was, the smaller the gradient that comes back.
 #
 # The gain stands **inside** the means. Pull it out to the front and you are right as long as all gains are 1, as they
@@ -296,7 +296,8 @@ axes[1] = gradient_norms(backward, axes[1], "Backward: the gradient in front of 
 
 # %% [markdown]
 # $x + f(x)$ alone lets vectors *and* gradients grow with every block: with residuals only, a deep stack does not
-# vanish, it explodes. Both norms hold the size, forward and backward. So are the two recipes the same? Compare
+# vanish, it explodes. Post-norm keeps the size as it is, forward and backward; with pre-norm the vectors grow slowly, by about
+# the same amount a block, since what is added has been normed. So are the two recipes the same? Compare
 # directions, as in section 2: how much of the gradient that was sent in is still there?
 
 # %%
@@ -345,7 +346,7 @@ def train(kind: str, n_blocks: int) -> Trainer:
     model = Chain(tokens=tokens, **blocks, norm=LayerNorm(WIDTH, init), head=Dense(WIDTH, WORDS + 1, init))
     trainer = Trainer(model, schedule=WarmupCosine(2e-3, 100, 10))
     held_out = SameWord().batch(1_000_000)
-    trainer.fit(SameWord(), 100, [Every(25, lambda trainer: evaluate(model, [held_out]))])
+    trainer.fit(SameWord(), 100, [ProgressBar(), Every(25, lambda trainer: evaluate(model, [held_out]))])
     return trainer
 
 
@@ -371,7 +372,8 @@ for ax, (kind, trainer) in zip(axes.flat, trainers.items()):
     ax.set_title(kind, fontsize=10, loc="left")
 
 # %% [markdown]
-# Residuals alone are not enough: what they let through grows. With a norm as well the stack learns, and it matters
+# Guessing is 1 in 8, 12.5 %. Residuals alone are not enough, and here they help nothing: their gradients grow with every block, and a
+# last norm, which all four models have, cannot mend that. With a norm in every block as well the stack learns, and it matters
 # where the norm stands. Post-norm gets there too, given more steps (the second open question).
 #
 # ## 7 · Find the bug: the norm of T5 and Llama
@@ -407,7 +409,7 @@ def losses_with(norm) -> list[float]:
     blocks = {f"block_{i}": PreNorm(FeedForward(WIDTH, 2 * WIDTH, init), norm(WIDTH, init)) for i in range(6)}
     tokens = Embedding(WORDS + 1, WIDTH, init, scale=WIDTH**0.5)
     model = Chain(tokens=tokens, **blocks, norm=norm(WIDTH, init), head=Dense(WIDTH, WORDS + 1, init))
-    history = Trainer(model, schedule=WarmupCosine(1e-3, 60, 10)).fit(SameWord(), 60)
+    history = Trainer(model, schedule=WarmupCosine(1e-3, 60, 10)).fit(SameWord(), 60, [ProgressBar()])
     return [record["loss"] for record in history.steps]
 
 
@@ -442,8 +444,8 @@ assert curves["this code"][-1] > 2 * curves["right"][-1]
 # %% [markdown]
 # `axis=1` is the last axis of a row and the axis of the positions in a sentence. FlagGems had a backward of a norm that
 # was right for two axes only (issue FlagGems #5392). The other mistake of this lesson, $D - 1$ for $D$, stands in many
-# models that copied one notebook: someone measured 1.500 where 1.732 was due (BERT-pytorch #30). Numbers from paper
-# find the second, other shapes the first. The package's:
+# models that copied one notebook: someone measured 1.500 where 1.732 was due (BERT-pytorch #30). A calculation by hand finds
+# $D - 1$; an array with three axes finds `axis=1`. The package's:
 
 # %%
 show_source(RMSNorm.backward)
@@ -451,10 +453,10 @@ show_source(RMSNorm.backward)
 # %%
 predictions(
     {
-        "48 parts": "0.03 to the power of 48 is about 1e-73. With Glorot's rule x + f(x) grows up to nearly 1e8.",
+        "48 parts": "0.025 to the power of 48 is about 1e-77. With Glorot's rule x + f(x) grows: 48 times the root of 2 would be 1.7e7, and it is up to nearly 1e8.",
         "the norm or attention": "Attention without a mask. The norm knows nothing of other words.",
-        "four stacks": "x + f(x) grows with every block. Pre-norm has the clear path.",
-        "twelve blocks": "Pre-norm; post-norm is on the way; the two without a norm cannot.",
+        "four stacks": "x + f(x) grows by a factor a block, pre-norm by about the same amount a block, post-norm not at all. Pre-norm has the clear path.",
+        "twelve blocks": "Pre-norm; post-norm is on the way; the two without a norm in the blocks cannot.",
     }
 )
 

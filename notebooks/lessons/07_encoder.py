@@ -36,7 +36,7 @@ from minitransformer.layers import (
 )
 from minitransformer.models import Transformer, TransformerConfig, summary
 from minitransformer.plotting import OKABE_ITO, draw, mask_map, parameter_parts, parameter_shares
-from minitransformer.training import Trainer
+from minitransformer.training import ProgressBar, Trainer
 from minitransformer.verify import check_gradients
 
 # %% [markdown]
@@ -202,8 +202,7 @@ assert off["unmasked"] > 0.3
 show_source(ScaledDotProductAttention.backward)
 
 # %% [markdown]
-# Where a score is masked the weight w is 0, and the gradient of the score has the factor w (lesson 04). So it is
-# exactly 0 by itself, and nothing flows back to padding, as long as nobody reads padding's own outputs:
+# Where a score is masked the weight w is 0. The gradient of the score has the factor w (lesson 04), and so has what the value gets.
 #
 # **Predict before you run.** The gradient arrives once at the words only, once at all positions. What does the padding
 # get?
@@ -302,7 +301,7 @@ show_source(Encoder.backward)
 # %% [markdown]
 # Does the whole hold together? `check_gradients` compares every entry of every parameter's gradient, and the input's,
 # with the complex step $f'(x) = \mathrm{Im}\, f(x + ih) / h$, through two blocks, four residual additions, four norms
-# and the mask:
+# and the mask (the `norm` behind the last block is that of pre-norm; in post-norm it does nothing):
 
 # %%
 small = Encoder([block(6, 3, 5, np.random.default_rng(i)) for i in range(2)])
@@ -311,7 +310,7 @@ check_gradients(small, np.random.default_rng(2).standard_normal((2, 5, 6)), mask
 # %% [markdown]
 # ## 7 · Find the bug
 #
-# Somebody wrote an encoder with -10000 in the place of $-\infty$, and trained it to say which of two words comes more
+# Somebody wrote an encoder with -10000 in the place of $-\infty$ (which may stay), and with one wrong line, and trained it to say which of two words comes more
 # often in a sentence. The sentences have 3 to 8 words and are padded. Here is its loss, beside that of the right one.
 
 # %%
@@ -319,7 +318,7 @@ broken, right = versions("encoder_weights")
 
 
 class Own(ScaledDotProductAttention):
-    """Attention whose weights come from a function of the exercise; its backward is the package's."""
+    """Attention whose weights come from a function of the exercise; softmax's backward is the package's."""
 
     weights_of, ids = None, None
 
@@ -374,7 +373,7 @@ class Sentences:
 def train_reader(weights_of):
     Own.weights_of = staticmethod(weights_of)
     model = Reader(np.random.default_rng(0))
-    history = Trainer(model, "adam", 3e-3, CrossEntropy(pad=-1)).fit(Sentences(), 250)
+    history = Trainer(model, "adam", 3e-3, CrossEntropy(pad=-1)).fit(Sentences(), 250, [ProgressBar()])
     return model, np.convolve([record["loss"] for record in history.steps], np.ones(20) / 20, "valid")
 
 

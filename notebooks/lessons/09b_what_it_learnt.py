@@ -35,7 +35,7 @@ from minitransformer.interventions import TakeWeight, intervene
 from minitransformer.layers import CrossEntropy
 from minitransformer.models import PreNormTransformer, TransformerConfig
 from minitransformer.plotting import OKABE_ITO, antecedent_figure
-from minitransformer.training import Adam, Trainer, WarmupCosine
+from minitransformer.training import Adam, ProgressBar, Trainer, WarmupCosine
 
 # %% [markdown]
 # ## 1 · A right answer for a wrong reason
@@ -69,7 +69,7 @@ config = TransformerConfig(
 first = Translator("pre-norm", PreNormTransformer(config, np.random.default_rng(0)), english, french, start=french.bos)
 batches = PairBatches(id_pairs(first, examples), 32, seed=0, start=french.bos, eos=french.eos)
 trainer = Trainer(first.model, Adam(0.9, 0.98), WarmupCosine(3e-3, steps=400, warmup=50), CrossEntropy(), seed=0)
-history = trainer.fit(batches, 400)
+history = trainer.fit(batches, 400, [ProgressBar()])
 
 changed = exchange_nouns(first, grammar, hard, np.random.default_rng(1))
 print(f"pronouns right                                {forced_scores(first, hard)[1]:7.1%}")
@@ -94,7 +94,8 @@ assert changed.distractor > 0.3
 # two blocks of **one** head: in block 0 *it* can read the adjective, and in block 1, knowing what is said, find the
 # noun of which that may be said. (In a single block the query of *it* knows nothing but the word *it* and its place.)
 #
-# The model is stored with the package. Another processor adds in another order, and 1,200 steps make another model of that.
+# The model is stored with the package: another processor adds in another order, the rounding differs, and after 1,200 steps of
+# training it would be another model.
 
 # %%
 translator = stored_pronoun_translator()  # pronoun_translator(seed=1) trains one in half a minute
@@ -153,7 +154,7 @@ ax.yaxis.set_major_formatter(PercentFormatter(1.0, 0))
 title = ax.set_title("What elle or il depends on: share of the gradient", fontsize=10, loc="left")
 
 # %% [markdown]
-# A gradient speaks of *small* changes. For a large one, such as another noun, it is a hint; the exchange of nouns above
+# The noun and *it* have large shares, but so have other words. A gradient speaks of *small* changes. For a large one, such as another noun, it is a hint; the exchange of nouns above
 # is evidence.
 #
 # ## 4 · Who looks at the car?
@@ -285,7 +286,7 @@ ax.barh(names, [results[name][0] for name in names], color=colours)
 ax.axvline(1.0, color="black", linewidth=1.0, linestyle=":")
 ax.set(xlim=(0, 1.05), xlabel=f"right pronouns in {len(hard)} held-out sentences")
 ax.xaxis.set_major_formatter(PercentFormatter(1.0))
-title = ax.set_title("One weight decides; as much from elsewhere does not", fontsize=10, loc="left")
+title = ax.set_title("One weight decides; the largest weights elsewhere do not", fontsize=10, loc="left")
 
 # %% tags=["assert"]
 rates = [right for right, _ in results.values()]
@@ -294,9 +295,8 @@ assert 0.30 < rates[1] < 0.36
 assert min(rates[2:]) == 1.0
 
 # %% [markdown]
-# Without that weight only a third of the pronouns are right, fewer than a coin would get: what is left leans to the
-# other noun. With the weight on the *other* noun it is wrong in every sentence: the pronoun says what *it* looks at. As
-# much weight taken elsewhere changes no pronoun at all. This is more than a map can say: in this model that weight is
+# Without that weight only a third of the pronouns are right, fewer than a coin would get. With the weight on the *other* noun it is wrong in every sentence: the pronoun says what *it* looks at. The
+# largest weights of seven other places, two of them about as large (see "taken"), change no pronoun at all when they are taken away. This is more than a map can say: in this model that weight is
 # the **cause**.
 #
 # ## 6 · How often does that happen?
@@ -349,7 +349,7 @@ predictions(
 #
 # - A right answer can have a wrong reason; exchanging one noun tells.
 # - A gradient or an attention map says where to look. Taking away and giving back says what is used.
-# - A comparison belongs to it: as much taken from other places. And say how often, over seeds.
+# - A comparison belongs to it: the same taken from other places. And say how often, over seeds.
 #
 # ## On your own
 #

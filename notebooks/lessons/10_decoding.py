@@ -32,7 +32,7 @@ from minitransformer.experiments.coreference import id_pairs
 from minitransformer.layers import Array, CrossEntropy
 from minitransformer.models import PreNormTransformer, TransformerConfig
 from minitransformer.plotting import OKABE_ITO, beam_tree, next_word
-from minitransformer.training import Adam, Trainer, WarmupCosine
+from minitransformer.training import Adam, ProgressBar, Trainer, WarmupCosine
 
 # %% [markdown]
 # ## 0 · A translator that hesitates
@@ -59,7 +59,7 @@ model = PreNormTransformer(config, np.random.default_rng(0))
 translator = Translator("pre-norm", model, english, french, start=french.bos)
 batches = PairBatches(id_pairs(translator, examples), 32, seed=0, start=french.bos, eos=french.eos)
 trainer = Trainer(model, Adam(0.9, 0.98), WarmupCosine(3e-3, steps=200, warmup=40), CrossEntropy(), seed=0)
-history = trainer.fit(batches, 200)
+history = trainer.fit(batches, 200, [ProgressBar()])
 print(f"loss {history.steps[0]['loss']:.2f} -> {np.mean([r['loss'] for r in history.steps[-20:]]):.2f} nats a word")
 
 # %% [markdown]
@@ -105,8 +105,8 @@ print("the same:", best_words.ids == written[:-1], f"  log P(y|x) = {best_words.
 # $$ \log P(y_{\le t}) = \log P(y_{<t}) + \log P(y_t \mid y_{<t}) . $$
 #
 # **By hand.** V = 3 words a, b, c, two steps, K = 2. The first step gives a 0.5, b 0.4, c 0.1. After a: 0.4, 0.3, 0.3.
-# After b: 0.9, 0.05, 0.05. Greedy writes *a a*, with 0.5 · 0.4 = 0.20. The beam keeps a and b, weighs six
-# continuations, and keeps *b a* with 0.36 and *a a* with 0.20.
+# After b: 0.9, 0.05, 0.05. Greedy writes *a a*, with 0.5 · 0.4 = 0.20. The beam keeps a and b and weighs six
+# continuations. Which two does it keep?
 
 # %%
 predict("the second word", "")
@@ -164,8 +164,8 @@ assert len(many) == 1000
 assert table[1][1] < table[2][1] <= table[4][1] + 1e-6
 
 # %% [markdown]
-# The log-probability rises with every width. Whether more sentences are right is another question: compare the
-# differences of the last column with the standard error.
+# The log-probability rises with every width. Whether more sentences are right is another question. Compare the differences of the
+# last column with the standard error: a difference of less than about two of them may be chance.
 
 # %%
 sources = [np.array([[*english.encode_tokens(e.english), english.eos]]) for e in tests]
@@ -196,8 +196,9 @@ ax = beam_tree([node for node, words in zip(tree, depth) if words <= 7])
 
 # %% [markdown]
 # **Length.** Every further word multiplies by something below one, so long sentences are improbable, and a search that
-# compares log-probabilities of different lengths prefers short ones. The *length penalty* $\alpha$ divides by
-# $T^\alpha$ when finished sentences are ranked. **Predict before you run.** In which direction do the lengths move with
+# compares log-probabilities of different lengths prefers short ones. A hypothesis that has
+# written `<eos>` is finished; it is put aside and ranked at the end, by $\log P / T^\alpha$ with the *length penalty* $\alpha$. Since $\log P$ is
+# negative, dividing it by more makes it larger. **Predict before you run.** In which direction do the lengths move with
 # $\alpha$?
 
 # %%
@@ -333,7 +334,7 @@ show_source(expected_utilities)
 
 # %% [markdown]
 # **Predict before you run.** Below are samples of one sentence, each with how often it was drawn and its expected
-# utility (chrF, the overlap of letters). Will the most frequent one win?
+# utility (chrF, the overlap of letters). Must the most frequent one win?
 
 # %%
 predict("minimum risk", "")
@@ -344,7 +345,9 @@ texts = [french.decode(d.ids) for d in drawn]
 utilities = expected_utilities(texts, chrf)
 for text in sorted(utilities, key=utilities.get, reverse=True)[:6]:
     print(f"{utilities[text]:6.1f}  {texts.count(text):3d} times  {text}")
-print("...\nchosen:", minimum_bayes_risk(texts, chrf))
+often = max(set(texts), key=lambda text: (texts.count(text), text))
+print(f"...\nmost often drawn: {often} ({texts.count(often)} times, utility {utilities[often]:.1f})")
+print("chosen:", minimum_bayes_risk(texts, chrf))
 print("truth: ", tests[i].french_text)
 
 # %% [markdown]
@@ -375,7 +378,7 @@ assert quality["one sample"] + 3 < quality["minimum Bayes risk"]
 # ## 5 · A risk has a gradient
 #
 # If a model is judged by a risk, why not train on it? With candidates $y_1 \dots y_N$ and
-# $p = \mathrm{softmax}(\mathrm{logits})$ over them the expected risk is
+# $p = \mathrm{softmax}(\mathrm{logits})$ over them, and the risk $r_i$ of candidate i (such as 1 minus its utility), the expected risk is
 #
 # $$ R = \sum_i p_i\, r_i . $$
 #
@@ -418,7 +421,7 @@ predictions(
         "length penalty": "The larger it is, the longer the sentences.",
         "the prompt's length": "Not at all. With the bug the answers get shorter.",
         "temperature": "Greedy. At 3 it is no French any more.",
-        "minimum risk": "The one with the best expected utility wins; that may be another.",
+        "minimum risk": "No: the one with the best expected utility wins, and it may be drawn less often than others.",
     }
 )
 

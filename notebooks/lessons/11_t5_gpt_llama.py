@@ -50,7 +50,7 @@ from minitransformer.models import (
     summary,
 )
 from minitransformer.plotting import OKABE_ITO, attention_map, draw, loss_curves, parameter_parts, parameter_shares
-from minitransformer.training import Adam, Trainer, WarmupCosine
+from minitransformer.training import Adam, ProgressBar, Trainer, WarmupCosine
 from minitransformer.verify import check_gradients
 
 # %% [markdown]
@@ -107,7 +107,7 @@ ax = draw(models["Llama"])
 # $$ \mathrm{score}_{h,t,s} = q_{h,t} \cdot k_{h,s} + \mathrm{table}\,[\mathrm{bucket}(s - t),\, h] $$
 #
 # with a bucket for each near distance, and ever wider ones for far distances. One table serves all blocks of a stack.
-# (And T5 does not divide by $\sqrt{d}$: what others divide by is in its first weights.)
+# (And T5 does not divide by $\sqrt{d}$: its first weights are smaller by this factor.)
 
 # %%
 layer = RelativePositionBias(1, rng, n_buckets=16, max_distance=24)
@@ -160,7 +160,7 @@ batches = TextBatches(vocabulary.encode(text), 48, 24, seed=0)
 trainer = Trainer(gpt, Adam(0.9, 0.99), WarmupCosine(6e-3, steps=500, warmup=50), CrossEntropy(pad=gpt.pad), seed=0)
 writer = LanguageModel("gpt", gpt, vocabulary)
 for steps in (20, 150, 500):
-    history = trainer.fit(batches, steps)
+    history = trainer.fit(batches, steps, [ProgressBar()])
     print(f"--- after {steps} steps, loss {np.mean([r['loss'] for r in history.steps[-10:]]):.2f}")
     print(writer.generate("The function", max_new_tokens=150, temperature=0.8, seed=1))
 
@@ -241,7 +241,10 @@ def small_llama():
 
 def train_llama(model, steps, rate):
     trainer = Trainer(model, Adam(0.9, 0.99), rate, CrossEntropy(pad=-1), seed=0)
-    return [record["loss"] for record in trainer.fit(TextBatches(vocabulary.encode(text), 32, 16, seed=1), steps).steps]
+    return [
+        record["loss"]
+        for record in trainer.fit(TextBatches(vocabulary.encode(text), 32, 16, seed=1), steps, [ProgressBar()]).steps
+    ]
 
 
 teacher = small_llama()
@@ -311,9 +314,9 @@ show_source(pairs_from_halves)
 #
 # $$ y = \big(\mathrm{silu}(xW_g) \odot xW_1\big) W_2, \qquad \mathrm{silu}(z) = z\,\sigma(z) . $$
 #
-# **By hand.** Everything is a number: x = 1, $W_g = 0$, $W_1 = 2$, $W_2 = 3$. The gate is silu(0) = 0, so y = 0.
-# Backward with dy = 1: the product gets 3. The other factor is 2, and silu's slope at 0 is 1/2, so
-# $dW_g = 3 \cdot 2 \cdot \tfrac12 = 3$; $W_1$ gets $3 \cdot 0 = 0$. What does x get? (It is used twice.)
+# **By hand.** Everything is a number: x = 1, $W_g = 1$, $W_1 = 2$, $W_2 = 3$. The gate is silu(1) = 0.731, so
+# y = 0.731 · 2 · 3 = 4.386. Backward with dy = 1: the product gets 3. By the gate x gets 3 · 2 · silu'(1) · 1 with silu'(1) = 0.928, and by
+# the other way 3 · 0.731 · 2: it is used twice, so the two are added, 5.566 + 4.386 = 9.952.
 #
 # ### Exercise: SwiGLU, backward
 
@@ -335,8 +338,8 @@ show_source(GatedFeedForward.backward)
 # %% exercise="grouped_backward"
 
 # %% [markdown]
-# In the package the queries of a group stand one below the other in front of their key head, so that the product itself
-# adds. All together, against the complex step:
+# In the package the queries of a group stand one below the other, (B, H_kv, G T, d), in front of their key head, so that the matrix
+# product itself adds. All together, against the complex step:
 
 # %%
 show_source(GroupedQueryAttention.backward)

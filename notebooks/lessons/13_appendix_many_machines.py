@@ -28,8 +28,8 @@ from minitransformer.plotting import OKABE_ITO
 # $$ \nabla \mathcal{L} = \frac{1}{N} \sum_{\text{all tokens}} \nabla \ell . $$
 #
 # **By hand.** Worker 1 has one token, with $p - \mathrm{onehot} = (-0.6, 0.6)$; worker 2 has three tokens, each with
-# $(-0.2, 0.2)$. The gradient of the whole mean is $\big((-0.6, 0.6) + 3 \cdot (-0.2, 0.2)\big) / 4 = (-0.3, 0.3)$. Of
-# this worker 1 contributes half.
+# $(-0.2, 0.2)$. The gradient of the whole mean is $\big((-0.6, 0.6) + 3 \cdot (-0.2, 0.2)\big) / 4 = (-0.3, 0.3)$. By rows:
+# that of worker 1 is $(-0.15, 0.15)$, and each of worker 2's three is $(-0.05, 0.05)$; they sum to it.
 #
 # ### Exercise: two shares, one gradient
 
@@ -171,7 +171,7 @@ predictions(
 #
 # ## On your own
 #
-# 1. A second accelerator computes twice as fast on the same link. Is it more, or less efficient? Why?
+# 1. Another accelerator, in place of this one, computes twice as fast on the same link. Is it more, or less efficient? Why?
 # 2. How many ranks does it take until Llama-2-70B fits into 80 GB each, with its moments cut?
 
 # %% tags=["assert"]

@@ -216,6 +216,7 @@ def test_every_choice_and_every_word_shows_the_models_own_weights(opened, look):
     page = opened(explore_html(look))
     wanted = maps_of(look)
     assert texts(page, "#kind option") == list(wanted)
+    page.find_element("css selector", "#all summary").click()
     for kind, (queries, keys, weights) in wanted.items():
         choose(page, "kind", kind)
         assert texts(page, "#queries button") == queries
@@ -413,7 +414,7 @@ def test_another_text_is_drawn_in_its_place_and_outcomes_may_come_later(opened, 
     page = opened(explore_html(sentence(["a", "b"], ["x", "y", "z"])))
     data = {name: value for name, value in inside.items() if name != "outcomes"}
     page.execute_script(
-        "window.calls = []; explorer(live(arguments[0], change => { window.calls.push(change); "
+        "window.calls = []; explorer(live(arguments[0], question => { window.calls.push(question.change); "
         "return new Promise(done => setTimeout(() => done({output: 'Il dort.', log_probability: -2}), 50)); }));",
         data,
     )

@@ -65,7 +65,7 @@ def test_backward_of_a_chain_reads_its_caches_from_the_last_to_the_first():
     assert points(ax, "o") == {0: 0, 1: 1, 2: 2}
     assert points(ax, "s") == {0: 5, 1: 4, 2: 3}
     says = ax.get_title(loc="left").replace("\n", " ")
-    assert says == "Forward leaves 3 arrays (72 bytes) in the cache; backward reads them from the last to the first"
+    assert says == "Forward leaves 3 arrays (72 bytes) in the cache; backward reads them layer by layer, the last first"
 
 
 def test_an_array_that_backward_does_not_need_has_no_mark():
@@ -134,7 +134,7 @@ def test_residual_paths_add_up_to_the_gradient(wrap, x, rng):
     np.testing.assert_allclose(bars[2], np.linalg.norm(dh - skip))
     assert [label.get_text() for label in ax.get_xticklabels()] == ["feed_forward", "attention"]
     more = sum(bars[i] > bars[i + 2] for i in (0, 1))
-    assert ax.get_title(loc="left").replace("\n", " ").endswith(f"carries more at {more} of 2")
+    assert ax.get_title(loc="left").replace("\n", " ").endswith(f"more of it the skip path at {more} of 2")
 
 
 def test_a_decoding_state_shows_its_keys_and_values(rng):
@@ -158,6 +158,11 @@ def test_teacher_forcing_shows_the_shift():
     texts = [text.get_text() for text in ax.texts]
     assert [t for t in texts if t.startswith("p")] == ["p = 0.50", "p = 0.25", "p = 1.00"]
     assert texts.count("chat") == 2
+    ax = teacher_forcing(["<bos>", "le"], ["le", "<eos>"], guesses=["la", "<eos>"])
+    texts = [text.get_text() for text in ax.texts]
+    assert "la" in texts
+    assert texts.count("<eos>") == 1
+    assert any("at 1 of 2 it would have said another" in text.replace("\n", " ") for text in texts)
 
 
 def test_adam_s_step_is_the_optimizer_s_and_leaves_it_as_it_was():

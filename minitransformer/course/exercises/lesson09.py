@@ -217,7 +217,7 @@ def train_step(
 ) -> Step:
     """The t-th step of training the model logits = x w: forward, loss, backward, clip, a step of Adam with betas 0.9
     and 0.98 and epsilon 1e-8. The loss is the mean cross-entropy of the targets that are not padding; where the norm of
-    the gradient is above clip, the gradient is scaled to that norm.
+    the gradient is above clip, the gradient is scaled so that its norm is clip.
 
     w, m, v (D, V), t a number from 1, x (N, D), targets (N,) ids, pad an id, rate and clip numbers
     -> loss before the step, w_new, m_new, v_new (D, V)
