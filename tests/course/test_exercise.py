@@ -145,7 +145,7 @@ def test_what_is_wider_than_its_input_is_a_remark_and_another_kind_a_problem():
         "A remark: for float32 inputs dx is float64. The numbers are right, and training would take twice the memory "
         "and time. np.sqrt(d) of a whole number and np.zeros(n) are float64; d**0.5 and np.zeros(n, x.dtype) are not."
     )
-    other = judged(lambda dy, y: softmax_backward(dy, y) if dy.dtype == float else np.ones(dy.shape, int))
+    other = judged(lambda dy, y: softmax_backward(dy, y) if dy.dtype == float else np.ones(dy.shape, np.int64))
     assert (other.stage, other.message) == ("dtype", "dx is int64, wanted float32.")
 
 

@@ -429,7 +429,7 @@ def test_a_gradient_of_whole_numbers_is_told():
     class Whole(Scaled):
         def backward(self, dy, cache):
             super().backward(dy, cache)
-            return np.ones(dy.shape, int)
+            return np.ones(dy.shape, np.int64)
 
     assert check_gradients(Whole(), X)["x"].diagnosis == "its gradient is of dtype int64"
 
