@@ -66,9 +66,9 @@ def look_inside(
     Returns
     -------
     dict
-        `source`, `read`, `target` (words), `output` (text), `log_probability` of it, `choices` (for each output word
-        its probability, and the most probable others), `asked`, `kinds` and `saliency` (for each word y that was asked
-        the norms of the gradient of log P(y) of the input embeddings). A kind is the encoder, the decoder or cross:
+        `text`, `source`, `read`, `target` (words), `output` (text), `log_probability` of it, `choices` (for each output
+        word its probability, and the most probable others), `asked`, `kinds` and `saliency` (for each word y that was
+        asked the norms of the gradient of log P(y) of the input embeddings). A kind is encoder, decoder or cross:
         `queries`, `keys` (words), `paths` of its layers, `weights[layer][head][t][s]`, and packed, to be read by
         `unpacked`, `scores[layer]`, (H, T, S), and `gradients[layer][i]` of the weights, i counting what was asked;
         rows at the end that are 0 are left out. `arriving[layer][i]` are norms of the gradient of the layer's output.
@@ -93,12 +93,14 @@ def look_inside(
         data |= _both_ways(model.model, ids, target, list(asked), _labels(model), bits)
     for kind in data["kinds"]:
         kind |= of_kind[kind["name"]]
-    return data
+    return data | {"text": text}
 
 
 @checked
-def outcomes(model: Translator | LanguageModel, text: str, weights: int = 40) -> list[dict[str, Any]]:
-    """What the output becomes without each head, and without each of the attention weights that matter most.
+def outcomes(
+    model: Translator | LanguageModel, text: str, weights: int = 40, vectors: int = 40
+) -> list[dict[str, Any]]:
+    """What the output becomes without each head, without the weights that matter most, and with other words' vectors.
 
     Parameters
     ----------
@@ -106,20 +108,26 @@ def outcomes(model: Translator | LanguageModel, text: str, weights: int = 40) ->
         As in `look_inside`.
     weights : int
         How many weights are taken away, one at a time: those with the largest |weight times gradient|.
+    vectors : int
+        How many vectors, behind a block, are put in the place of another word's, one at a time: at the words that look
+        with these weights, from all other words of the text.
 
     Returns
     -------
     list of dict
-        `where`, `head` and, for a weight, `query` and `key`; `output`; and `log_probability` of the original output.
+        The change, as `intervention` reads it, with `output`, and `log_probability` of the original output.
     """
-    if weights < 0:
-        raise ValueError(f"weights={weights}: must be at least 0")
+    for name, number in (("weights", weights), ("vectors", vectors)):
+        if number < 0:
+            raise ValueError(f"{name}={number}: must be at least 0")
     changes: list[dict[str, Any]] = []
     found: list[tuple[float, dict[str, Any]]] = []
+    words: dict[str, int] = {}  # how many there are in a block
     for kind in look_inside(model, text)["kinds"]:
         for layer, where in enumerate(kind["paths"]):
             w = np.array(kind["weights"][layer])  # (H, T, S)
             changes += [{"where": where, "head": head} for head in range(len(w))]
+            words[where.rpartition(".")[0]] = w.shape[1]
             effect = np.zeros(w.shape)
             for packed in kind["gradients"][layer]:
                 g = unpacked(packed)  # (H, the first rows, S)
@@ -129,7 +137,15 @@ def outcomes(model: Translator | LanguageModel, text: str, weights: int = 40) ->
                 head, query, key = map(int, np.unravel_index(cell, effect.shape))
                 found.append((effect[head, query, key], {"where": where, "head": head, "query": query, "key": key}))
     found.sort(key=lambda pair: pair[0], reverse=True)
-    return [outcome(model, text, change) for change in changes + [change for _, change in found[:weights]]]
+    taken = [change for _, change in found[:weights]]
+    places = dict.fromkeys((change["where"].rpartition(".")[0], change["query"]) for change in taken)
+    put = [
+        {"where": block, "position": position, "text": text, "of": of}
+        for block, position in places
+        for of in range(words[block])
+        if of != position
+    ]
+    return [outcome(model, text, change) for change in changes + taken + put[:vectors]]
 
 
 @checked

@@ -33,4 +33,4 @@ def answer(model: Translator | LanguageModel, question: dict[str, Any]) -> dict[
     except ValueError as error:
         return {"error": str(error)}
     unknown = model.unknown(text) if isinstance(model, Translator) else []
-    return data | {"text": text, "unknown": unknown}
+    return data | {"unknown": unknown}

@@ -77,6 +77,7 @@ function explorer(source, beginAt) {
   const current = () => explorer.source === source;  // no other text was drawn since
   explorer.source = source;
   const both = Boolean(data.asked && data.asked.length);
+  const patches = source.read || source.all.some(change => change.of !== undefined);
   const state = { kind: 0, layer: 0, head: 0, word: 0, key: 0, output: 0, backward: false, change: null,
     others: data,                                 // the text whose words' vectors can be put in place
     pinned: false };                              // after a click, pointing at another word changes nothing
@@ -153,7 +154,7 @@ function explorer(source, beginAt) {
     at("all-name").textContent = state.backward ? "All gradients of this head as a table" : "All weights as a table";
     drawTable();
     if (state.backward) drawSaliency();
-    if (source.read) drawOthers();
+    if (patches) drawOthers();
     show(state.word);
   }
 
@@ -281,9 +282,11 @@ function explorer(source, beginAt) {
   const patch = (text, of) => ({ where: block(where()), position: state.word, text, of });
   const nameOf = change => {
     if (change.of !== undefined) {
-      const words = state.others.text === change.text ? reading(state.others) : [];
-      return `${quoted(reading(data)[change.position])} behind ${change.where} as ${quoted(words[change.of] || "")} of ` +
-        quoted(change.text);
+      const encoder = data.kinds.some(one => one.name === "encoder" && one.paths.some(path => block(path) === change.where));
+      const reading = of => encoder ? of.source : of.read;
+      const words = state.others.text === change.text ? reading(state.others) : reading(data);
+      return `${quoted(reading(data)[change.position])} behind ${change.where} as ${quoted(words[change.of])}` +
+        (change.text === data.text ? "" : ` of ${quoted(change.text)}`);
     }
     const k = data.kinds.find(one => one.paths.includes(change.where)), layer = k.paths.indexOf(change.where);
     const head = `${k.name}, layer ${layer}, head ${change.head}`;
@@ -300,11 +303,13 @@ function explorer(source, beginAt) {
       at(id).disabled = !source.known(change);
     }
     at("not-known").hidden = source.known(noWeight());
-    if (!source.read) return;
+    if (!patches) return;
     at("patch-name").textContent = `Put another word's vector in place of ${quoted(reading(data)[state.word])}` +
       `${kind().name === "cross" ? ", which the decoder has just read" : ""}, behind ${block(where())}:`;
-    [...at("patch-words").children].forEach((button, of) =>
-      button.setAttribute("aria-pressed", Boolean(same(state.change, patch(state.others.text, of)))));
+    [...at("patch-words").children].forEach((button, of) => {
+      button.setAttribute("aria-pressed", Boolean(same(state.change, patch(state.others.text, of))));
+      button.disabled = !source.known(patch(state.others.text, of));
+    });
   }
 
   // The words whose vectors stand in the chosen kind's layers, in this text or in another.
@@ -361,8 +366,10 @@ function explorer(source, beginAt) {
   }
 
   function visit(change) {
-    const k = data.kinds.findIndex(one => one.paths.includes(change.where));
-    go(k, data.kinds[k].paths.indexOf(change.where), change.head);
+    const here = path => path === change.where || block(path) === change.where;
+    const k = data.kinds.findIndex(one => one.paths.some(here));
+    go(k, data.kinds[k].paths.findIndex(here), change.head || 0);
+    if (change.of !== undefined) show(change.position);
     if (change.query !== undefined) { show(change.query); choose(change.key); }
     if (!same(state.change, change)) apply(change);
   }
@@ -452,7 +459,8 @@ function explorer(source, beginAt) {
     at("output").onchange = event => askFor(+event.target.value);
     at("left-out").hidden = names.length === data.target.length;
     at("left-out").textContent = `Only ${data.asked.length} of the output words can be asked, to keep this page small.`;
-    at("patch").hidden = !source.read;
+    at("patch").hidden = !patches;
+    at("patch-from").hidden = !source.read;
     at("patch-text").value = data.text || "";
     at("patch-text").onchange = event => another(event.target.value);
     drawNext();

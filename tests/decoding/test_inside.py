@@ -123,7 +123,7 @@ def test_scores_weights_and_probabilities_are_the_models(case):
 
 def test_the_outcomes_are_those_of_the_interventions_one_by_one(case):
     model, data, log_p = case
-    found = outcomes(model, TEXT, weights=5)
+    found = outcomes(model, TEXT, weights=5, vectors=0)
     heads = sum(len(layer) for kind in data["kinds"] for layer in kind["weights"])
     assert len(found) == heads + 5
     for one in found:
@@ -131,6 +131,25 @@ def test_the_outcomes_are_those_of_the_interventions_one_by_one(case):
         change = TakeWeight(*place) if "key" in one else NoHead(*place)
         np.testing.assert_allclose(one["log_probability"], log_p(change).sum(), atol=0.6e-4)
         assert one["output"] == look_inside(model, TEXT, [change])["output"]
+
+
+def test_other_words_vectors_are_put_where_the_weights_that_matter_look_from(case):
+    model, data, log_p = case
+    taken = outcomes(model, TEXT, weights=2, vectors=0)[-2:]
+    put = outcomes(model, TEXT, weights=2, vectors=100)
+    put = [one for one in put if "of" in one]
+    places = {(one["where"].rpartition(".")[0], one["query"]) for one in taken}
+    assert {(one["where"], one["position"]) for one in put} == places
+    for block, position in places:
+        words = data["source"] if "encoder" in block else data["read"]
+        own = [one for one in put if (one["where"], one["position"]) == (block, position)]
+        assert [one["of"] for one in own] == [of for of in range(len(words)) if of != position]
+        with recorded(model.model, block) as outputs:
+            log_p()
+        for one in own:
+            change = Patch(block, position, outputs[0][0, one["of"]])
+            np.testing.assert_allclose(one["log_probability"], log_p(change).sum(), atol=1e-6)
+    assert len([one for one in outcomes(model, TEXT, weights=2, vectors=3) if "of" in one]) == 3
 
 
 def test_a_page_may_ask_for_another_texts_activation(case):

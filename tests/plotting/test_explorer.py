@@ -445,6 +445,29 @@ def test_all_changes_are_a_list_that_leads_to_each(opened, inside):
     assert texts(page, "mark") == ["il", "neuf."]
 
 
+def test_another_words_vector_is_put_in_place(opened, inside):
+    page = opened(explore_html(inside))
+    choose(page, "layer", 1)
+    it = inside["source"].index("it")
+    page.find_elements("css selector", "#queries button")[it].click()
+    wanted = [o for o in inside["outcomes"] if (o["where"], o.get("position")) == ("encoder.blocks.1", it)]
+    assert len(wanted) == len(inside["source"]) - 1
+    buttons = page.find_elements("css selector", "#patch-words button")
+    assert [button.is_enabled() for button in buttons] == [of != it for of in range(len(buttons))]
+    for one in wanted:
+        buttons[one["of"]].click()
+        assert [text.strip() for text in texts(page, "#changed-output")] == [one["output"]]
+        name = f"\u201cit\u201d behind encoder.blocks.1 as \u201c{inside['source'][one['of']]}\u201d"
+        assert texts(page, "#changed-name") == [name]
+    click(page, "tried")
+    names = texts(page, "#tried tbody th")
+    assert all(any(f"as \u201c{word}\u201d" in name for name in names) for word in inside["source"])
+    row = next(r for r in page.find_elements("css selector", "#tried tbody button") if "blocks.0 as" in r.text)
+    row.click()
+    assert texts(page, "#changed-name") == [row.text]
+    assert not page.find_element("id", "patch-text").is_displayed()
+
+
 def test_backward_by_keyboard_and_for_a_screen_reader(opened, inside):
     from selenium.webdriver import ActionChains, Keys
 
