@@ -69,6 +69,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("decoding/inside.py", "np.where(finite, array, 1)"): "MASKED takes the place of what is not finite",
     ("decoding/sampling.py", "u.reshape(- 2)"): "NumPy takes any negative size for the one that is missing",
     ("decoding/sampling.py", "np.uint64)[ -1]"): "there is one number only, so it is also the last",
+    (
+        "layers/relative.py",
+        "while bucket < n_buckets / 1",
+    ): "at the last bucket the power of max_distance is always above",
     ("pretrained/language_model.py", "labels([i])[ -1]"): "there is one label only, so it is also the last",
     ("pretrained/llama2c.py", "part.ndim < 1"): "a vector's transpose is the vector",
     ("pretrained/tokenizer.py", "stops[ -1] if len(stops) == 1"): "there is one only, so it is also the last",
@@ -120,10 +124,10 @@ def sample(room: str, n: int, seed: int) -> list[Mutant]:
     files = sorted(p for p in (package / room).rglob("*.py") if not LEFT_OUT.intersection(p.parts))
     places: dict[tuple[str, int, int], list[tuple[str, int]]] = {}
     for path in files:
-        text = path.read_text(encoding="utf-8")
+        nodes = list(ast_nodes(get_ast(path.read_text(encoding="utf-8"))))
         for name in operators():
             operator = plugins.get_operator(name)()
-            found = [at for node in ast_nodes(get_ast(text)) for at in operator.mutation_positions(node)]
+            found = [at for node in nodes for at in operator.mutation_positions(node)]
             for i, (start, _) in enumerate(found):
                 places.setdefault((str(path.relative_to(package)), *start), []).append((name, i))
     rng = random.Random(f"{room} {seed}")

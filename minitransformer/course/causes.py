@@ -83,7 +83,7 @@ def same(a: Any, b: Any) -> bool:
         if x.shape != y.shape:
             return False
         if x.dtype.kind not in "biuf" or y.dtype.kind not in "biuf":
-            return bool(np.array_equal(x, y))
+            return x.dtype.kind == y.dtype.kind and bool(np.array_equal(x, y))
         return not wrong_entries(x, y)[0].any()
     except (TypeError, ValueError):
         return False

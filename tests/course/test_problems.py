@@ -104,9 +104,9 @@ ARRAY = "array (2, 3) float64"
             "y: 1 of 2 entries are not right, the worst is at [1].",
             ("x", "b"),
         ),
-        (np.ones(2, int), np.ones(2), "dtype", "y is int64, wanted float64.", ("int64", "float64")),
+        (np.ones(2, np.int64), np.ones(2), "dtype", "y is int64, wanted float64.", ("int64", "float64")),
         (np.ones(2, np.float32), np.ones(2), "dtype", "y is float32, wanted float64.", ("float32", "float64")),
-        (np.ones(2), np.ones(2, int), "dtype", "y is float64, wanted int64.", ("float64", "int64")),
+        (np.ones(2), np.ones(2, np.int64), "dtype", "y is float64, wanted int64.", ("float64", "int64")),
     ],
 )
 def test_the_first_problem_of_an_output_is_told(got, wanted, stage, message, details):

@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from minitransformer.data import DataError, read_pairs
+from minitransformer.data.tables import _are_names, read_table
 
 PAIRS = [("Go.", "Va !"), ("Hi, you.", "Salut, toi.")]
 TATOEBA = "1276\tGo.\t3091\tVa !\n1277\tHi, you.\t5350\tSalut, toi.\n"
@@ -91,3 +92,72 @@ def test_what_is_no_table_is_refused_with_its_line(tmp_path, name, content, colu
 def test_a_first_pair_of_ordinary_words_is_no_header(tmp_path):
     for line in ("go\tva", "question\tquestion", "Text.\tTexte.", "no\tnon"):
         assert len(read_pairs(write(tmp_path, f"{line}\na\tb\n"))) == 2
+
+
+def said(tmp_path, content, name="a.tsv", columns=None):
+    path = write(tmp_path, content, name)
+    with pytest.raises(DataError) as caught:
+        read_pairs(path, columns)
+    return str(caught.value).removeprefix(str(path))
+
+
+def test_messages_name_line_column_and_what_to_give(tmp_path):
+    assert said(tmp_path, "1\ta\tb\tc\td\te\n2\tf\tg\th\ti\tj\n") == (
+        ": column 1 holds nothing but numbers, and columns 2 and 3 and 4 and 5 hold text: give --columns 2,3"
+    )
+    assert said(tmp_path, "Go.\tVa !\nHi.\n") == ":2: one column; allowed is source, a tab, target"
+    assert said(tmp_path, "Go.\tVa !\n\nHi.\t \n") == ":3: the target is empty; allowed is source, a tab, target"
+    assert said(tmp_path, "a\tb\tc\n", columns=("1", "4")) == ":1: 3 columns; allowed is columns 1 and 4 (--columns)"
+    assert said(tmp_path, "a\tb\n", columns=("0", "2")).startswith(": has no column '0'; allowed are numbers from 1")
+    wanted = 'an object with two texts, as {"source": "...", "target": "..."}'
+    assert said(tmp_path, "3" * 50 + "\n", "a.jsonl") == f":1: is '{'3' * 40}'; allowed is {wanted}"
+    assert said(tmp_path, '{"a": "x", "b": "y"}\n\n{"a": "x", "c": "z"}\n', "a.jsonl") == (
+        ":3: has a, c; allowed is a and b"
+    )
+    assert said(tmp_path, '{"a": "x", "b": "y"}\n{"a": 1}\n', "a.jsonl") == ":2: has no text; allowed is a and b"
+    assert said(tmp_path, "#separator:ab\nx\n", "a.txt") == (
+        ":1: separator is 'ab'; allowed are tab, comma, semicolon, pipe, colon, space and single characters"
+    )
+    assert said(tmp_path, "") == ": no sentence pairs; at least one line with source, a tab, target is needed"
+
+
+@pytest.mark.parametrize(
+    ("line", "advice"),
+    [
+        ("<?xml version='1.0'?>", "; the file is XML: export it as text with tabs, or as CSV"),
+        ("<tmx>", "; the file is XML: export it as text with tabs, or as CSV"),
+        ("Go. ||| Va !", r"; write tabs in place of |||, as with: sed 's/ ||| /\t/' FILE"),
+        ("Go.  Va !", r"; write tabs in place of several spaces, as with: sed -E 's/ {2,}/\t/' FILE"),
+        ("Go. Va !", ""),
+    ],
+)
+def test_a_line_of_another_format_is_told_how_to_become_one_of_this(tmp_path, line, advice):
+    assert said(tmp_path, f"{line}\n") == f":1: one column; allowed is source, a tab, target{advice}"
+
+
+@pytest.mark.parametrize(
+    ("first", "is_names"),
+    [
+        ("source\ttarget", True),
+        ("Source sentence\tTarget sentence", True),
+        ("en\tfr", True),
+        ("EN_text\tFR_text", True),
+        ("en\ten", False),
+        ("en\tva", False),
+        ("en\t", False),
+        ("en", False),
+    ],
+)
+def test_a_line_of_names_has_known_words_another_in_each_column(first, is_names):
+    assert _are_names(first.split("\t"), None) == is_names
+
+
+def test_cells_of_records_are_numbered_by_the_line_on_which_they_begin(tmp_path):
+    rows = read_table(write(tmp_path, 'a,b\n"c\nd",e\nf,g\n', "a.csv")).rows
+    assert rows == [(1, ["a", "b"]), (2, ["c d", "e"]), (4, ["f", "g"])]
+    rows = read_table(write(tmp_path, "sep=|\na|b\nf|g\n", "a.csv")).rows
+    assert rows == [(2, ["a", "b"]), (3, ["f", "g"])]
+    rows = read_table(write(tmp_path, "#separator:pipe\n#tags column:3\na|b|t\nf|g|t\n", "a.txt")).rows
+    assert rows == [(3, ["a", "b"]), (4, ["f", "g"])]
+    rows = read_table(write(tmp_path, "#separator:pipe\n#deck:1\nt|a|b\n", "a.txt")).rows
+    assert rows == [(3, ["a", "b"])]

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from minitransformer.data import CharacterVocabulary, WordVocabulary
-from minitransformer.decoding import Beam, Greedy, MinimumBayesRisk, Sampling, Translation, Translator, exact_match
+from minitransformer.decoding import (
+    Beam,
+    Greedy,
+    MinimumBayesRisk,
+    Sampling,
+    Translation,
+    Translator,
+    chrf,
+    exact_match,
+)
+from minitransformer.decoding.translator import check_vocabularies
 from minitransformer.models import MODELS, MinimalConfig, MinimalTransformer, build_model
 from minitransformer.training import CheckpointError, save_checkpoint
 
@@ -216,3 +226,21 @@ def test_a_look_and_a_translation_print_themselves():
     page = Translation("<b>", [5, 6], -1.5, False, -0.75)._repr_html_()
     assert page == "<p>&lt;b&gt;<br><small>log-probability -1.5, score -0.75, 2 tokens, cut off</small></p>"
     assert "cut off" not in Translation("", [], -1.5, True, -0.75)._repr_html_()
+
+
+def test_minimum_bayes_risk_is_of_32_samples_by_chrf_unless_told_otherwise():
+    wanted = MinimumBayesRisk(Sampling(0, num_return_sequences=32), chrf, 1)
+    assert MinimumBayesRisk() == wanted
+    assert MinimumBayesRisk(Sampling(0, num_return_sequences=3), num_return_sequences=3).num_return_sequences == 3
+
+
+def test_vocabularies_and_the_start_have_as_many_ids_as_the_model():
+    check_vocabularies({"source_vocab": 5, "target_vocab": 7}, 5, 7, 6)
+    check_vocabularies({"source_vocab": 5, "target_vocab": None}, 5, 5, 0)
+    check_vocabularies({"vocab": 5}, 5, 5, 4)
+    for source, target in ((4, 7), (5, 6), (7, 5)):
+        with pytest.raises(ValueError, match=f"vocabularies of {source} and {target} tokens do not fit a model of"):
+            check_vocabularies({"source_vocab": 5, "target_vocab": 7}, source, target, 0)
+    for start in (-1, 7):
+        with pytest.raises(ValueError, match=f"start={start}: must be an id of the target's 7 tokens"):
+            check_vocabularies({"source_vocab": 5, "target_vocab": 7}, 5, 7, start)

@@ -209,3 +209,95 @@ def test_two_workers_are_the_default_where_two_processors_and_openblas_are(monke
     for processors, workers in ((1, 1), (2, 2), (64, 2)):
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid, n=processors: set(range(n)), raising=False)
         assert default_workers() == workers
+
+
+@pytest.mark.parametrize(("processors", "workers"), [(4, 2), (2, 2), (1, 1), (None, 1)])
+def test_where_the_system_does_not_say_which_processors_are_free_all_count(monkeypatch, processors, workers):
+    monkeypatch.setattr("minitransformer.training.parallel.workers.can_set_threads", lambda: True)
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    assert default_workers() == workers
+
+
+@pytest.mark.parametrize(
+    ("platform", "daemon", "kind"),
+    [("linux", False, ForkedWorker), ("linux", True, ThreadWorker), ("darwin", False, ThreadWorker)],
+)
+def test_processes_are_for_linux_and_not_within_a_pool(monkeypatch, platform, daemon, kind):
+    monkeypatch.setattr("minitransformer.training.parallel.workers.THREADS", True)
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(multiprocessing.current_process(), "_config", {"daemon": daemon})
+    assert default_kind() is kind
+
+
+@pytest.mark.needs("threads")
+def test_beside_ranks_the_other_workers_are_threads_whose_dropout_is_counted_over_all_ranks():
+    class TwoRanks:
+        rank, size = 1, 2
+
+        def check_same(self, vector, step):
+            self.checked = step
+
+        def add(self, vector):
+            self.mine = vector.copy()
+
+        def total(self, value):
+            return value
+
+    ranks, batch = TwoRanks(), ragged_batch(n=6)
+    beside = ParallelTrainer(model(dropout=0.2), workers=2, ranks=ranks, seed=4)
+    assert [type(worker) for worker in beside.others] == [ThreadWorker]
+    beside.compute_gradient(batch)
+    assert ranks.checked == 0
+    shares = batch.shares(2)[1].shares(2)  # of this rank, for workers 2 and 3 of all four
+    alone = ParallelTrainer(model(dropout=0.2), workers=1, seed=4)
+    total = 0
+    for worker, share in enumerate(shares, start=2):
+        alone.grad[...] = 0
+        logits, cache = alone.model.forward(*share.inputs, rng=alone.dropout_rng(worker))
+        _, loss_cache = alone.loss.forward(logits, share.targets, batch.n_tokens)
+        alone.model.backward(alone.loss.backward(1.0, loss_cache), cache)
+        total = total + alone.grad
+    np.testing.assert_allclose(ranks.mine, total, rtol=1e-12, atol=1e-15)
+    beside.close()
+
+
+@pytest.mark.parametrize(("step", "checked"), [(0, True), (1, False), (99, False), (100, True), (200, True)])
+def test_ranks_compare_their_weights_every_hundred_steps(step, checked):
+    class OneRank:
+        rank, size, asked = 0, 1, False
+
+        def check_same(self, vector, step):
+            self.asked = True
+
+        def add(self, vector):
+            pass
+
+        def total(self, value):
+            return value
+
+    ranks = OneRank()
+    subject = ParallelTrainer(model(), workers=1, ranks=ranks)
+    subject.step = step
+    subject.compute_gradient(ragged_batch())
+    assert ranks.asked == checked
+
+
+def test_a_rank_without_a_sentence_adds_nothing():
+    class Third:
+        rank, size = 2, 3
+
+        def check_same(self, vector, step):
+            pass
+
+        def add(self, vector):
+            self.added = vector.copy()
+
+        def total(self, value):
+            return value
+
+    ranks = Third()
+    subject = ParallelTrainer(model(), workers=1, ranks=ranks)
+    subject.grad[...] = 1
+    assert subject.compute_gradient(ragged_batch(n=2)) == 0.0
+    assert not ranks.added.any()

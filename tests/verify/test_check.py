@@ -418,7 +418,7 @@ def test_a_wrong_layer_fails_with_the_reason(layer_class, row, reason):
 
 
 ALSO = {  # a mistake shows in these rows too: float64 numbers of sqrt, what is changed is not there a second time
-    DividedByRootOfWidth: {"float32 stays float32"},
+    DividedByRootOfWidth: {"float32 stays float32"} if np.__version__ >= "2" else set(),  # NumPy 1 goes by the array
     NotSummed: {"backward twice"},
     MutatesUpstream: {"backward twice"},
     MutatesInput: {"weight"},

@@ -316,3 +316,129 @@ def test_a_layer_that_raises_in_float32_fails(where):
     result = check_gradients(Only64(where), X)
     (row,) = result.failures
     assert (row.name, row.diagnosis) == ("float32 stays float32", "in float32 it raised ValueError: no")
+
+
+class SecondTime(Scaled):
+    """Its second backward does something else."""
+
+    def __init__(self, do):
+        super().__init__()
+        self.do = do
+
+    def forward(self, x, rng=None):
+        y, cache = super().forward(x)
+        return y, Cache(x=cache["x"], seen=[0])
+
+    def backward(self, dy, cache):
+        cache["seen"][0] += 1
+        dx = super().backward(dy, cache)
+        return self.do(dx) if cache["seen"][0] == 2 else dx
+
+
+def fail(dx):
+    raise ValueError("once is enough")
+
+
+@pytest.mark.parametrize(
+    ("do", "said"),
+    [
+        (fail, "the second backward raised ValueError: once is enough"),
+        (lambda dx: 2 * dx, "the second backward returned another gradient of x"),
+    ],
+)
+def test_a_second_backward_that_differs_is_told(do, said):
+    row = check_gradients(SecondTime(do), X)["backward twice"]
+    assert (row.passed, row.diagnosis) == (False, said)
+
+
+def test_other_inputs_that_do_not_suit_a_layer_are_replaced_by_its_own():
+    class Picky(Scaled):
+        def forward(self, x, rng=None):
+            if not np.array_equal(x.real, X):
+                raise ValueError("only this")
+            return super().forward(x)
+
+    row = check_gradients(Picky(), X)["used twice"]
+    assert (row.passed, row.diagnosis) == (True, "")
+
+
+def test_a_layer_that_cannot_run_twice_before_its_backward_is_told(monkeypatch):
+    run = check.Run(LayerUnderTest(Scaled(), [X]), np.random.default_rng(0))
+    forward, calls = Scaled.forward, []
+
+    def once(self, x, rng=None):
+        calls.append(x)
+        if len(calls) > 1:
+            raise ValueError("still waiting")
+        return forward(self, x)
+
+    monkeypatch.setattr(Scaled, "forward", once)
+    row = run._forward_in_between(np.random.default_rng(0))
+    said = "another forward before the backward, and it raised ValueError: still waiting"
+    assert (row.name, row.passed, row.diagnosis) == ("used twice", False, said)
+    assert len(calls) == 3  # other inputs, then its own
+
+
+class Several(Layer):
+    """y = a + b, whose backward returns what it is told to."""
+
+    def __init__(self, returned):
+        self.returned = returned
+
+    def forward(self, a, b):
+        return a + b, Cache()
+
+    def backward(self, dy, cache):
+        return self.returned(dy)
+
+
+@pytest.mark.parametrize(
+    ("returned", "said"),
+    [
+        (lambda dy: (dy, dy), ""),
+        (lambda dy: (dy, dy, dy), "3 gradients: it must return 2, for a, b"),
+        (lambda dy: (dy,), "1 gradients: it must return 2, for a, b"),
+        (lambda dy: dy, "a ndarray: it must return a tuple of 2, for a, b"),
+        (lambda dy: [dy, dy], "a list: it must return a tuple of 2, for a, b"),
+    ],
+)
+def test_several_inputs_get_a_tuple(returned, said):
+    row = check_gradients(Several(returned), X, X)["what backward returns"]
+    assert (row.passed, row.diagnosis) == (not said, said)
+
+
+def test_no_input_gets_nothing():
+    class OfIds(Layer):
+        def __init__(self, returned):
+            self.table, self.returned = Parameter(np.ones((4, 2))), returned
+
+        def forward(self, ids):
+            return self.table.value[ids], Cache(ids=ids)
+
+        def backward(self, dy, cache):
+            np.add.at(self.table.grad, cache["ids"], dy)
+            return self.returned
+
+    ids = np.array([[1, 2], [3, 1]])
+    assert check_gradients(OfIds(None), ids).passed
+    row = check_gradients(OfIds(ids), ids)["what backward returns"]
+    assert row.diagnosis == "there is no input to differentiate, so it must return None"
+
+
+def test_a_gradient_of_whole_numbers_is_told():
+    class Whole(Scaled):
+        def backward(self, dy, cache):
+            super().backward(dy, cache)
+            return np.ones(dy.shape, np.int64)
+
+    assert check_gradients(Whole(), X)["x"].diagnosis == "its gradient is of dtype int64"
+
+
+def test_directions_name_a_gradient_of_another_shape():
+    class Cut(Scaled):
+        def backward(self, dy, cache):
+            return super().backward(dy, cache)[0]
+
+    (row,) = check_directions(Cut(), X, n=2).rows
+    assert (row.name, row.passed) == ("2 random directions", False)
+    assert row.diagnosis == "the gradient of x has shape (5, 7), not (3, 5, 7)"

@@ -7,7 +7,19 @@ import time
 import numpy as np
 import pytest
 
-from minitransformer.layers import Cache, Chain, Dense, Glorot, Identity, Layer, Linear, ReLU, Residual, Softmax
+from minitransformer.layers import (
+    Cache,
+    Chain,
+    Dense,
+    Dropout,
+    Glorot,
+    Identity,
+    Layer,
+    Linear,
+    ReLU,
+    Residual,
+    Softmax,
+)
 from minitransformer.models import (
     GPT,
     T5,
@@ -264,3 +276,19 @@ def test_a_layer_that_is_used_twice_behind_caches_of_another_goes_back_in_revers
     steps = trace(Twice(), np.ones((4, 3)))
     assert [(s.outputs, s.gradients) for s in steps["part"]] == [(((4, 3),), ((4, 3),)), (((2, 3),), ((2, 3),))]
     assert all(step.backward_ms is not None for step in steps)
+
+
+def test_a_generator_is_handed_on_where_there_is_one_and_nothing_where_there_is_none(rng):
+    class WithoutRng(Layer):
+        def forward(self, x):
+            return x, Cache()
+
+        def backward(self, dy, cache):
+            return dy
+
+    assert len(trace(WithoutRng(), np.ones((2, 3)))) == 1
+    whole, dropped = trace(Dropout(0.5), np.ones((40, 3))), trace(Dropout(0.5), np.ones((40, 3)), rng=rng)
+    assert whole.steps[0].output_norm == pytest.approx(120**0.5)
+    assert dropped.steps[0].output_norm != pytest.approx(120**0.5)
+    with pytest.raises(TypeError, match="inputs are complex: give real numbers"):
+        trace(Dropout(0.5), np.ones(3), np.ones(3) * 1j)
