@@ -59,6 +59,9 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("layers/relative.py", "@lru_cache(maxsize="): REMEMBERED,
     ("layers/rotary.py", "@lru_cache(maxsize="): REMEMBERED,
     ("training/parallel/blas.py", "@lru_cache(maxsize="): REMEMBERED,
+    ("course/attempts.py", "_about_shapes(details[- 0][1])"): "there is one detail only, so it is also the last",
+    ("course/causes.py", 'if name <= "lower"'): "the other name is upper",
+    ("verify/diagnosis.py", "value.shape[ -1] == s.right"): "a vector has one axis only, so it is also the last",
     ("data/batches.py", "flat.size <= 0"): "a size is never below 0",
     ("data/english_french/sentences.py", '("you", "te", '): "the participle is the same after all of me, te and le",
     (
