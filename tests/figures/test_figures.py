@@ -100,6 +100,11 @@ def test_a_changed_recipe_and_a_changed_file_are_named(made, untrained, monkeypa
 
 
 COMPARISONS = {"comparison_learning", "comparison_length", "comparison_reach"}
+# Of one module, of which a part draws with grid.
+MECHANICS = {
+    *("cache_lifetimes", "layer_shapes", "masked_scores", "residual_paths"),
+    *("decoding_state_map", "teacher_forcing", "adam_step"),
+}
 MAPS = {"antecedent", "attention_layers", "alignment_over_training", "cross_attention"}
 
 
@@ -108,7 +113,10 @@ MAPS = {"antecedent", "attention_layers", "alignment_over_training", "cross_atte
     [
         ("masks", {"masks"}),
         ("positions", {"positions_heatmap", "positions_curves", "positions_similarity"}),
-        ("grid", {"masks", "attention_lines", *COMPARISONS, *MAPS}),  # what the functions that are called use in turn
+        (
+            "grid",
+            {"masks", "attention_lines", *COMPARISONS, *MAPS, *MECHANICS},
+        ),  # what the functions that are called use in turn
         ("style", set(PICTURES)),
     ],
 )
