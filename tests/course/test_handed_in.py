@@ -7,9 +7,9 @@ import pytest
 from minitransformer.course.cells import code_cells
 from minitransformer.course.grading import Limits, grade, submissions
 
-from .test_grading import ALL, GOOD, IMPORTS, NAME, OTHER, answer, hand_in, marks, notebook
-
 pytest.importorskip("IPython")
+
+from .test_grading import ALL, GOOD, IMPORTS, NAME, OTHER, answer, hand_in, marks, notebook
 
 BODY = "return y * (dy - (dy * y).sum(axis=-1, keepdims=True))"
 RIGHT = answer(BODY)
