@@ -13,12 +13,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_rgba_array
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from ..arguments import checked
-from ..layers import Array, Cache, Dropout, Identity, Layer, Residual, ScaledDotProductAttention, forward_hooks
+from ..layers import Array, Cache, Dropout, Identity, Layer, Residual, ScaledDotProductAttention, Softmax, forward_hooks
 from .grid import word_axes
 from .style import (
     GREY,
@@ -69,10 +69,8 @@ def cache_lifetimes(layer: Layer, *inputs: Any, d_output: Array | None = None, a
     output, cache = layer.forward(*inputs)
     arrays = {id(value): (path, value) for path, value in reversed([*cache.rows()]) if isinstance(value, np.ndarray)}
     order = sorted(arrays, key=written.__getitem__)
-    if d_output is None:
-        d_output = np.random.default_rng(0).standard_normal(output.shape).astype(output.dtype)
     read: dict[int, int] = {}
-    layer.backward(d_output, _watched(cache, read))
+    layer.backward(_upstream(d_output, output), _watched(cache, read))
     n, last = len(order), len(read)
     names = [arrays[array][0] for array in order]
     shapes = [str(arrays[array][1].shape) for array in order]
@@ -113,6 +111,13 @@ def _check_real(inputs: tuple[Any, ...]) -> None:
     for i, x in enumerate(inputs):
         if np.iscomplexobj(x):
             raise TypeError(f"inputs[{i}] has dtype {x.dtype}: give real numbers")
+
+
+def _upstream(d_output: Array | None, output: Array) -> Array:
+    """The gradient that backward begins with: the one given, or random numbers, the same each time."""
+    if d_output is not None:
+        return d_output
+    return np.random.default_rng(0).standard_normal(output.shape).astype(output.dtype)
 
 
 def _noting_cache(forward: Any, written: dict[int, int]) -> Any:
@@ -246,9 +251,7 @@ def masked_scores(
     queries = as_words("queries", queries, T, f"scores of shape {scores.shape}")
     keys = as_words("keys", keys, S, f"scores of shape {scores.shape}")
     hidden = np.where(seen, scores, -np.inf)
-    highest = np.where(seen.any(axis=1, keepdims=True), hidden.max(axis=1, keepdims=True), 0.0)
-    powers = np.exp(hidden - highest)
-    weights = powers / np.maximum(powers.sum(axis=1, keepdims=True), 1e-300)
+    weights = Softmax()(hidden)
     cell = min(34.0, (PAGE_WIDTH * 72 - widest(queries) - 60) / 3 / S)
     if figure is None:
         height = (T * min(cell, 24.0) + 58 + (widest(keys) if widest(keys) + 5 > cell else 10)) / 72
@@ -297,9 +300,7 @@ def residual_paths(model: Layer, *inputs: Any, d_output: Array | None = None, ax
         if isinstance(part, Residual):
             _note_paths(path, part, names, skips, branches)
     output, cache = model.forward(*inputs)
-    if d_output is None:
-        d_output = np.random.default_rng(0).standard_normal(output.shape).astype(output.dtype)
-    model.backward(d_output, cache)
+    model.backward(_upstream(d_output, output), cache)
     if not names:
         raise ValueError(f"model={type(model).__name__} has no residual connection: give one that has, such as a block")
     ax = new_axes(ax, height=3.4)
@@ -375,7 +376,7 @@ def decoding_state_map(
         ax.set_title(f"{name}: {values.shape[0]} × {values.shape[1]}", fontsize=LABEL_SIZE, loc="left")
         ax.set_xlabel("feature", fontsize=LABEL_SIZE)
     step, position = np.indices((T, T))
-    colours = np.array([[1, 1, 1, 1], _rgba(PALE), _rgba(FORWARD)])
+    colours = to_rgba_array(["white", PALE, FORWARD])
     axes[2].imshow(colours[np.where(step == position, 2, np.where(position < step, 1, 0)).T], aspect="auto")
     every = T * (T + 1) // 2
     axes[2].set_title(f"{T} blue + {every - T} grey = {every}", fontsize=LABEL_SIZE, loc="left")
@@ -390,10 +391,6 @@ def decoding_state_map(
         fontsize=TITLE_SIZE, x=0.02, ha="left",
     )  # fmt: skip
     return axes
-
-
-def _rgba(colour: str) -> tuple[float, ...]:
-    return (*(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)), 1.0)
 
 
 @checked
