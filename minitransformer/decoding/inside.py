@@ -145,7 +145,8 @@ def outcomes(
         for of in range(words[block])
         if of != position
     ]
-    return [outcome(model, text, change) for change in changes + taken + put[:vectors]]
+    original = _words(model, text)
+    return [_outcome(model, text, original, change) for change in changes + taken + put[:vectors]]
 
 
 @checked
@@ -154,7 +155,17 @@ def outcome(model: Translator | LanguageModel, text: str, change: dict[str, Any]
 
     The change is plain data, as `intervention` reads it; the result is the change with `output` and `log_probability`.
     """
-    ids, target, _ = _words(model, text)
+    return _outcome(model, text, _words(model, text), change)
+
+
+def _outcome(
+    model: Translator | LanguageModel,
+    text: str,
+    original: tuple[list[Array], Array, dict[str, Any]],
+    change: dict[str, Any],
+) -> dict[str, Any]:
+    """`outcome`, where what the unchanged model makes of the text is known."""
+    ids, target, _ = original
     with intervene(model.model, intervention(model, change)):
         logits = model.model(*ids)[0]
         output = _words(model, text)[2]["output"]

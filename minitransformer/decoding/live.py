@@ -23,12 +23,13 @@ def answer(model: Translator | LanguageModel, question: dict[str, Any]) -> dict[
     try:
         if "change" in question:
             return outcome(model, text, question["change"])
-        data = look_inside(model, text, asked=[], bits=32)
-        if "word" in question:
-            word = question["word"]
-            if word is None:
+        word = question.get("word")
+        if word is None:
+            data = look_inside(model, text, asked=[], bits=32)
+            if "word" in question:
                 probabilities = [choice["probability"] for choice in data["choices"]]
                 word = probabilities.index(min(probabilities)) if data["source"] else len(probabilities) - 1
+        if word is not None:
             data = look_inside(model, text, asked=[word], bits=32)
     except ValueError as error:
         return {"error": str(error)}
