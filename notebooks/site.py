@@ -24,7 +24,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from minitransformer.commands.pyodide import CDN, VERSION, copy_pyodide
+from minitransformer.commands.pyodide import CDN, LOCK, VERSION, copy_pyodide, version_of
 
 HERE = Path(__file__).resolve().parent
 # What a notebook's kernel asks for that is not in Pyodide, and what the package needs: pure Python, pinned.
@@ -46,8 +46,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.out.exists() and any(options.out.iterdir()) and not (options.out / "jupyter-lite.json").exists():
         parser.error(f"{options.out}: holds something that is no such site; give another folder")
-    if options.pyodide is not None and not (options.pyodide / "pyodide-lock.json").is_file():
-        parser.error(f"--pyodide {options.pyodide}: has no pyodide-lock.json; must be a whole Pyodide {VERSION}")
+    if options.pyodide is not None and version_of(options.pyodide) != VERSION:
+        parser.error(f"--pyodide {options.pyodide}: must be the folder of a whole Pyodide {VERSION}")
     shutil.rmtree(options.out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
@@ -85,7 +85,7 @@ def settings(folder: Path, offline: bool, cdn: str) -> None:
     kernel = {
         "pyodideUrl": "./pyodide/pyodide.js" if offline else f"{cdn}pyodide.js",
         "disablePyPIFallback": True,
-        "loadPyodideOptions": {"lockFileURL": "./pyodide/pyodide-lock.json"},
+        "loadPyodideOptions": {"lockFileURL": f"./pyodide/{LOCK}"},
     }
     content = {
         "jupyter-lite-schema-version": 0,
@@ -115,8 +115,14 @@ def lite(work: Path, out: Path) -> None:
 
 
 def wheels(folder: Path) -> None:
+    """The package's, and those of WHEELS."""
     pip = [sys.executable, "-m", "pip", "-qq"]
-    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(folder), str(HERE.parent)], check=True)
+    # From a copy: in the checkout setuptools would leave a folder, with files in it that are gone since.
+    source = folder.with_name("source")
+    shutil.copytree(HERE.parent / "minitransformer", source / "minitransformer")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(HERE.parent / name, source)
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(folder), str(source)], check=True)
     subprocess.run([*pip, "download", "--no-deps", "-d", str(folder), *WHEELS], check=True)
 
 
@@ -125,7 +131,7 @@ def packages(out: Path, folder: Path, pyodide: Path | None, cdn: str) -> None:
     target = out / "pyodide"
     target.mkdir()
     if pyodide is None:
-        with urllib.request.urlopen(f"{cdn}pyodide-lock.json") as answer:
+        with urllib.request.urlopen(f"{cdn}{LOCK}") as answer:
             lock = json.load(answer)
         for package in lock["packages"].values():
             package["file_name"] = cdn + package["file_name"]
@@ -147,7 +153,7 @@ def packages(out: Path, folder: Path, pyodide: Path | None, cdn: str) -> None:
             "depends": {"minitransformer": ["numpy", "matplotlib", "tqdm"]}.get(name, []),
             "unvendored_tests": False,
         }
-    (target / "pyodide-lock.json").write_text(json.dumps(lock), encoding="utf-8")
+    (target / LOCK).write_text(json.dumps(lock), encoding="utf-8")
 
 
 def rows() -> Iterator[tuple[str, ...]]:

@@ -20,7 +20,7 @@ from ..pretrained.language_model import is_hugging_face
 from ..training import save_checkpoint
 from .errors import CommandError
 from .options import new_parser, path_name, report
-from .pyodide import CDN, LOCK, VERSION, copy_pyodide
+from .pyodide import CDN, VERSION, copy_pyodide, version_of
 
 PACKAGE = "package.zip"
 RUNNING = ("minitransformer", "tqdm")  # what runs in the browser besides Pyodide and its NumPy
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     out = Path(options.out)
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / PACKAGE).exists())):
         raise CommandError(f"--out {out}: holds something that is no such page; give another folder")
-    if options.pyodide is not None and _version(Path(options.pyodide)) != VERSION:
+    if options.pyodide is not None and version_of(Path(options.pyodide)) != VERSION:
         raise CommandError(f"--pyodide {options.pyodide}: must be the folder of a whole Pyodide {VERSION}")
     if options.run_folder is None:
         model: Any = stored_pronoun_translator()
@@ -103,13 +103,6 @@ def _showroom(translator: Translator) -> dict[str, Any]:
     first = answer(translator, {"text": SHOWROOM, "word": words["target"].index("elle")})
     it, car = (words["source"].index(word) for word in ("it", "car"))
     return first | {"place": {"where": "encoder.blocks.1.attention", "head": 0, "query": it, "key": car}}
-
-
-def _version(pyodide: Path) -> str | None:
-    try:
-        return json.loads((pyodide / LOCK).read_text(encoding="utf-8"))["info"]["version"]
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def _model_files(model: Any, run: str | None, folder: Path) -> list[str]:

@@ -14,6 +14,14 @@ CORE = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")
 LOCK = "pyodide-lock.json"  # where each package is, and what it depends on
 
 
+def version_of(pyodide: Path) -> str | None:
+    """The version of the Pyodide in a folder; None where there is none."""
+    try:
+        return json.loads((pyodide / LOCK).read_text(encoding="utf-8"))["info"]["version"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
 def copy_pyodide(pyodide: Path, target: Path, packages: Iterable[str]) -> Any:
     """Copy the core, these packages and what they depend on, with a lock file that names them; returns its content."""
     lock = json.loads((pyodide / LOCK).read_text(encoding="utf-8"))
