@@ -8,8 +8,6 @@ import html
 import json
 import os
 import re
-import shutil
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +19,8 @@ from minitransformer.experiments.coreference import SHOWROOM, stored_pronoun_tra
 from minitransformer.layers import Cache
 from minitransformer.models import LlamaConfig, TransformerConfig, build_model
 from minitransformer.plotting import Read, explore, explore_html
+
+from ..site.browsing import chromium, no_browser
 
 HOSTILE = [
     '<script>window.hacked="yes"</script>',
@@ -141,37 +141,12 @@ def test_it_is_saved_as_it_is(look, tmp_path):
 
 @pytest.fixture(scope="module")
 def browser():
-    """Chromium without a window."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    chromedriver = shutil.which("chromedriver")
-    try:
-        from selenium import webdriver
-    except ImportError:
-        webdriver = None
-    if webdriver is None or chromium is None or chromedriver is None:
-        reason = "no Chromium with driver and Selenium: apt install chromium chromium-driver, pip install selenium"
+    if why := no_browser():
         if os.environ.get("MINITRANSFORMER_REQUIRE_BROWSER"):
-            pytest.fail(reason)
-        pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    quiet = (
-        "no-first-run",
-        "disable-background-networking",
-        "disable-component-update",
-        "disable-sync",
-        "disable-quic",
-    )
-    for argument in ("headless=new", "disable-gpu", "disable-dev-shm-usage", "window-size=1000,900", *quiet):
-        options.add_argument(f"--{argument}")
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        options.add_argument("--no-sandbox")  # Chromium has no sandbox for root
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Selenium leaves open
-        driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(chromedriver))
+            pytest.fail(why)
+        pytest.skip(why)
+    with chromium(1000) as driver:
         yield driver
-        driver.quit()
 
 
 @pytest.fixture

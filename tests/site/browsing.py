@@ -49,17 +49,27 @@ return {
 FONTS = "Matplotlib is building the font cache"  # which it does in every new Pyodide
 
 
+def executable() -> str | None:
+    """Chromium, by the names that it has."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def no_browser() -> str:
+    """What `chromium` needs and is not here; "" where all is."""
+    if executable() is None or shutil.which("chromedriver") is None or importlib.util.find_spec("selenium") is None:
+        return "no Chromium with driver and Selenium: apt install chromium chromium-driver, pip install selenium"
+    return ""
+
+
 def missing(*modules: str) -> str:
-    """What these tests need and is not here, besides Selenium these modules; "" where all is."""
+    """What these tests need and is not here, besides a browser these modules; "" where all is."""
     pyodide = os.environ.get("MINITRANSFORMER_PYODIDE", "")
     if not (Path(pyodide) / "pyodide-lock.json").is_file():
         return "no Pyodide: MINITRANSFORMER_PYODIDE must name the folder of one"
-    if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
-        return "no Chromium with driver: apt install chromium chromium-driver"
-    for name in ("selenium", *modules):
+    for name in modules:
         if importlib.util.find_spec(name) is None:
-            return f"no {name}: pip install selenium and '.[site]'"
-    return ""
+            return f"no {name}: pip install '.[site]'"
+    return no_browser()
 
 
 def build(out: Path, lessons: Path) -> Path:
@@ -88,17 +98,19 @@ def chromium(width: int = 1300, *arguments: str) -> Iterator[Any]:
     from selenium import webdriver
 
     options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or ""
-    quiet = ("no-first-run", "disable-background-networking", "disable-component-update", "disable-sync")
-    for argument in (
-        "headless=new",
-        "no-sandbox",
-        "disable-dev-shm-usage",
-        f"window-size={width},1000",
-        *quiet,
-        *arguments,
-    ):
+    options.binary_location = executable() or ""
+    quiet = (
+        "no-first-run",
+        "disable-background-networking",
+        "disable-component-update",
+        "disable-sync",
+        "disable-quic",
+    )
+    usual = ("headless=new", "disable-gpu", "disable-dev-shm-usage", f"window-size={width},1000", *quiet)
+    for argument in (*usual, *arguments):
         options.add_argument(f"--{argument}")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.add_argument("--no-sandbox")  # Chromium has no sandbox for root
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Selenium leaves open
