@@ -23,6 +23,7 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from minitransformer.commands.pyodide import CDN, LOCK, VERSION, copy_pyodide, version_of
 
@@ -48,6 +49,7 @@ def main() -> int:
         parser.error(f"{options.out}: holds something that is no such site; give another folder")
     if options.pyodide is not None and version_of(options.pyodide) != VERSION:
         parser.error(f"--pyodide {options.pyodide}: must be the folder of a whole Pyodide {VERSION}")
+    lock = fetched(options.cdn, parser) if options.pyodide is None else None
     shutil.rmtree(options.out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
@@ -55,7 +57,8 @@ def main() -> int:
         settings(work / "settings", options.pyodide is not None, options.cdn)
         lite(work, options.out)
         wheels(work / "wheels")
-        packages(options.out, work / "wheels", options.pyodide, options.cdn)
+        target = options.out / "pyodide"
+        packages(target, work / "wheels", lock or copy_pyodide(options.pyodide, target, NEEDED))
     (options.out / "index.html").write_text(first_page(), encoding="utf-8")
     size = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file())
     print(f"{options.out}: {size / 1e6:.0f} MB; look at it with: python -m http.server --directory {options.out}")
@@ -126,19 +129,24 @@ def wheels(folder: Path) -> None:
     subprocess.run([*pip, "download", "--no-deps", "-d", str(folder), *WHEELS], check=True)
 
 
-def packages(out: Path, folder: Path, pyodide: Path | None, cdn: str) -> None:
-    """The lock file, which tells Pyodide where each package is, and the files that lie beside it."""
-    target = out / "pyodide"
-    target.mkdir()
-    if pyodide is None:
+def fetched(cdn: str, parser: argparse.ArgumentParser) -> Any:
+    """The lock file of a Pyodide on the web, with whole addresses."""
+    try:
         with urllib.request.urlopen(f"{cdn}{LOCK}") as answer:
             lock = json.load(answer)
-        for package in lock["packages"].values():
-            package["file_name"] = cdn + package["file_name"]
-    else:
-        lock = copy_pyodide(pyodide, target, NEEDED)
-    if lock["info"]["version"] != VERSION:
-        raise SystemExit(f"this Pyodide is {lock['info']['version']}: must be {VERSION}")
+        version = lock["info"]["version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        parser.error(f"--cdn {cdn}: its {LOCK} cannot be read ({error}); without internet, give --pyodide FOLDER")
+    if version != VERSION:
+        parser.error(f"--cdn {cdn}: has Pyodide {version}; must be {VERSION}")
+    for package in lock["packages"].values():
+        package["file_name"] = cdn + package["file_name"]
+    return lock
+
+
+def packages(target: Path, folder: Path, lock: Any) -> None:
+    """Our wheels, and the lock file, which tells Pyodide where each package is."""
+    target.mkdir(exist_ok=True)
     for wheel in sorted(folder.glob("*.whl")):
         name, version = wheel.name.split("-")[:2]
         shutil.copy(wheel, target)
